@@ -1,0 +1,87 @@
+// Package sse writes and reads the text/event-stream format of the HTML
+// Standard, section 9.2.
+//
+// [Event.Append] and [AppendComment] write; [Decoder] reads as a browser's
+// EventSource does, for tests and for programs that consume a stream.
+package sse
+
+import (
+	"bytes"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// An Event is one block of a stream. Fields with their zero value are not
+// written.
+type Event struct {
+	ID    string        // the position from which a client resumes
+	Type  string        // the name under which a client listens; "message" if it has none
+	Retry time.Duration // how long a client waits before it connects again, in whole milliseconds
+	Data  []byte        // nil: nothing is delivered, but the position moves
+}
+
+// Append appends the event to dst as one block, with its fields in the order
+// id, event, retry, data and an empty line at its end, and returns the extended
+// slice. It allocates only if dst lacks the room.
+//
+// Every CR, LF or CRLF in Data ends a line, so that a client receives LF for
+// each of them. No field can forge another: CR, LF and NUL, which neither ID nor
+// Type can carry, are left out of both. Who cares for such an event refuses it
+// earlier.
+func (e Event) Append(dst []byte) []byte {
+	dst = appendField(dst, "id: ", e.ID)
+	dst = appendField(dst, "event: ", e.Type)
+	if ms := e.Retry.Milliseconds(); ms > 0 {
+		dst = append(dst, "retry: "...)
+		dst = strconv.AppendInt(dst, ms, 10)
+		dst = append(dst, '\n')
+	}
+	if e.Data != nil {
+		dst = appendLines(dst, "data: ", e.Data)
+	}
+	return append(dst, '\n')
+}
+
+// AppendComment appends text, which clients ignore, as a block of its own: one
+// comment for each line of it, and an empty line. A block that is still being
+// written must not be interrupted by it.
+func AppendComment(dst []byte, text string) []byte {
+	dst = appendLines(dst, ": ", text)
+	return append(dst, '\n')
+}
+
+func appendField(dst []byte, label, value string) []byte {
+	if strings.ContainsAny(value, "\r\n\x00") {
+		value = strings.NewReplacer("\r", "", "\n", "", "\x00", "").Replace(value)
+	}
+	if value == "" {
+		return dst
+	}
+	dst = append(dst, label...)
+	dst = append(dst, value...)
+	return append(dst, '\n')
+}
+
+func appendLines[T string | []byte](dst []byte, label string, text T) []byte {
+	dst = append(dst, label...)
+	start := len(dst)
+	dst = append(dst, text...)
+	// Most data is one line: looking for two bytes is then all there is to do.
+	if body := dst[start:]; bytes.IndexByte(body, '\n') < 0 && bytes.IndexByte(body, '\r') < 0 {
+		return append(dst, '\n')
+	}
+	dst = dst[:start]
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case c == '\r' && i+1 < len(text) && text[i+1] == '\n':
+			// Its LF ends the line.
+		case c == '\r' || c == '\n':
+			dst = append(dst, '\n')
+			dst = append(dst, label...)
+		default:
+			dst = append(dst, c)
+		}
+	}
+	return append(dst, '\n')
+}
