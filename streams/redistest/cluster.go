@@ -1,0 +1,218 @@
+// Package redistest runs a throwaway Redis Cluster, three masters and three
+// replicas, from the redis-server (7.0 or newer) on the machine, and breaks it
+// on request: nodes can be killed, paused, restarted, failed over, and slots
+// moved under load.
+//
+// The servers listen on 127.0.0.1 only, keep their files in folders of their
+// own, and do not outlive the program that started them: [Cluster.Close] ends
+// them, and on Linux the kernel does so if the program dies first.
+//
+// Tests call [Start]; a program calls [Open]. Everything that can go wrong with
+// such a cluster ends the test (after Start) or panics (after Open): a test
+// that could not cause the fault it is about has nothing more to say.
+package redistest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	masters    = 3
+	nodes      = 2 * masters
+	startLimit = 30 * time.Second // for a start-up that takes 3 s when the machine is idle
+	faultLimit = 30 * time.Second // for a failover that takes two node timeouts
+	bindTries  = 3                // a free port may be gone when the server binds it
+)
+
+// A Cluster is three masters and three replicas, each its own process. Its
+// methods may be called from several goroutines, but one node should be killed,
+// paused or restarted by one of them at a time.
+type Cluster struct {
+	dir     string
+	nodes   []*Node
+	nursery *nursery
+	fatal   func(error)
+	close   sync.Once
+}
+
+// Open starts a cluster and returns it when it is healthy, as AwaitHealthy
+// means it. The context bounds the start only; Close ends the cluster.
+func Open(ctx context.Context, options Options) (*Cluster, error) {
+	for try := 1; ; try++ {
+		c, err := open(ctx, options)
+		if err == nil || try == bindTries || !errors.Is(err, errPortTaken) {
+			return c, err
+		}
+	}
+}
+
+func open(ctx context.Context, options Options) (*Cluster, error) {
+	ctx, cancel := context.WithTimeout(ctx, startLimit)
+	defer cancel()
+	server, err := findServer()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp(options.Dir, "redistest-")
+	if err != nil {
+		return nil, fmt.Errorf("make a folder for the cluster: %w", err)
+	}
+	c := &Cluster{dir: dir, nursery: newNursery(), fatal: func(err error) { panic(err) }}
+	if err := c.boot(ctx, server, options); err != nil {
+		err = fmt.Errorf("start a cluster: %w\n%s", err, c.logs())
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *Cluster) boot(ctx context.Context, server string, options Options) error {
+	ports, err := freePorts(2 * nodes)
+	if err != nil {
+		return err
+	}
+	for i := range nodes {
+		n := &Node{
+			server:  server,
+			nursery: c.nursery,
+			fatal:   func(err error) { c.fatal(err) },
+			port:    ports[2*i],
+			busPort: ports[2*i+1],
+		}
+		c.nodes = append(c.nodes, n)
+		if err := n.create(c.dir, options); err != nil {
+			return err
+		}
+	}
+	for _, n := range c.nodes {
+		if err := n.awaitAnswer(ctx); err != nil {
+			return err
+		}
+	}
+	if err := c.join(ctx); err != nil {
+		return err
+	}
+	return await(ctx, c.unhealthy)
+}
+
+// join makes one cluster of six nodes that know nothing of each other. Epochs
+// are given by hand, so that no time goes into resolving their collisions, and
+// everyone is introduced to everyone instead of waiting for gossip.
+func (c *Cluster) join(ctx context.Context) error {
+	for i, n := range c.nodes {
+		if err := n.tell(ctx, "CLUSTER", "SET-CONFIG-EPOCH", i+1); err != nil {
+			return err
+		}
+		if i < masters {
+			first, last := slots*i/masters, slots*(i+1)/masters-1
+			if err := n.tell(ctx, "CLUSTER", "ADDSLOTSRANGE", first, last); err != nil {
+				return err
+			}
+		}
+	}
+	for i, n := range c.nodes {
+		for _, other := range c.nodes[i+1:] {
+			if err := n.tell(ctx, "CLUSTER", "MEET", host, other.port, other.busPort); err != nil {
+				return err
+			}
+		}
+	}
+	for i, n := range c.nodes[masters:] {
+		master, err := c.nodes[i].identity(ctx)
+		if err != nil {
+			return err
+		}
+		// Refused until the handshake with that master is done.
+		if err := await(ctx, func(ctx context.Context) error {
+			return n.tell(ctx, "CLUSTER", "REPLICATE", master)
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close kills every node, waits for its end and removes its files. It may be
+// called more than once.
+func (c *Cluster) Close() {
+	c.close.Do(func() {
+		for _, n := range c.nodes {
+			n.Kill()
+		}
+		c.nursery.close()
+		os.RemoveAll(c.dir)
+	})
+}
+
+// Addrs returns the addresses of all six nodes, whatever their state.
+func (c *Cluster) Addrs() []string {
+	addrs := make([]string, len(c.nodes))
+	for i, n := range c.nodes {
+		addrs[i] = n.Addr()
+	}
+	return addrs
+}
+
+// Nodes returns all six nodes, whatever their state; the first three were the
+// masters at the start.
+func (c *Cluster) Nodes() []*Node { return append([]*Node(nil), c.nodes...) }
+
+// Do sends one command to one node, as [Node.Do] does.
+func (c *Cluster) Do(n *Node, args ...any) any { return n.Do(args...) }
+
+// running returns the nodes that are neither killed nor paused.
+func (c *Cluster) running() []*Node {
+	var running []*Node
+	for _, n := range c.nodes {
+		if n.running() {
+			running = append(running, n)
+		}
+	}
+	return running
+}
+
+func (c *Cluster) must(doing string, err error) {
+	if err != nil {
+		c.fatal(fmt.Errorf("redistest: %s: %w\n%s", doing, err, c.logs()))
+	}
+}
+
+func (c *Cluster) logs() string {
+	var b strings.Builder
+	for _, n := range c.nodes {
+		b.WriteString(n.logTail())
+	}
+	return b.String()
+}
+
+// await calls unmet until it returns nil or the context ends; then it returns
+// the last reason, too.
+func await(ctx context.Context, unmet func(context.Context) error) error {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	var reason error
+	for {
+		probe, cancel := context.WithTimeout(ctx, 2*time.Second)
+		err := unmet(probe)
+		cancel()
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, errExited):
+			return err // waiting longer changes nothing
+		case reason == nil || ctx.Err() == nil:
+			reason = err // not the one that is only the end of the wait
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w; last: %w", ctx.Err(), reason)
+		case <-tick.C:
+		}
+	}
+}
