@@ -1,0 +1,107 @@
+package streams
+
+import (
+	"bytes"
+	"io"
+	"sync"
+	"testing"
+
+	"github.com/paylogic/pushserver/streams/filter"
+	"github.com/paylogic/pushserver/streams/sse"
+)
+
+// client is a connection in memory that takes as many bytes as it has room for.
+type client struct {
+	sub *Subscription
+
+	mu     sync.Mutex // guards the following
+	room   int
+	got    []byte
+	closed bool
+}
+
+func newClient(room int) *client { return &client{room: room} }
+
+const plenty = 1 << 30
+
+func (c *client) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return 0, io.ErrClosedPipe
+	}
+	n := min(len(p), c.room)
+	c.got = append(c.got, p[:n]...)
+	c.room -= n
+	return n, nil
+}
+
+func (c *client) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+	return nil
+}
+
+// isClosed reports whether the connection was ended.
+func (c *client) isClosed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed
+}
+
+// size returns how many bytes arrived.
+func (c *client) size() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.got)
+}
+
+// take makes room for n bytes more.
+func (c *client) take(n int) {
+	c.mu.Lock()
+	c.room += n
+	c.mu.Unlock()
+	c.sub.Resume()
+}
+
+// events returns the complete events so far.
+func (c *client) events(t *testing.T) []sse.Event {
+	t.Helper()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	d := sse.NewDecoder(bytes.NewReader(c.got))
+	var events []sse.Event
+	for {
+		e, err := d.Next()
+		if err == io.EOF {
+			return events
+		}
+		if err != nil {
+			t.Fatalf("decode %q: %v", c.got, err)
+		}
+		events = append(events, e)
+	}
+}
+
+// types returns the types of the events so far.
+func (c *client) types(t *testing.T) []string {
+	t.Helper()
+	var types []string
+	for _, e := range c.events(t) {
+		types = append(types, e.Type)
+	}
+	return types
+}
+
+// ids returns the ids of those events that are not control events.
+func (c *client) ids(t *testing.T) []string {
+	t.Helper()
+	var ids []string
+	for _, e := range c.events(t) {
+		if !filter.MatchType([]string{"stream.*"}, e.Type) {
+			ids = append(ids, e.ID)
+		}
+	}
+	return ids
+}

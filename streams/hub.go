@@ -1,0 +1,324 @@
+package streams
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/paylogic/pushserver/streams/filter"
+)
+
+const (
+	// readTimeout bounds one call of the log.
+	readTimeout = 2 * time.Second
+
+	// lookAround is the time between two comparisons of heads: how late an
+	// event can be if its bell was lost.
+	lookAround = time.Second
+
+	// linger is how long a stream or feed is kept after its last reader left:
+	// most readers that leave come back.
+	linger = 30 * time.Second
+
+	// stuckAfter is how long a client may take nothing before it is ended.
+	stuckAfter = 10 * time.Second
+
+	// catchingUp is how many readers may read the log at the same time. The
+	// others wait, so that a storm of late readers does not starve the tails.
+	catchingUp = 16
+)
+
+// Options of a [Hub]. The zero value works.
+type Options struct {
+	Heartbeat time.Duration // between signs of life on a quiet connection; 15 s if zero
+	Logger    *slog.Logger  // slog.Default() if nil
+}
+
+// A Hub serves the logs of one [Log] to subscriptions. All methods may be
+// called concurrently.
+type Hub struct {
+	log       Log
+	heartbeat time.Duration
+	logger    *slog.Logger
+	reads     chan struct{} // holds a token for each reader of the log
+	pulse     pulse
+	counts    counts
+	complain  atomic.Int64 // when the log was last reported unreadable, in Unix seconds
+
+	ctx  context.Context // done when the hub is closed
+	stop context.CancelFunc
+
+	workMu sync.Mutex // guards the following
+	work   sync.WaitGroup
+	over   bool // Close waits: nothing new may begin
+
+	mu       sync.Mutex // guards the following
+	streams  map[string]*stream
+	blocked  map[*Subscription]bool // whose clients take nothing at the moment
+	stalled  map[*Subscription]bool // whose log could not be read at the moment
+	closed   bool
+	draining bool
+}
+
+// counts are what [Stats] reports.
+type counts struct {
+	delivered, bytes, resets, reads atomic.Uint64
+}
+
+// Stats are sizes of now and counts since the start.
+type Stats struct {
+	Streams, Feeds, Subscriptions int
+
+	Delivered uint64 // events written to connections
+	Bytes     uint64 // written to connections, heads and heartbeats included
+	Resets    uint64 // stream.reset written
+	Reads     uint64 // batches read from the log for single readers
+}
+
+// NewHub returns a hub that serves log until it is closed. It does not close
+// the log.
+func NewHub(log Log, o Options) *Hub {
+	ctx, stop := context.WithCancel(context.Background())
+	h := &Hub{
+		log:       log,
+		heartbeat: cmp.Or(o.Heartbeat, 15*time.Second),
+		logger:    cmp.Or(o.Logger, slog.Default()),
+		reads:     make(chan struct{}, catchingUp),
+		ctx:       ctx,
+		stop:      stop,
+		streams:   make(map[string]*stream),
+		blocked:   make(map[*Subscription]bool),
+		stalled:   make(map[*Subscription]bool),
+	}
+	h.spawn(func() { log.Bells(ctx, h.ring) })
+	h.spawn(func() { h.every(lookAround, h.look) })
+	h.spawn(func() { h.every(h.heartbeat/pulseBeats, h.beat) })
+	return h
+}
+
+// spawn runs f in a goroutine that Close waits for; not if Close has begun to.
+func (h *Hub) spawn(f func()) {
+	h.workMu.Lock()
+	defer h.workMu.Unlock()
+	if !h.over {
+		h.work.Go(f)
+	}
+}
+
+func (h *Hub) every(d time.Duration, f func()) {
+	ticker := time.NewTicker(d)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			f()
+		case <-h.ctx.Done():
+			return
+		}
+	}
+}
+
+// ring tells a log's stream to look, if there is one.
+func (h *Hub) ring(log string) {
+	h.mu.Lock()
+	st := h.streams[log]
+	h.mu.Unlock()
+	if st != nil {
+		st.ring()
+	}
+}
+
+// stream returns the log's stream, opened if need be.
+func (h *Hub) stream(ctx context.Context, log string) (*stream, error) {
+	h.mu.Lock()
+	if h.closed {
+		h.mu.Unlock()
+		return nil, ErrDraining
+	}
+	st := h.streams[log]
+	if st == nil {
+		st = &stream{
+			hub: h, log: log,
+			ready:   make(chan struct{}),
+			feeds:   make(map[string]*feed),
+			waiting: make(map[*waiter]bool),
+		}
+		st.tail.Store(tailReads) // a bell that rings from now on is not lost
+		h.streams[log] = st
+		h.spawn(func() {
+			// Others wait for the same stream, so it is not tied to the one
+			// who came first.
+			ctx, cancel := context.WithTimeout(h.ctx, readTimeout)
+			defer cancel()
+			if st.open(ctx) != nil {
+				h.forget(st)
+			}
+		})
+	}
+	h.mu.Unlock()
+
+	select {
+	case <-st.ready:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if st.err != nil {
+		return nil, fmt.Errorf("open the stream of %q: %w", log, st.err)
+	}
+	return st, nil
+}
+
+// forget has the next reader of the log open a new stream.
+func (h *Hub) forget(st *stream) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.streams[st.log] == st {
+		delete(h.streams, st.log)
+	}
+}
+
+// join makes sub a reader of the log seen through f.
+func (h *Hub) join(ctx context.Context, sub *Subscription, log string, f *filter.Filter) error {
+	for {
+		st, err := h.stream(ctx, log)
+		if err != nil {
+			return err
+		}
+		if feed := st.join(sub, f); feed != nil {
+			sub.feed = feed
+			return nil
+		}
+	}
+}
+
+// look finds what no bell and no client tells: streams whose log has moved on,
+// readers that can try the log again, connections that are stuck, and streams
+// that nobody reads.
+func (h *Hub) look() {
+	now := time.Now()
+	h.mu.Lock()
+	heads := make(map[string]*stream, len(h.streams))
+	for log, st := range h.streams {
+		if st.sweep(now) {
+			delete(h.streams, log)
+		} else {
+			heads[log] = st
+		}
+	}
+	var wake, retry []*Subscription
+	for sub := range h.stalled {
+		wake = append(wake, sub)
+	}
+	clear(h.stalled)
+	for sub := range h.blocked {
+		retry = append(retry, sub)
+	}
+	h.mu.Unlock()
+
+	for _, sub := range wake {
+		sub.wake()
+	}
+	for _, sub := range retry {
+		sub.retry(now)
+	}
+	h.compare(heads)
+}
+
+// compare rings the streams whose log has another head than they have.
+func (h *Hub) compare(streams map[string]*stream) {
+	heads := make(map[string]ID, len(streams))
+	for log, st := range streams {
+		select {
+		case <-st.ready:
+			heads[log] = st.head()
+		default:
+		}
+	}
+	if len(heads) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(h.ctx, readTimeout)
+	defer cancel()
+	moved, err := h.log.Moved(ctx, heads)
+	if err != nil {
+		h.unreadable("", err)
+	}
+	for _, log := range moved {
+		streams[log].ring()
+	}
+}
+
+// unreadable reports that the log cannot be read, once in a few seconds.
+func (h *Hub) unreadable(log string, err error) {
+	now := time.Now().Unix()
+	last := h.complain.Load()
+	if h.ctx.Err() == nil && now-last >= 5 && h.complain.CompareAndSwap(last, now) {
+		h.logger.Error("a log cannot be read; its readers wait", "log", log, "error", err)
+	}
+}
+
+// Stats returns sizes and counts.
+func (h *Hub) Stats() Stats {
+	s := Stats{
+		Subscriptions: h.pulse.len(),
+		Delivered:     h.counts.delivered.Load(),
+		Bytes:         h.counts.bytes.Load(),
+		Resets:        h.counts.resets.Load(),
+		Reads:         h.counts.reads.Load(),
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s.Streams = len(h.streams)
+	for _, st := range h.streams {
+		st.mu.Lock()
+		s.Feeds += len(st.feeds)
+		st.mu.Unlock()
+	}
+	return s
+}
+
+// Drain refuses new subscriptions with [ErrDraining] and ends those there are
+// with a goodbye, each with its own time to come back, spread over spread.
+func (h *Hub) Drain(spread time.Duration) {
+	h.mu.Lock()
+	h.draining = true
+	h.mu.Unlock()
+	for _, sub := range h.pulse.all() {
+		sub.End(Goodbye{Reason: "draining", Reconnect: true, Retry: retryTime + jitter(spread)})
+	}
+}
+
+// Draining reports whether the hub refuses new subscriptions.
+func (h *Hub) Draining() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.draining
+}
+
+// Close ends every subscription and waits for all that the hub runs.
+func (h *Hub) Close() error {
+	h.mu.Lock()
+	h.closed, h.draining = true, true
+	h.mu.Unlock()
+	for _, sub := range h.pulse.all() {
+		sub.Close(ErrDraining)
+	}
+	h.stop()
+	h.workMu.Lock()
+	h.over = true
+	h.workMu.Unlock()
+	h.work.Wait()
+	return nil
+}
+
+// Why a subscription ended, besides a [Goodbye].
+var (
+	ErrGone     = errors.New("streams: the client left")
+	ErrStuck    = errors.New("streams: the client took nothing for too long")
+	ErrDraining = errors.New("streams: the gateway is shutting down")
+)

@@ -1,0 +1,256 @@
+package streams
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+	"time"
+)
+
+// MemoryOptions of a [MemoryLog]. The zero value works.
+type MemoryOptions struct {
+	Retention       Retention
+	DuplicateWindow time.Duration // 1 hour if zero
+}
+
+// A MemoryLog is a [Log] in the memory of this process: for trying out, for
+// tests, for demonstrations. Nothing of it survives the process. What it keeps
+// is bounded per log by its retention, exactly.
+type MemoryLog struct {
+	retention Retention
+	window    time.Duration
+
+	mu   sync.RWMutex // guards the following
+	logs map[string]*memoryLog
+
+	bells bellTower
+}
+
+// memoryLog is one log of a MemoryLog.
+type memoryLog struct {
+	mu      sync.Mutex // guards the following
+	origin  ID
+	head    ID
+	entries []Entry
+	taken   map[eventKey]taken
+	expiry  []eventKey // keys of taken, oldest first
+}
+
+// eventKey is what makes an event unique (CloudEvents 1.0, "source").
+type eventKey struct{ source, id string }
+
+// taken is what an event's receipt was.
+type taken struct {
+	at     time.Time
+	digest Digest
+	id     ID
+}
+
+// NewMemoryLog returns an empty log.
+func NewMemoryLog(o MemoryOptions) *MemoryLog {
+	return &MemoryLog{
+		retention: o.Retention.orDefault(),
+		window:    cmp.Or(o.DuplicateWindow, DefaultDuplicateWindow),
+		logs:      make(map[string]*memoryLog),
+	}
+}
+
+func (m *MemoryLog) log(name string) *memoryLog {
+	m.mu.RLock()
+	l := m.logs[name]
+	m.mu.RUnlock()
+	if l != nil {
+		return l
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if l = m.logs[name]; l == nil {
+		origin := originOf(newTag())
+		l = &memoryLog{origin: origin, head: origin, taken: make(map[eventKey]taken)}
+		m.logs[name] = l
+	}
+	return l
+}
+
+// Append implements [Log]. It keeps what the events point to.
+func (m *MemoryLog) Append(ctx context.Context, log string, events []Event) ([]Receipt, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	l := m.log(log)
+	receipts := make([]Receipt, len(events))
+	now := time.Now()
+
+	l.mu.Lock()
+	l.forget(now.Add(-m.window))
+	for i := range events {
+		receipts[i] = l.append(now, events[i])
+	}
+	l.trim(m.retention, now)
+	l.mu.Unlock()
+
+	m.bells.ring(log)
+	return receipts, nil
+}
+
+// append adds one event, or finds it. The caller holds l.mu.
+func (l *memoryLog) append(now time.Time, e Event) Receipt {
+	key := eventKey{e.Source, e.ID}
+	digest := e.Digest()
+	if t, ok := l.taken[key]; ok {
+		if t.digest != digest {
+			return Receipt{ID: t.id, Err: ErrReused}
+		}
+		return Receipt{ID: t.id, Duplicate: true}
+	}
+
+	id := ID{ms: uint64(now.UnixMilli()), tag: newTag()}
+	if id.ms <= l.head.ms { // the clock stands still, or was set back
+		id.ms, id.seq = l.head.ms, l.head.seq+1
+	}
+	l.entries = append(l.entries, Entry{ID: id, Prev: l.head, Event: e})
+	l.head = id
+	l.taken[key] = taken{now, digest, id}
+	l.expiry = append(l.expiry, key)
+	return Receipt{ID: id}
+}
+
+// forget drops duplicates noted before t. The caller holds l.mu.
+func (l *memoryLog) forget(t time.Time) {
+	n := 0
+	for n < len(l.expiry) && l.taken[l.expiry[n]].at.Before(t) {
+		delete(l.taken, l.expiry[n])
+		n++
+	}
+	l.expiry = l.expiry[n:]
+}
+
+// trim drops what r does not retain. The caller holds l.mu.
+func (l *memoryLog) trim(r Retention, now time.Time) {
+	oldest := uint64(max(0, now.Add(-r.Age).UnixMilli()))
+	n := max(0, len(l.entries)-r.Events)
+	for n < len(l.entries) && l.entries[n].ID.ms < oldest {
+		n++
+	}
+	clear(l.entries[:n]) // what readers still hold is theirs; the rest is garbage now
+	l.entries = l.entries[n:]
+}
+
+// bounds returns the ends of the log. The caller holds l.mu.
+func (l *memoryLog) bounds() Bounds {
+	b := Bounds{Origin: l.origin, Head: l.head}
+	if len(l.entries) > 0 {
+		b.Oldest, b.Prev = l.entries[0].ID, l.entries[0].Prev
+	}
+	return b
+}
+
+// Read implements [Log].
+func (m *MemoryLog) Read(ctx context.Context, log string, after ID, limit int) (Batch, error) {
+	if err := ctx.Err(); err != nil {
+		return Batch{}, err
+	}
+	l := m.log(log)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.trim(m.retention, time.Now())
+
+	i, found := slices.BinarySearchFunc(l.entries, after, func(e Entry, id ID) int { return e.ID.Compare(id) })
+	switch b := l.bounds(); {
+	case found && l.entries[i].ID == after:
+		i++
+	case !b.proves(after):
+		return Batch{Gap: b.gap(after)}, nil
+	case after == b.Head:
+		i = len(l.entries)
+	default:
+		i = 0
+	}
+	end := min(len(l.entries), i+limit)
+	return Batch{Entries: slices.Clone(l.entries[i:end])}, nil
+}
+
+// Bounds implements [Log].
+func (m *MemoryLog) Bounds(ctx context.Context, log string) (Bounds, error) {
+	l := m.log(log)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.trim(m.retention, time.Now())
+	return l.bounds(), ctx.Err()
+}
+
+// Seek implements [Log].
+func (m *MemoryLog) Seek(ctx context.Context, log string, t time.Time) (after, first ID, err error) {
+	l := m.log(log)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.trim(m.retention, time.Now())
+
+	i, _ := slices.BinarySearchFunc(l.entries, t, func(e Entry, t time.Time) int { return e.ID.Time().Compare(t) })
+	if i == len(l.entries) {
+		return l.head, ID{}, ctx.Err()
+	}
+	return l.entries[i].Prev, l.entries[i].ID, ctx.Err()
+}
+
+// Moved implements [Log].
+func (m *MemoryLog) Moved(ctx context.Context, heads map[string]ID) ([]string, error) {
+	var moved []string
+	for name, head := range heads {
+		l := m.log(name)
+		l.mu.Lock()
+		if l.head != head {
+			moved = append(moved, name)
+		}
+		l.mu.Unlock()
+	}
+	return moved, ctx.Err()
+}
+
+// Bells implements [Log].
+func (m *MemoryLog) Bells(ctx context.Context, ring func(log string)) {
+	defer m.bells.add(ring)()
+	<-ctx.Done()
+}
+
+// Check implements [Log]: memory promises nothing that could be missing.
+func (m *MemoryLog) Check(context.Context) error { return nil }
+
+// Durability implements [Log].
+func (m *MemoryLog) Durability() Durability { return InMemory }
+
+// Close implements [Log].
+func (m *MemoryLog) Close() error { return nil }
+
+// A bellTower calls everyone who waits for bells in this process.
+type bellTower struct {
+	mu      sync.RWMutex // guards the following
+	next    int
+	ringers map[int]func(log string)
+}
+
+// add registers ring until the returned function is called.
+func (t *bellTower) add(ring func(log string)) (remove func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ringers == nil {
+		t.ringers = make(map[int]func(string))
+	}
+	n := t.next
+	t.next++
+	t.ringers[n] = ring
+	return func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		delete(t.ringers, n)
+	}
+}
+
+func (t *bellTower) ring(log string) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	for _, ring := range t.ringers {
+		ring(log)
+	}
+}

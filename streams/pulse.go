@@ -1,0 +1,71 @@
+package streams
+
+import (
+	"slices"
+	"sync"
+)
+
+// pulseBeats is how many parts of a heartbeat's interval the connections are
+// spread over.
+const pulseBeats = 16
+
+// A pulse holds every subscription of a hub, spread over the parts of the
+// heartbeat's interval, so that one timer serves all of them.
+type pulse struct {
+	mu    sync.Mutex // guards the following
+	next  int        // the part that gets the next subscription
+	now   int        // the part whose turn it is
+	parts [pulseBeats][]*Subscription
+}
+
+func (p *pulse) add(sub *Subscription) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	part := &p.parts[p.next]
+	sub.part, sub.partSlot = uint8(p.next), int32(len(*part))
+	*part = append(*part, sub)
+	p.next = (p.next + 1) % pulseBeats
+}
+
+func (p *pulse) remove(sub *Subscription) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	part := p.parts[sub.part]
+	last := len(part) - 1
+	part[sub.partSlot] = part[last]
+	part[sub.partSlot].partSlot = sub.partSlot
+	part[last] = nil
+	p.parts[sub.part] = part[:last]
+}
+
+// turn returns the subscriptions of the next part.
+func (p *pulse) turn() []*Subscription {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.now = (p.now + 1) % pulseBeats
+	return slices.Clone(p.parts[p.now])
+}
+
+func (p *pulse) len() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := 0
+	for _, part := range p.parts {
+		n += len(part)
+	}
+	return n
+}
+
+// all returns every subscription of now.
+func (p *pulse) all() []*Subscription {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Concat(p.parts[:]...)
+}
+
+// beat gives a sign of life to the connections whose turn it is.
+func (h *Hub) beat() {
+	for _, sub := range h.pulse.turn() {
+		sub.beat()
+	}
+}

@@ -1,0 +1,119 @@
+#!lua
+-- Appends events to one log, each once, and says what became of each:
+-- "+<position without tag>" appended, "=<position>" there before with the same
+-- content, "!<position>" there before with another, "-<error>" refused.
+--
+-- KEYS: the log, its head, and the duplicate buckets of the half windows b-2,
+-- b-1, b and b+1 (clocks of gateways differ). All are declared and, after the
+-- first call, all exist: while a slot moves, Redis answers a script that names
+-- a missing key with TRYAGAIN until the move is over.
+--
+-- ARGV: how many events to retain, for how many ms; b; the life of a bucket in
+-- ms; the incarnation of the log if it is new; then of each event its key, its
+-- digest, its tag, and the values of the fields i to d.
+local log, head = KEYS[1], KEYS[2]
+local events, age, b, life, inc = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5]
+local stride, first = 12, 6
+
+-- A position of digits is ordered by length and then by text: it is 64 bits
+-- wide, and Lua's numbers hold 53.
+local function exceeds(x, y)
+  if #x ~= #y then return #x > #y end
+  return x > y
+end
+local function follows(id, last)
+  local ms, seq = string.match(id, '^(%d+)%-(%d+)')
+  local lms, lseq = string.match(last, '^(%d+)%-(%d+)')
+  if ms ~= lms then return exceeds(ms, lms) end
+  return exceeds(seq, lseq)
+end
+
+-- Everything that can fail for what is stored is read before anything is
+-- written.
+local known = redis.call('HMGET', head, 'last', 'inc')
+local last = known[1]
+if not last then
+  local newest = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
+  if newest and newest[2][1] == 'r' then
+    last = newest[1] .. '-' .. newest[2][2]
+  else
+    last = '0-0-' .. (known[2] or inc)
+  end
+end
+
+local tag = '%w%w%w%w%w$'
+if not string.match(last, '^%d+%-%d+%-' .. tag) or known[2] and not string.match(known[2], '^' .. tag) then
+  return redis.error_reply('DAMAGED its head is not ours')
+end
+
+local wanted = {''}
+for a = first, #ARGV, stride do wanted[#wanted + 1] = ARGV[a] end
+local taken, marks = {}, {}
+for i = 1, 4 do
+  local found = redis.call('HMGET', KEYS[2 + i], unpack(wanted))
+  marks[i] = found[1]
+  if found[1] == tostring(b + i - 3) then
+    for n = 2, #found do
+      if found[n] then taken[wanted[n]] = found[n] end
+    end
+  end
+end
+
+if not known[2] then redis.call('HSET', head, 'inc', inc) end
+for i = 1, 4 do
+  if not marks[i] then redis.call('HSET', KEYS[2 + i], '', '') end
+end
+
+local function add(a)
+  return redis.pcall('XADD', log, 'MAXLEN', '~', events, '*',
+    'r', ARGV[a + 2], 'p', last, 'i', ARGV[a + 3], 's', ARGV[a + 4], 't', ARGV[a + 5], 'u', ARGV[a + 6],
+    'c', ARGV[a + 7], 'm', ARGV[a + 8], 'e', ARGV[a + 9], 'x', ARGV[a + 10], 'd', ARGV[a + 11])
+end
+
+local reply, fresh = {}, {}
+for a = first, #ARGV, stride do
+  local key, digest = ARGV[a], ARGV[a + 1]
+  local was = taken[key]
+  if was then
+    local same = string.sub(was, 1, #digest) == digest
+    reply[#reply + 1] = (same and '=' or '!') .. string.sub(was, #digest + 1)
+  else
+    local id = add(a)
+    if type(id) == 'string' and #fresh == 0 and not follows(id, last) then
+      -- The log was deleted, its head was not: go on after the head.
+      redis.call('XDEL', log, id)
+      local stamp = string.match(last, '^%d+%-%d+')
+      id = redis.pcall('XSETID', log, stamp)
+      if not id.err then id = add(a) end
+    end
+    if type(id) == 'string' then
+      last = id .. '-' .. ARGV[a + 2]
+      taken[key] = digest .. last
+      fresh[#fresh + 1] = key
+      fresh[#fresh + 1] = taken[key]
+      reply[#reply + 1] = '+' .. id
+    else
+      reply[#reply + 1] = '-' .. id.err
+    end
+  end
+end
+
+if #fresh == 0 then
+  -- A duplicate's confirmation needs a write of its own to wait for.
+  redis.call('HINCRBY', head, 'asked', 1)
+  return reply
+end
+
+redis.call('HSET', head, 'last', last)
+local bucket = KEYS[5]
+if marks[3] ~= tostring(b) then
+  redis.call('UNLINK', bucket)
+  redis.call('HSET', bucket, '', tostring(b))
+  redis.call('PEXPIRE', bucket, life)
+end
+redis.call('HSET', bucket, unpack(fresh))
+local oldest = tonumber(string.match(last, '^%d+')) - age
+if oldest > 0 then
+  redis.call('XTRIM', log, 'MINID', '~', string.format('%.0f', oldest))
+end
+return reply

@@ -1,0 +1,18 @@
+package streams
+
+import (
+	_ "embed"
+
+	"github.com/redis/go-redis/v9"
+)
+
+//go:embed redis_append.lua
+var appendSource string
+
+//go:embed redis_read.lua
+var readSource string
+
+var (
+	appendScript = redis.NewScript(appendSource)
+	readScript   = redis.NewScript(readSource)
+)

@@ -1,0 +1,306 @@
+package streams
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/paylogic/pushserver/streams/filter"
+)
+
+// What a stream keeps in memory. A reader that is further behind reads the log.
+const (
+	keepItems = 1024
+	keepBytes = 1 << 20
+)
+
+// drainLimit is how many entries one read of the log's tail takes.
+const drainLimit = 512
+
+// A stream is the recent end of one log, in memory, shared by all its readers
+// on this gateway.
+//
+// It never skips: when its next read finds a gap, it ends, and each of its
+// readers asks the log whether its own position still stands.
+type stream struct {
+	hub *Hub
+	log string
+
+	ready chan struct{} // closed when the bounds are known, or opening failed
+	err   error         // why it failed; to be read after ready
+
+	tail atomic.Int32 // what the goroutine that reads the tail is doing
+
+	mu      sync.Mutex // guards the following
+	origin  ID
+	oldest  ID     // the oldest retained entry when we last knew
+	pos     ID     // the newest position
+	seq     uint64 // its number in this stream
+	floor   ID     // the position before the first of items
+	base    uint64 // its number
+	items   []*item
+	bytes   int
+	feeds   map[string]*feed // by the filter's key
+	waiting map[*waiter]bool // who wants to know when the tail moves
+	dead    bool
+	idle    time.Time // since when it has no feed; zero while it has
+}
+
+// States of a stream's tail.
+const (
+	tailIdle  = iota
+	tailReads // a goroutine reads
+	tailAgain // and will read once more, as a bell rang since it began
+)
+
+// open loads the stream's bounds and starts its tail. It is called once.
+func (st *stream) open(ctx context.Context) error {
+	defer close(st.ready)
+	bounds, err := st.hub.log.Bounds(ctx, st.log)
+	if err != nil {
+		st.err = err
+		return err
+	}
+	st.mu.Lock()
+	st.origin, st.oldest = bounds.Origin, bounds.Oldest
+	st.pos, st.floor = bounds.Head, bounds.Head
+	st.mu.Unlock()
+	st.rest()
+	return nil
+}
+
+// ring makes the tail read the log soon. It does not block.
+func (st *stream) ring() {
+	for {
+		switch state := st.tail.Load(); state {
+		case tailIdle:
+			if st.tail.CompareAndSwap(tailIdle, tailReads) {
+				st.hub.spawn(st.drain)
+				return
+			}
+		case tailReads:
+			if st.tail.CompareAndSwap(tailReads, tailAgain) {
+				return
+			}
+		default:
+			return
+		}
+	}
+}
+
+// rest ends a reading of the tail, unless a bell rang meanwhile.
+func (st *stream) rest() {
+	if !st.tail.CompareAndSwap(tailReads, tailIdle) {
+		st.tail.Store(tailReads)
+		st.hub.spawn(st.drain)
+	}
+}
+
+// drain reads the log until there is no more and hands it to the feeds.
+// Events that arrive while others are handed out wait in the log, and then go
+// out together: bursts become batches.
+func (st *stream) drain() {
+	defer st.rest()
+	for {
+		st.mu.Lock()
+		pos, dead := st.pos, st.dead
+		st.mu.Unlock()
+		if dead {
+			return
+		}
+		ctx, cancel := context.WithTimeout(st.hub.ctx, readTimeout)
+		batch, err := st.hub.log.Read(ctx, st.log, pos, drainLimit)
+		cancel()
+		switch {
+		case err != nil:
+			// The comparison of heads rings again when the log is back.
+			st.hub.unreadable(st.log, err)
+			return
+		case batch.Gap != nil:
+			st.hub.logger.Warn("the tail of a log has a gap", "log", st.log,
+				"reason", string(batch.Gap.Reason), "after", pos.String())
+			st.end()
+			return
+		case len(batch.Entries) == 0:
+			return
+		}
+		st.hub.fanOut(st.take(batch.Entries))
+		if len(batch.Entries) < drainLimit {
+			return
+		}
+	}
+}
+
+// take adds entries to the stream and returns what is to be handed out.
+func (st *stream) take(entries []Entry) []delivery {
+	items := make([]*item, len(entries))
+	events := make([]*filter.Event, len(entries))
+	for i := range entries {
+		items[i] = &item{entry: entries[i]}
+		events[i] = entries[i].Event.predicate()
+	}
+
+	st.mu.Lock()
+	for _, it := range items {
+		st.seq++
+		it.seq = st.seq
+		st.bytes += it.size()
+	}
+	st.items = append(st.items, items...)
+	st.pos = entries[len(entries)-1].ID
+	if st.oldest.IsZero() {
+		st.oldest = entries[0].ID
+	}
+	st.trim()
+	var deliveries []delivery
+	for _, f := range st.feeds {
+		if matched := f.take(items, events); len(matched) > 0 && len(f.subs) > 0 {
+			deliveries = append(deliveries, delivery{f, matched, slices.Clone(f.subs)})
+		}
+	}
+	waiting := st.awaited()
+	st.mu.Unlock()
+
+	for _, w := range waiting {
+		w.call()
+	}
+	return deliveries
+}
+
+// trim drops what the stream need not keep. The caller holds st.mu.
+func (st *stream) trim() {
+	n := 0
+	for len(st.items)-n > keepItems || st.bytes > keepBytes && len(st.items)-n > 1 {
+		st.bytes -= st.items[n].size()
+		st.floor, st.base = st.items[n].entry.ID, st.items[n].seq
+		n++
+	}
+	if n == 0 {
+		return
+	}
+	clear(st.items[:n]) // append leaves them behind with their array
+	st.items = st.items[n:]
+	for _, f := range st.feeds {
+		f.trim(st.base)
+	}
+}
+
+// find returns the number of a position that the stream has in memory. The
+// caller holds st.mu.
+func (st *stream) find(pos ID) (seq uint64, ok bool) {
+	switch pos {
+	case st.pos:
+		return st.seq, true
+	case st.floor:
+		return st.base, true
+	}
+	i, found := slices.BinarySearchFunc(st.items, pos, func(it *item, pos ID) int {
+		return it.entry.ID.Compare(pos)
+	})
+	if !found || st.items[i].entry.ID != pos {
+		return 0, false
+	}
+	return st.items[i].seq, true
+}
+
+// A waiter is called once.
+type waiter struct{ call func() }
+
+// await has call called once when the tail has moved from pos, or the stream
+// has ended: at once if that is so already, and not after cancel.
+func (st *stream) await(pos ID, call func()) (cancel func()) {
+	w := &waiter{call}
+	st.mu.Lock()
+	moved := st.dead || st.pos != pos
+	if !moved {
+		st.waiting[w] = true
+	}
+	st.mu.Unlock()
+	if moved {
+		call()
+	}
+	return func() {
+		st.mu.Lock()
+		defer st.mu.Unlock()
+		delete(st.waiting, w)
+	}
+}
+
+// awaited returns who waits, and forgets them. The caller holds st.mu.
+func (st *stream) awaited() []*waiter {
+	waiting := slices.Collect(maps.Keys(st.waiting))
+	clear(st.waiting)
+	return waiting
+}
+
+// end gives the stream up. Its readers find a new one.
+func (st *stream) end() {
+	st.hub.forget(st)
+	var subs []*Subscription
+	st.mu.Lock()
+	st.dead = true
+	for _, f := range st.feeds {
+		subs = append(subs, f.subs...)
+	}
+	waiting := st.awaited()
+	st.mu.Unlock()
+
+	for _, sub := range subs {
+		sub.wake()
+	}
+	for _, w := range waiting {
+		w.call()
+	}
+}
+
+// join returns the stream's feed for the filter, made if need be.
+// It returns nil if the stream has ended.
+func (st *stream) join(sub *Subscription, f *filter.Filter) *feed {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.dead {
+		return nil
+	}
+	fd := st.feeds[f.Key()]
+	if fd == nil {
+		fd = &feed{stream: st, filter: f, floor: st.seq}
+		st.feeds[f.Key()] = fd
+	}
+	fd.add(sub)
+	st.idle = time.Time{}
+	return fd
+}
+
+// sweep drops feeds that nobody reads and reports whether the stream itself
+// has had no reader for the linger time.
+func (st *stream) sweep(now time.Time) bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	for key, f := range st.feeds {
+		if f.unread(now) {
+			delete(st.feeds, key)
+		}
+	}
+	if len(st.feeds) > 0 || len(st.waiting) > 0 {
+		st.idle = time.Time{}
+		return false
+	}
+	if st.idle.IsZero() {
+		st.idle = now
+	}
+	if now.Sub(st.idle) < linger {
+		return false
+	}
+	st.dead = true // whoever holds it still looks for another
+	return true
+}
+
+// head returns the stream's newest position.
+func (st *stream) head() ID {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.pos
+}

@@ -1,0 +1,19 @@
+package streams
+
+// A Writer carries bytes to one client. There are two kinds: the hijacked
+// HTTP/1.1 connection, given to [Subscription.Start], and the flushed response
+// of HTTP/2 and TLS, given to [Subscription.Serve].
+type Writer interface {
+	// Write sends a prefix of p, in order and at once, and returns its length.
+	// It does not keep p. After an error the connection is useless.
+	//
+	// A writer given to Start never waits: if the client takes no more at the
+	// moment, Write returns less than len(p) and a nil error, and the writer
+	// calls [Subscription.Resume] when the client does. A writer given to Serve
+	// waits for the client, within a limit of its own.
+	Write(p []byte) (n int, err error)
+
+	// Close ends the connection after what was written. It is called once,
+	// after the last Write.
+	Close() error
+}
