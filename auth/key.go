@@ -1,0 +1,96 @@
+package auth
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// A Key is the record of an API key: whose it is and what its bearer may do.
+// It holds nothing of the secret.
+//
+// A key that a [Keyring] or a [Store] has returned is shared or soon stale:
+// read it, do not change it.
+type Key struct {
+	ID       string // "key_" and random characters; may be shown and logged
+	Kind     Kind
+	Merchant string // whose log a live or test key reads; else empty
+	Name     string // for people; may be empty
+
+	// Types are patterns of event types: what a live or test key sees, what a
+	// publisher's key may publish. Empty: all.
+	Types []string
+	// Subjects are patterns of the subjects a live or test key sees. Empty: all.
+	Subjects []string
+	// Filter is an expression over the events a live or test key sees. It is
+	// carried as text; whoever matches events compiles it. Empty: all.
+	Filter string
+	// Merchants are those a publisher's key may publish to. Empty: all.
+	Merchants []string
+	// Scopes narrow what the key may do. Empty: all that its kind may, and
+	// what the kind may in a later version too.
+	Scopes []string
+
+	Created time.Time
+	Expires time.Time // zero: never
+	Revoked time.Time // zero: it is not; any other time counts at once
+}
+
+// Usable returns nil while the key may be used, else [ErrRevoked] or
+// [ErrExpired].
+//
+// A revocation counts whatever its time: it must not wait for a gateway whose
+// clock is behind the one that wrote it.
+func (k *Key) Usable(now time.Time) error {
+	switch {
+	case !k.Revoked.IsZero():
+		return ErrRevoked
+	case !k.Expires.IsZero() && !now.Before(k.Expires):
+		return ErrExpired
+	}
+	return nil
+}
+
+// May reports whether the key may do what scope names.
+func (k *Key) May(scope string) bool {
+	return slices.Contains(k.Kind.Scopes(), scope) &&
+		(len(k.Scopes) == 0 || slices.Contains(k.Scopes, scope))
+}
+
+// Granted returns all scopes for which [Key.May] is true.
+func (k *Key) Granted() []string {
+	scopes := k.Kind.Scopes()
+	return slices.DeleteFunc(scopes, func(scope string) bool { return !k.May(scope) })
+}
+
+// MayPublishTo reports whether the key may publish to this merchant. Whether
+// it may publish a type is for whoever matches [Key.Types].
+func (k *Key) MayPublishTo(merchant string) bool {
+	return k.May(Publish) && (len(k.Merchants) == 0 || slices.Contains(k.Merchants, merchant))
+}
+
+// Log returns the name of the log that the key reads: the merchant's, or with
+// ".test" behind it its test log. It is empty for a key that reads none.
+func (k *Key) Log() string {
+	switch k.Kind {
+	case Live:
+		return k.Merchant
+	case Test:
+		return k.Merchant + ".test"
+	}
+	return ""
+}
+
+func (k *Key) clone() *Key {
+	c := *k
+	c.Types = slices.Clone(k.Types)
+	c.Subjects = slices.Clone(k.Subjects)
+	c.Merchants = slices.Clone(k.Merchants)
+	c.Scopes = slices.Clone(k.Scopes)
+	return &c
+}
+
+// compareKeys orders keys by creation, and those of one millisecond by id.
+func compareKeys(a, b *Key) int {
+	return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID))
+}

@@ -1,0 +1,102 @@
+package auth
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// anyKey draws a key that stands, with the id given.
+func anyKey(t *rapid.T, id string) *Key {
+	names := rapid.SampledFrom([]string{"acme", "globex", "initech", "a", "z-9"})
+	patterns := rapid.SliceOfN(rapid.StringMatching(`[a-z<&"é/.*]{1,9}`), 0, 3)
+	start := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	key := &Key{
+		ID:      id,
+		Kind:    anyKind(t),
+		Name:    rapid.StringMatching(`[ -~äß]{0,20}`).Draw(t, "name"),
+		Created: start.Add(time.Duration(rapid.IntRange(0, 5).Draw(t, "created")) * time.Millisecond),
+	}
+	if rapid.Bool().Draw(t, "expires") {
+		key.Expires = start.Add(time.Hour + time.Millisecond)
+	}
+	switch {
+	case key.Kind.Reads():
+		key.Merchant = names.Draw(t, "merchant")
+		key.Types = patterns.Draw(t, "types")
+		key.Subjects = patterns.Draw(t, "subjects")
+		key.Filter = rapid.SampledFrom([]string{"", `data.a > 1 && subject != "x\ny"`}).Draw(t, "filter")
+	case key.Kind == Pub:
+		key.Types = patterns.Draw(t, "types")
+		key.Merchants = rapid.SliceOfN(names, 0, 3).Draw(t, "merchants")
+	}
+	key.Scopes = rapid.SampledFrom([][]string{nil, {Me}}).Draw(t, "scopes")
+	if err := key.Validate(start); err != nil {
+		t.Fatalf("drew a key that does not stand: %v", err)
+	}
+	return key
+}
+
+// sameKey treats a list without values as no list, as records do.
+func sameKey(a, b *Key) bool {
+	a, b = a.clone(), b.clone()
+	for _, k := range []*Key{a, b} {
+		for _, list := range []*[]string{&k.Types, &k.Subjects, &k.Merchants, &k.Scopes} {
+			if len(*list) == 0 {
+				*list = nil
+			}
+		}
+	}
+	return reflect.DeepEqual(a, b)
+}
+
+func TestRecordKeepsAllOfAKeyButItsRevocation(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		want := anyKey(t, "key_1")
+		text, err := encodeRecord(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := decodeRecord(string(text))
+		if err != nil || !sameKey(got, want) {
+			t.Fatalf("%s\ngot  %+v (%v)\nwant %+v", text, got, err, want)
+		}
+	})
+}
+
+func TestEveryFieldOfAKeyIsInItsRecord(t *testing.T) {
+	key, rec := reflect.TypeFor[Key](), reflect.TypeFor[record]()
+	for i := range key.NumField() {
+		name := key.Field(i).Name
+		if _, ok := rec.FieldByName(name); !ok && name != "Revoked" {
+			t.Errorf("Key.%s would be lost at rest", name)
+		}
+	}
+}
+
+func TestRecordOfALaterVersion(t *testing.T) {
+	tests := []struct{ name, record, refusal string }{
+		{"with a label of its own",
+			`{"v":1,"id":"key_1","kind":"live","merchant":"acme","colour":{"a":[1]},"created":"2026-11-23T12:00:00Z"}`, ""},
+		{"with a restriction of its own",
+			`{"v":2,"id":"key_1","kind":"live","merchant":"acme","created":"2026-11-23T12:00:00Z"}`, "version 2"},
+		{"with a kind of its own",
+			`{"v":1,"id":"key_1","kind":"root","created":"2026-11-23T12:00:00Z"}`, `kind "root"`},
+		{"without a version", `{"id":"key_1","kind":"adm","created":"2026-11-23T12:00:00Z"}`, "version 0"},
+		{"without an id", `{"v":1,"kind":"adm"}`, "no id"},
+		{"without its merchant", `{"v":1,"id":"key_1","kind":"test"}`, "no merchant"},
+		{"cut short", `{"v":1,"id":"key_1"`, "decode"},
+	}
+	for _, test := range tests {
+		key, err := decodeRecord(test.record)
+		switch {
+		case test.refusal == "" && (err != nil || key.ID != "key_1"):
+			t.Errorf("a record %s: got %+v (%v), want key_1", test.name, key, err)
+		case test.refusal != "" && (err == nil || !strings.Contains(err.Error(), test.refusal)):
+			t.Errorf("a record %s: got %v, want an error with %q", test.name, err, test.refusal)
+		}
+	}
+}

@@ -1,0 +1,170 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/paylogic/pushserver/streams/redistest"
+)
+
+// One cluster serves all tests of this package, one after the other.
+var (
+	clusterOnce sync.Once
+	testCluster *redistest.Cluster
+)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if testCluster != nil {
+		testCluster.Close()
+	}
+	os.Exit(code)
+}
+
+// emptyCluster returns a client of the cluster, in which nothing is kept.
+func emptyCluster(t testing.TB) *redis.ClusterClient {
+	t.Helper()
+	clusterOnce.Do(func() {
+		var err error
+		if testCluster, err = redistest.Open(context.Background(), redistest.Options{}); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if testCluster == nil {
+		t.Fatal("the cluster did not start")
+	}
+	client := redis.NewClusterClient(&redis.ClusterOptions{
+		Addrs:                 testCluster.Addrs(),
+		ContextTimeoutEnabled: true,
+	})
+	t.Cleanup(func() { _ = client.Close() })
+	err := client.ForEachMaster(t.Context(), func(ctx context.Context, node *redis.Client) error {
+		return node.FlushAll(ctx).Err()
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
+}
+
+// keyspace returns every key of the cluster, and all that is kept under it.
+func keyspace(t *testing.T, client *redis.ClusterClient) map[string]string {
+	t.Helper()
+	var mu sync.Mutex // masters are visited at once
+	found := map[string]string{}
+	err := client.ForEachMaster(t.Context(), func(ctx context.Context, node *redis.Client) error {
+		keys := node.Scan(ctx, 0, "*", 100).Iterator()
+		for keys.Next(ctx) {
+			content, err := contentOf(ctx, node, keys.Val())
+			if err != nil {
+				return err
+			}
+			mu.Lock()
+			found[keys.Val()] = content
+			mu.Unlock()
+		}
+		return keys.Err()
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+func contentOf(ctx context.Context, node *redis.Client, key string) (string, error) {
+	kind, err := node.Type(ctx, key).Result()
+	if err != nil {
+		return "", err
+	}
+	switch kind {
+	case "hash":
+		fields, err := node.HGetAll(ctx, key).Result()
+		return fmt.Sprint(fields), err
+	case "zset":
+		members, err := node.ZRange(ctx, key, 0, -1).Result()
+		return fmt.Sprint(members), err
+	}
+	return "", fmt.Errorf("%s is a %s, which no store keeps", key, kind)
+}
+
+func TestRedisHoldsNoSecret(t *testing.T) {
+	client := emptyCluster(t)
+	store := NewRedisStore(client)
+	var secrets []Secret
+	for _, kind := range Kinds() {
+		for range 5 {
+			description := Key{Kind: kind, Name: "a name"}
+			if kind.Reads() {
+				description.Merchant = "acme"
+			}
+			secret, key := issue(t, store, description)
+			if _, err := store.Find(t.Context(), secret.Hash()); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := store.Revoke(t.Context(), key.ID); err != nil {
+				t.Fatal(err)
+			}
+			secrets = append(secrets, secret)
+		}
+	}
+
+	found := keyspace(t, client)
+	if want := len(secrets) + 3; len(found) != want {
+		t.Errorf("the store uses %d Redis keys, want %d", len(found), want)
+	}
+	var all strings.Builder
+	for key, content := range found {
+		if !strings.HasPrefix(key, "ps:{auth}:") {
+			t.Errorf("Redis key %q lies outside ps:{auth}:", key)
+		}
+		fmt.Fprintln(&all, key, content)
+	}
+	dump := all.String()
+	for _, secret := range secrets {
+		if !strings.Contains(dump, secret.Hash().String()) {
+			t.Error("a hash is missing, so the dump is not complete")
+		}
+		_, random, _ := strings.Cut(strings.TrimPrefix(secret.Reveal(), secretPrefix), "_")
+		for _, part := range []string{random[:12], random[12:24], random[18:]} {
+			if strings.Contains(dump, part) {
+				t.Errorf("a part of a %s secret is in Redis", secret.Kind())
+			}
+		}
+	}
+}
+
+func TestRedisThatIsAwayIsUnavailable(t *testing.T) {
+	node := redistest.StartStandalone(t)
+	client := redis.NewClient(&redis.Options{Addr: node.Addr(), ContextTimeoutEnabled: true, MaxRetries: -1, DialerRetries: 1})
+	t.Cleanup(func() { _ = client.Close() })
+	store := NewRedisStore(client)
+	secret, key := issue(t, store, Key{Kind: Live, Merchant: "acme"})
+	if got, err := store.Find(t.Context(), secret.Hash()); err != nil || !sameKey(got, key) {
+		t.Fatalf("alone, Redis answers %+v (%v), want %+v", got, err, key)
+	}
+	node.Kill()
+
+	ctx := t.Context()
+	calls := map[string]func() error{
+		"Create":         func() error { return store.Create(ctx, Mint(Adm).Hash(), key) },
+		"Find":           func() error { _, err := store.Find(ctx, secret.Hash()); return err },
+		"List":           func() error { _, err := store.List(ctx, "", 1); return err },
+		"List after":     func() error { _, err := store.List(ctx, key.ID, 1); return err },
+		"Revoke":         func() error { _, err := store.Revoke(ctx, key.ID); return err },
+		"MerchantExists": func() error { _, err := store.MerchantExists(ctx, "acme"); return err },
+		"AddMerchant":    func() error { return store.AddMerchant(ctx, "globex") },
+		"Merchants":      func() error { _, err := store.Merchants(ctx, "", 1); return err },
+	}
+	for name, call := range calls {
+		if err := call(); !errors.Is(err, ErrUnavailable) || errors.Is(err, ErrUnknown) {
+			t.Errorf("%s: got %v, want ErrUnavailable", name, err)
+		}
+	}
+}

@@ -1,0 +1,144 @@
+package auth
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"log/slog"
+	"strings"
+)
+
+const (
+	alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+	secretPrefix = "ps_"
+	randomLen    = 24 // 142 bits
+	maxRandomLen = 64 // what may come to be minted one day
+	checksumLen  = 6  // 62^6 > 2^32
+	maxSecretLen = len(secretPrefix) + 4 + 1 + maxRandomLen + checksumLen
+)
+
+// A Secret is the text of an API key: whoever has it is whom the key names.
+//
+// Its form is ps_<kind>_, at least 24 random base62 characters, and 6 base62
+// characters that hold the CRC-32 (IEEE) of everything before them, so that a
+// typing error is refused without asking anybody. Printed, logged or encoded
+// by any of the usual ways it shows only its kind; [Secret.Reveal] is the one
+// way to the text.
+type Secret struct {
+	text string
+	kind Kind
+}
+
+// Mint makes a new secret. It panics if there is no such kind.
+func Mint(kind Kind) Secret {
+	if !kind.valid() {
+		panic("auth: mint a secret of no kind")
+	}
+	body := secretPrefix + string(kind) + "_" + randomText(randomLen)
+	sum := checksum(body)
+	return Secret{text: body + string(sum[:]), kind: kind}
+}
+
+// ParseSecret returns the secret that text is, or [ErrMalformed]. It says
+// nothing about whether the secret was ever minted.
+func ParseSecret(text string) (Secret, error) {
+	if len(text) > maxSecretLen {
+		return Secret{}, ErrMalformed
+	}
+	rest, ok := strings.CutPrefix(text, secretPrefix)
+	if !ok {
+		return Secret{}, ErrMalformed
+	}
+	name, body, _ := strings.Cut(rest, "_")
+	kind := Kind(name)
+	if !kind.valid() || len(body) < randomLen+checksumLen || len(body) > maxRandomLen+checksumLen {
+		return Secret{}, ErrMalformed
+	}
+	for i := range len(body) {
+		if !isBase62(body[i]) {
+			return Secret{}, ErrMalformed
+		}
+	}
+	// The checksum guards against typing errors and holds nothing secret, so
+	// an ordinary comparison will do.
+	at := len(text) - checksumLen
+	if sum := checksum(text[:at]); string(sum[:]) != text[at:] {
+		return Secret{}, ErrMalformed
+	}
+	return Secret{text: text, kind: kind}, nil
+}
+
+// Reveal returns the text of the secret, for showing it once to its owner.
+func (s Secret) Reveal() string { return s.text }
+
+// Kind returns the kind of key that the secret claims to be.
+func (s Secret) Kind() Kind { return s.kind }
+
+// Hash returns what is kept of the secret.
+func (s Secret) Hash() Hash {
+	var b [maxSecretLen]byte
+	return sha256.Sum256(b[:copy(b[:], s.text)])
+}
+
+// String returns the kind of the secret and nothing else of it.
+func (s Secret) String() string { return secretPrefix + string(s.kind) + "_[redacted]" }
+
+// GoString is [Secret.String].
+func (s Secret) GoString() string { return s.String() }
+
+// Format writes [Secret.String] for every verb.
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
+
+// LogValue implements [slog.LogValuer] with [Secret.String].
+func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// MarshalText makes JSON and its like show [Secret.String].
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// A Hash is the SHA-256 of a secret: the only part of it at rest.
+//
+// A secret has 142 random bits, so its plain hash can be neither reversed nor
+// steered. That is also why looking one up in a map or in Redis needs no
+// constant time: a caller cannot choose the bytes that are compared.
+type Hash [sha256.Size]byte
+
+// String returns the hash in lower-case hexadecimal.
+func (h Hash) String() string { return hex.EncodeToString(h[:]) }
+
+// checksum returns the CRC-32 of body as base62, most significant digit first.
+func checksum(body string) [checksumLen]byte {
+	var b [maxSecretLen]byte
+	n := crc32.ChecksumIEEE(b[:copy(b[:], body)])
+	var sum [checksumLen]byte
+	for i := len(sum) - 1; i >= 0; i-- {
+		sum[i] = alphabet[n%62]
+		n /= 62
+	}
+	return sum
+}
+
+// randomText returns n base62 characters, each as likely as any other.
+func randomText(n int) string {
+	const fair = 256 - 256%62 // bytes from here on would favour some characters
+	text := make([]byte, 0, n)
+	var b [64]byte
+	for {
+		_, _ = rand.Read(b[:]) // never fails: it ends the program instead
+		for _, c := range b {
+			if c >= fair {
+				continue
+			}
+			if text = append(text, alphabet[c%62]); len(text) == n {
+				return string(text)
+			}
+		}
+	}
+}
+
+func isBase62(c byte) bool {
+	return '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z'
+}

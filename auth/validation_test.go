@@ -1,0 +1,90 @@
+package auth
+
+import (
+	"errors"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+func TestDescriptionThatCannotStandNamesItsField(t *testing.T) {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	many := func(n int) []string { return slices.Repeat([]string{"a"}, n) }
+	tests := []struct {
+		name  string
+		key   Key
+		field string // that is refused; empty: the key stands
+	}{
+		{"a live key", Key{Kind: Live, Merchant: "acme"}, ""},
+		{"a test key", Key{Kind: Test, Merchant: "acme"}, ""},
+		{"a publisher's key", Key{Kind: Pub}, ""},
+		{"an admin's key", Key{Kind: Adm}, ""},
+		{"a full live key", Key{Kind: Live, Merchant: "a-1", Name: "Größe 🎟", Types: []string{"payment.*"},
+			Subjects: []string{"event/42/**"}, Filter: "data.amount >= 10000",
+			Scopes: []string{Stream}, Expires: now.Add(time.Hour)}, ""},
+		{"a full publisher's key", Key{Kind: Pub, Merchants: []string{"acme", "globex"}, Types: []string{"seat.*"}}, ""},
+
+		{"no kind", Key{Merchant: "acme"}, "kind"},
+		{"another kind", Key{Kind: "root"}, "kind"},
+		{"a live key of nobody", Key{Kind: Live}, "merchant"},
+		{"a test key of nobody", Key{Kind: Test}, "merchant"},
+		{"a publisher's key of a merchant", Key{Kind: Pub, Merchant: "acme"}, "merchant"},
+		{"an admin's key of a merchant", Key{Kind: Adm, Merchant: "acme"}, "merchant"},
+		{"the control log's name", Key{Kind: Live, Merchant: "_control"}, "merchant"},
+		{"a test log's name", Key{Kind: Live, Merchant: "acme.test"}, "merchant"},
+		{"upper case", Key{Kind: Live, Merchant: "Acme"}, "merchant"},
+		{"a brace", Key{Kind: Live, Merchant: "a{b}"}, "merchant"},
+		{"65 characters", Key{Kind: Live, Merchant: strings.Repeat("a", 65)}, "merchant"},
+		{"another's merchant to publish to", Key{Kind: Pub, Merchants: []string{"acme", "_control"}}, "merchants"},
+		{"a live key that publishes", Key{Kind: Live, Merchant: "acme", Merchants: []string{"acme"}}, "merchants"},
+		{"too many merchants", Key{Kind: Pub, Merchants: many(MaxMerchants + 1)}, "merchants"},
+		{"a long name", Key{Kind: Adm, Name: strings.Repeat("a", MaxNameLen+1)}, "name"},
+		{"a line feed in the name", Key{Kind: Adm, Name: "a\nb"}, "name"},
+		{"an escape sequence in the name", Key{Kind: Adm, Name: "\x1b[2J"}, "name"},
+		{"text turned around in the name", Key{Kind: Adm, Name: "a\u202eb"}, "name"},
+		{"broken UTF-8 in the name", Key{Kind: Adm, Name: "a\xff"}, "name"},
+		{"an empty type", Key{Kind: Pub, Types: []string{"a", ""}}, "types"},
+		{"a type with a NUL", Key{Kind: Pub, Types: []string{"a\x00"}}, "types"},
+		{"a long type", Key{Kind: Pub, Types: []string{strings.Repeat("a", MaxTypeLen+1)}}, "types"},
+		{"too many types", Key{Kind: Pub, Types: many(MaxPatterns + 1)}, "types"},
+		{"an admin's types", Key{Kind: Adm, Types: []string{"a"}}, "types"},
+		{"a long subject", Key{Kind: Live, Merchant: "a", Subjects: []string{strings.Repeat("a", MaxSubjectLen+1)}}, "subjects"},
+		{"a publisher's subjects", Key{Kind: Pub, Subjects: []string{"a"}}, "subjects"},
+		{"a publisher's filter", Key{Kind: Pub, Filter: "true"}, "filter"},
+		{"a long filter", Key{Kind: Live, Merchant: "a", Filter: strings.Repeat("a", MaxFilterLen+1)}, "filter"},
+		{"broken UTF-8 in the filter", Key{Kind: Live, Merchant: "a", Filter: "\xff"}, "filter"},
+		{"another kind's scope", Key{Kind: Live, Merchant: "a", Scopes: []string{Admin}}, "scopes"},
+		{"too many scopes", Key{Kind: Pub, Scopes: slices.Repeat([]string{Me}, 3)}, "scopes"},
+		{"expired at birth", Key{Kind: Adm, Expires: now}, "expires"},
+		{"a year of five digits", Key{Kind: Adm, Expires: now.AddDate(8000, 0, 0)}, "expires"},
+	}
+	for _, test := range tests {
+		err := test.key.Validate(now)
+		var refused *FieldError
+		switch {
+		case test.field == "" && err != nil:
+			t.Errorf("%s: refused: %v", test.name, err)
+		case test.field != "" && (!errors.As(err, &refused) || refused.Field != test.field):
+			t.Errorf("%s: got %v, want a refusal of %s", test.name, err, test.field)
+		}
+	}
+}
+
+func TestMerchantNamesAreThoseOfThePattern(t *testing.T) {
+	pattern := regexp.MustCompile(`\A[a-z0-9-]{1,64}\z`)
+	names := rapid.OneOf(
+		rapid.String(),
+		rapid.StringMatching(`[a-z0-9-]{0,66}`),
+		rapid.StringMatching(`[a-z0-9-]{1,8}[A-Z_.{}/ \n]?`),
+	)
+	rapid.Check(t, func(t *rapid.T) {
+		name := names.Draw(t, "name")
+		if got, want := ValidMerchant(name), pattern.MatchString(name); got != want {
+			t.Fatalf("%q: got %t, want %t", name, got, want)
+		}
+	})
+}
