@@ -1,0 +1,187 @@
+package api
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/paylogic/pushserver/auth"
+	"github.com/paylogic/pushserver/streams"
+	"github.com/paylogic/pushserver/streams/filter"
+)
+
+// feedParameters say which part of a log is wanted, and from when.
+var feedParameters = []string{"types", "subject", "filter", "since", "envelope"}
+
+// A feed is what a key may see of its log, narrowed by what a request asks for.
+type feed struct {
+	log    string
+	filter *filter.Filter
+	data   bool // the event's data alone is wanted
+	since  time.Time
+}
+
+// feed reads the feed parameters of a request.
+func (s *Server) feed(key *auth.Key, q query) (feed, error) {
+	asked := filter.Spec{Types: parseList(q["types"]), Expr: q["filter"]}
+	if q["subject"] != "" {
+		asked.Subjects = []string{q["subject"]}
+	}
+	if len(asked.Types) > 0 && !filter.Overlap(asked.Types, key.Types) {
+		if _, err := filter.Compile(asked); err != nil {
+			return feed{}, err
+		}
+		return feed{}, problem("scope-missing", "Ask for types that this key may see: granted names them.").
+			with("missing", asked.Types).with("granted", key.Types)
+	}
+	f := feed{log: key.Log()}
+	var err error
+	granted := filter.Spec{Types: key.Types, Subjects: key.Subjects, Expr: key.Filter}
+	if f.filter, err = s.filters.compile(granted, asked); err != nil {
+		if _, fault := filter.Compile(granted); fault != nil {
+			// Nothing that the client can mend: an error of ours, said in words
+			// that are not taken for one about the request.
+			return feed{}, fmt.Errorf("compile what %s may see: %v", key.ID, fault)
+		}
+		return feed{}, err
+	}
+	switch q["envelope"] {
+	case "", "cloudevents":
+	case "data":
+		f.data = true
+	default:
+		return feed{}, parameterProblem("envelope", "must be cloudevents or data")
+	}
+	if since := q["since"]; since != "" {
+		if f.since, err = parseSince(since, time.Now()); err != nil {
+			return feed{}, err
+		}
+	}
+	return f, nil
+}
+
+// filterCache keeps compiled filters, so that a client that reconnects costs
+// no compilation. It starts anew when it is full.
+type filterCache struct {
+	mu      sync.Mutex // guards the following
+	filters map[string]*filter.Filter
+}
+
+const filterCacheMax = 4096
+
+func (c *filterCache) compile(specs ...filter.Spec) (*filter.Filter, error) {
+	key := specKey(specs)
+	c.mu.Lock()
+	f := c.filters[key]
+	c.mu.Unlock()
+	if f != nil {
+		return f, nil
+	}
+	f, err := filter.Compile(specs...)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.filters == nil || len(c.filters) >= filterCacheMax {
+		c.filters = make(map[string]*filter.Filter)
+	}
+	c.filters[key] = f
+	return f, nil
+}
+
+// specKey writes clauses with the length of each part, so that no two can be
+// mistaken for each other.
+func specKey(specs []filter.Spec) string {
+	var b []byte
+	for _, spec := range specs {
+		for _, list := range [][]string{spec.Types, spec.Subjects, {spec.Expr}} {
+			b = append(strconv.AppendInt(b, int64(len(list)), 10), ':')
+			for _, part := range list {
+				b = append(strconv.AppendInt(b, int64(len(part)), 10), '"')
+				b = append(b, part...)
+			}
+		}
+	}
+	return string(b)
+}
+
+// accepts returns which of offers the client likes best, or "" (RFC 9110,
+// 12.5.1). Among equals the first offer wins.
+func accepts(r *http.Request, offers ...string) string {
+	fields := r.Header.Values("Accept")
+	if len(fields) == 0 {
+		return offers[0]
+	}
+	best, bestQuality := "", 0.0
+	for _, offer := range offers {
+		if q := quality(strings.Join(fields, ","), offer); q > bestQuality {
+			best, bestQuality = offer, q
+		}
+	}
+	return best
+}
+
+// quality returns how much accept likes offer: the weight of the range that
+// names it most exactly.
+func quality(accept, offer string) float64 {
+	major, _, _ := strings.Cut(offer, "/")
+	exactness, weight := 0, 0.0
+	for part := range strings.SplitSeq(accept, ",") {
+		params := strings.Split(part, ";")
+		name := strings.ToLower(strings.TrimSpace(params[0]))
+		exact := 1 + slices.Index([]string{"*/*", major + "/*", offer}, name)
+		if exact <= exactness {
+			continue
+		}
+		exactness, weight = exact, 1
+		for _, param := range params[1:] {
+			if q, ok := strings.CutPrefix(strings.ReplaceAll(strings.ToLower(param), " ", ""), "q="); ok {
+				weight, _ = strconv.ParseFloat(q, 64)
+			}
+		}
+	}
+	return weight
+}
+
+// cursor returns the position that a stream's request asks to go on after, or
+// the text that should have been one. The header wins over the query, because
+// a page that reconnects sends its first URL again.
+func cursor(r *http.Request, q query) (after streams.ID, foreign string, err error) {
+	if q["last_event_id"] != "" && q["lastEventId"] != "" {
+		return after, "", problem("ambiguous-cursor", "Send last_event_id or lastEventId, not both.")
+	}
+	if given := cmp.Or(q["last_event_id"], q["lastEventId"]); given != "" {
+		if after, err = position(given); err != nil {
+			return after, "", err
+		}
+	}
+	given := r.Header.Values("Last-Event-ID")
+	switch {
+	case len(given) > 1:
+		return after, "", problem("ambiguous-cursor", "Send one header Last-Event-ID.")
+	case len(given) == 1 && given[0] != "":
+		if after, err = streams.ParseID(given[0]); err != nil {
+			return streams.ID{}, given[0], nil
+		}
+	}
+	return after, "", nil
+}
+
+// position reads a position from a query.
+func position(text string) (streams.ID, error) {
+	id, err := streams.ParseID(text)
+	if err != nil {
+		return id, malformedPosition()
+	}
+	return id, nil
+}
+
+func malformedPosition() *Problem {
+	return problem("cursor-malformed", "Send the id of an event as you received it, or leave the parameter out.")
+}

@@ -1,0 +1,151 @@
+package api
+
+import (
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/paylogic/pushserver/streams"
+)
+
+const (
+	// sendBuffer caps what the kernel keeps for a client that does not read,
+	// which is 4 MB otherwise.
+	sendBuffer = 64 << 10
+
+	// userTimeout is how long sent bytes may stay unconfirmed before the
+	// connection counts as dead (RFC 5482).
+	userTimeout = 30 * time.Second
+
+	// discardMax is how much input is thrown away in one go.
+	discardMax = 256 << 10
+)
+
+// hijacked is the [streams.Writer] of a cleartext HTTP/1.1 connection that has
+// left net/http behind: a descriptor, and no goroutine, buffer or timer.
+type hijacked struct {
+	poller     *poller
+	sub        *streams.Subscription
+	fd         int
+	generation int32 // tells it from earlier connections with the same descriptor
+
+	mu     sync.Mutex // held while the descriptor is used
+	closed bool
+}
+
+// hijack takes the connection over and starts sub on it. It reports false,
+// having done nothing, where that is impossible.
+func (s *Server) hijack(w http.ResponseWriter, r *http.Request, sub *streams.Subscription) bool {
+	if r.ProtoMajor != 1 || r.TLS != nil {
+		return false
+	}
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return false
+	}
+	preface := head(w.Header())
+	fd, err := duplicate(conn)
+	conn.Close()
+	if err != nil {
+		sub.Close(err)
+		return true
+	}
+	c := &hijacked{poller: s.poller, sub: sub, fd: fd}
+	if err := s.poller.add(c); err != nil {
+		c.Close()
+		sub.Close(err)
+		return true
+	}
+	sub.Start(c, preface)
+	return true
+}
+
+// duplicate returns a descriptor of the connection's own, set up for a stream.
+// It does not block, as the one that it is a copy of does not.
+func duplicate(conn net.Conn) (int, error) {
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok {
+		return 0, net.ErrClosed
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	fd := -1
+	controlErr := raw.Control(func(original uintptr) {
+		if fd, err = unix.FcntlInt(original, unix.F_DUPFD_CLOEXEC, 0); err != nil {
+			return
+		}
+		// Where these are refused the connection works without them.
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, sendBuffer)
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(userTimeout.Milliseconds()))
+	})
+	if controlErr != nil {
+		return 0, controlErr
+	}
+	return fd, err
+}
+
+func (c *hijacked) event(events uint32) unix.EpollEvent {
+	return unix.EpollEvent{Events: events, Fd: int32(c.fd), Pad: c.generation}
+}
+
+// Write implements [streams.Writer].
+func (c *hijacked) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return 0, net.ErrClosed
+	}
+	n, err := unix.Write(c.fd, p)
+	for err == unix.EINTR {
+		n, err = unix.Write(c.fd, p)
+	}
+	switch {
+	case err == unix.EAGAIN:
+		n = 0
+	case err != nil:
+		return 0, err
+	}
+	if n < len(p) {
+		return n, c.poller.arm(c)
+	}
+	return n, nil
+}
+
+// discard throws away what the client has sent: closing a socket with unread
+// input resets the connection and destroys what is under way to the client.
+func (c *hijacked) discard(scratch []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for total := 0; !c.closed; {
+		n, err := unix.Read(c.fd, scratch)
+		if err == unix.EINTR {
+			continue
+		}
+		if n <= 0 || err != nil {
+			return
+		}
+		if total += n; total >= discardMax {
+			_ = c.poller.arm(c) // there may be more: be told again
+			return
+		}
+	}
+}
+
+// Close implements [streams.Writer].
+func (c *hijacked) Close() error {
+	var scratch [4096]byte
+	c.discard(scratch[:])
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil
+	}
+	c.closed = true
+	c.poller.drop(c)
+	return unix.Close(c.fd)
+}

@@ -1,0 +1,118 @@
+package api
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/paylogic/pushserver/auth"
+	"github.com/paylogic/pushserver/streams"
+)
+
+const (
+	pageDefault = 100
+	pageMax     = 1000
+	waitMax     = 30 // seconds
+)
+
+// history answers GET /v1/events.
+func (s *Server) history(w http.ResponseWriter, r *http.Request) error {
+	q, err := parseQuery(r.URL.RawQuery, r.Header.Get("Authorization") != "",
+		append([]string{"after", "limit", "wait"}, feedParameters...)...)
+	if err != nil {
+		return err
+	}
+	key, err := s.authenticate(r, auth.History)
+	if err != nil {
+		return err
+	}
+	if err := s.contract.check("GET /v1/events", r, q); err != nil {
+		return err
+	}
+	f, err := s.feed(key, q)
+	if err != nil {
+		return err
+	}
+	req := streams.PageRequest{Log: f.log, Filter: f.filter, Since: f.since}
+	if q["after"] != "" {
+		if req.After, err = position(q["after"]); err != nil {
+			return err
+		}
+	}
+	if req.Limit, err = number(q, "limit", 1, pageMax, pageDefault); err != nil {
+		return err
+	}
+	wait, err := number(q, "wait", 0, waitMax, 0)
+	if err != nil {
+		return err
+	}
+	req.Wait = time.Duration(wait) * time.Second
+
+	page, err := s.hub.Page(r.Context(), req)
+	if err != nil {
+		return err
+	}
+	if page.Reset != nil {
+		return gone(page.Reset)
+	}
+	writePage(w, page, f.data)
+	return nil
+}
+
+// writePage writes a page by hand, with each event as the stream's lines have
+// it: encoding/json would rewrite data, whose bytes are the publisher's.
+func writePage(w http.ResponseWriter, page streams.Page, data bool) {
+	b := []byte(`{"events":[`)
+	for i := range page.Entries {
+		e := &page.Entries[i]
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, `{"id":"`...)
+		b = e.ID.Append(b)
+		b = append(b, `","event":`...)
+		b = strconv.AppendQuote(b, e.Event.Type) // a type is plain ASCII
+		b = append(b, `,"data":`...)
+		switch {
+		case !data:
+			b = e.Event.AppendCloudEvent(b)
+		case e.Event.Data == nil:
+			b = append(b, "null"...)
+		default:
+			b = append(b, e.Event.Data...)
+		}
+		b = append(b, '}')
+	}
+	b = append(b, `],"cursor":"`...)
+	b = page.Cursor.Append(b)
+	b = append(b, `","more":`...)
+	b = strconv.AppendBool(b, page.More)
+	b = append(b, "}\n"...)
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusOK)
+	_, _ = w.Write(b) // the client left; there is nobody to tell
+}
+
+// gone says that history cannot be proved complete.
+func gone(reset *streams.Reset) *Problem {
+	p := problem("history-gone", "Events after this position may be missing. Forget what you hold and read on with after set to cursor.").
+		with("reason", reset.Reason).with("requested", reset.Requested).
+		with("resume_from", reset.ResumeFrom).with("cursor", reset.After)
+	if !reset.Oldest.IsZero() {
+		p.with("oldest", reset.Oldest)
+	}
+	return p
+}
+
+// number reads a whole number from least to most.
+func number(q query, name string, least, most, otherwise int) (int, error) {
+	text, given := q[name]
+	if !given {
+		return otherwise, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < least || n > most {
+		return 0, parameterProblem(name, "must be a whole number from "+strconv.Itoa(least)+" to "+strconv.Itoa(most))
+	}
+	return n, nil
+}

@@ -1,0 +1,123 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/paylogic/pushserver/streams"
+)
+
+// checkTimeout bounds what /readyz asks the log.
+const checkTimeout = 2 * time.Second
+
+// OpsHandler returns the operators' endpoints, for a listener that the public
+// does not reach: /healthz says that the process lives, /readyz whether it
+// should get traffic and if not why, /metrics is for Prometheus.
+func (s *Server) OpsHandler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		_ = writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+	})
+	mux.HandleFunc("GET /readyz", s.ready)
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{}))
+	return mux
+}
+
+func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), checkTimeout)
+	defer cancel()
+	status, body := http.StatusOK, map[string]string{
+		"status": "ready", "durability": string(s.log.Durability()),
+	}
+	if s.hub.Draining() {
+		status, body["status"], body["reason"] = http.StatusServiceUnavailable, "draining", "the server is shutting down"
+	} else if err := s.log.Check(ctx); err != nil {
+		// The reader is the operator: the reason is told as it is.
+		status, body["status"], body["reason"] = http.StatusServiceUnavailable, "not ready", err.Error()
+	}
+	_ = writeJSON(w, status, body)
+}
+
+// metrics are what /metrics shows.
+type metrics struct {
+	registry *prometheus.Registry
+	requests *prometheus.CounterVec
+}
+
+func newMetrics(registry *prometheus.Registry, hub *streams.Hub, version string) *metrics {
+	m := &metrics{
+		registry: registry,
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "pushserver_requests_total", Help: "Requests by endpoint, method and status.",
+		}, []string{"endpoint", "method", "status"}),
+	}
+	registry.MustRegister(m.requests, collectors.NewGoCollector(), hubCollector{hub},
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if version != "" {
+		info := prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "pushserver_build_info", Help: "The program's version, as a label.",
+			ConstLabels: prometheus.Labels{"version": version},
+		})
+		info.Set(1)
+		registry.MustRegister(info)
+	}
+	return m
+}
+
+// count notes a request. Its labels are bounded: paths and methods that the
+// API does not have are one.
+func (m *metrics) count(r *http.Request, status int) {
+	endpoint, method := "other", "other"
+	switch r.URL.Path {
+	case "/v1/stream", "/v1/events", "/v1/me", "/openapi.yaml", "/openapi.json":
+		endpoint = r.URL.Path
+	}
+	switch r.Method {
+	case http.MethodGet, http.MethodPost, http.MethodHead, http.MethodOptions:
+		method = r.Method
+	}
+	if status == 0 {
+		status = http.StatusOK // a stream that was taken over
+	}
+	m.requests.WithLabelValues(endpoint, method, strconv.Itoa(status)).Inc()
+}
+
+// hubCollector shows a hub's stats.
+type hubCollector struct{ hub *streams.Hub }
+
+var (
+	descSubscriptions = prometheus.NewDesc("pushserver_subscriptions", "Open streams of clients.", nil, nil)
+	descStreams       = prometheus.NewDesc("pushserver_log_tails", "Logs whose tail is in memory.", nil, nil)
+	descFeeds         = prometheus.NewDesc("pushserver_feeds", "Distinct filters over those tails.", nil, nil)
+	descDelivered     = prometheus.NewDesc("pushserver_deliveries_total", "Events written to connections.", nil, nil)
+	descBytes         = prometheus.NewDesc("pushserver_sent_bytes_total", "Bytes written to streams.", nil, nil)
+	descResets        = prometheus.NewDesc("pushserver_resets_total", "Gaps announced to clients.", nil, nil)
+	descReads         = prometheus.NewDesc("pushserver_log_reads_total", "Batches read from logs for single readers.", nil, nil)
+)
+
+// Describe implements [prometheus.Collector].
+func (c hubCollector) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByCollect(c, ch) }
+
+// Collect implements [prometheus.Collector].
+func (c hubCollector) Collect(ch chan<- prometheus.Metric) {
+	stats := c.hub.Stats()
+	gauge := func(d *prometheus.Desc, n int) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(n))
+	}
+	counter := func(d *prometheus.Desc, n uint64) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n))
+	}
+	gauge(descSubscriptions, stats.Subscriptions)
+	gauge(descStreams, stats.Streams)
+	gauge(descFeeds, stats.Feeds)
+	counter(descDelivered, stats.Delivered)
+	counter(descBytes, stats.Bytes)
+	counter(descResets, stats.Resets)
+	counter(descReads, stats.Reads)
+}

@@ -1,0 +1,218 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"maps"
+	"net/http"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/paylogic/pushserver/auth"
+	"github.com/paylogic/pushserver/streams"
+	"github.com/paylogic/pushserver/streams/filter"
+)
+
+// A Problem is a refusal as the client sees it (RFC 9457), and an error.
+//
+// Everything in it may be shown: it holds nothing of the inside of the program
+// and of the input at most a short piece in escaped form.
+type Problem struct {
+	Name   string         // the last part of its type: "malformed-query"
+	Status int            // of the response
+	Title  string         // the same for every problem of this name
+	Detail string         // what to do
+	Extra  map[string]any // extension members
+	Header http.Header    // further headers of the response
+}
+
+// Error implements error.
+func (p *Problem) Error() string { return p.Name + ": " + p.Detail }
+
+// A kind of problem: what all problems of one name have in common.
+type kind struct {
+	status int
+	title  string
+}
+
+// kinds has every problem of this API by its name. Names do not change, since
+// clients branch on them.
+var kinds = map[string]kind{
+	"malformed-request":     {400, "The request cannot be read"},
+	"malformed-json":        {400, "The body is not one JSON value"},
+	"malformed-query":       {400, "The query cannot be read"},
+	"unknown-parameter":     {400, "The query has an unknown parameter"},
+	"cursor-malformed":      {400, "This is no position"},
+	"ambiguous-cursor":      {400, "There is more than one position"},
+	"filter-invalid":        {400, "The filter cannot be used"},
+	"ambiguous-credentials": {400, "There is more than one credential"},
+	"credential-in-url":     {400, "A credential stands in the URL"},
+	"unauthenticated":       {401, "A key is needed"},
+	"invalid-token":         {401, "The key is not valid"},
+	"key-revoked":           {401, "The key was revoked"},
+	"key-expired":           {401, "The key has expired"},
+	"secret-key-in-browser": {403, "A secret key was used in a browser"},
+	"origin-not-allowed":    {403, "The origin is not allowed"},
+	"scope-missing":         {403, "The key does not reach that far"},
+	"wrong-role":            {403, "The key has another role"},
+	"wrong-mode":            {403, "The key has another mode"},
+	"not-found":             {404, "There is nothing here"},
+	"method-not-allowed":    {405, "The method is not allowed here"},
+	"not-acceptable":        {406, "No acceptable form"},
+	"request-timeout":       {408, "The request took too long"},
+	"id-reused":             {409, "The id was used for another event"},
+	"history-gone":          {410, "The history is not complete"},
+	"payload-too-large":     {413, "The body is too large"},
+	"unsupported-media-type": {415,
+		"The content type is not supported"},
+	"unsupported-encoding": {415, "The content encoding is not supported"},
+	"misdirected":          {421, "This server does not answer for this host"},
+	"duplicate-member":     {422, "A member stands twice in an object"},
+	"invalid-utf8":         {422, "The text is not valid UTF-8"},
+	"too-deep":             {422, "The JSON is nested too deeply"},
+	"schema-violation":     {422, "The event breaks the rules for events"},
+	"reserved-type":        {422, "The type is reserved"},
+	"unknown-type":         {422, "There is no such type"},
+	"unknown-merchant":     {422, "There is no such merchant"},
+	"quota-exceeded":       {429, "A quota is used up"},
+	"internal-error":       {500, "Something went wrong on our side"},
+	"log-damaged":          {500, "The log cannot be read"},
+	"not-replicated":       {503, "No replica has confirmed the event"},
+	"store-unavailable":    {503, "The storage does not answer"},
+	"draining":             {503, "This server is shutting down"},
+}
+
+// problem returns the problem of that name; detail says what to do. A problem
+// with the status 503 asks the client to come back after a second.
+//
+// It panics if there is no such name.
+func problem(name, detail string) *Problem {
+	k, ok := kinds[name]
+	if !ok {
+		panic("api: no problem has the name " + name)
+	}
+	p := &Problem{Name: name, Status: k.status, Title: k.title, Detail: detail}
+	if k.status == http.StatusServiceUnavailable {
+		p.header("Retry-After", "1")
+	}
+	return p
+}
+
+// with sets an extension member and returns the problem.
+func (p *Problem) with(key string, value any) *Problem {
+	if p.Extra == nil {
+		p.Extra = make(map[string]any)
+	}
+	p.Extra[key] = value
+	return p
+}
+
+// header sets a header of the response and returns the problem.
+func (p *Problem) header(key, value string) *Problem {
+	if p.Header == nil {
+		p.Header = make(http.Header)
+	}
+	p.Header.Set(key, value)
+	return p
+}
+
+// document returns the members of the problem document.
+func (p *Problem) document(requestID string) map[string]any {
+	doc := make(map[string]any, len(p.Extra)+5)
+	maps.Copy(doc, p.Extra)
+	doc["type"] = "/problems/" + p.Name
+	doc["title"] = p.Title
+	doc["status"] = p.Status
+	doc["detail"] = p.Detail
+	doc["request_id"] = requestID
+	return doc
+}
+
+// problemOf returns the problem that the client is told for err, or nil if the
+// client must not learn more than that something went wrong.
+func problemOf(err error) *Problem {
+	var own *Problem
+	if errors.As(err, &own) {
+		return own
+	}
+	var clause *filter.Error
+	if errors.As(err, &clause) {
+		return filterProblem(clause)
+	}
+	for _, known := range []struct {
+		cause        error
+		name, detail string
+	}{
+		{streams.ErrNotReplicated, "not-replicated", "The event may or may not be delivered. Send it again with the same id."},
+		{streams.ErrReused, "id-reused", "An event with this source and id was accepted with another content. Choose a new id for a new event."},
+		{streams.ErrDamaged, "log-damaged", "What is stored for this merchant cannot be read. Tell us the request_id."},
+		{streams.ErrDraining, "draining", "Connect again and you will reach another server."},
+		{streams.ErrUnavailable, "store-unavailable", "Try again after Retry-After. Send an event again with the same id."},
+		{auth.ErrUnavailable, "store-unavailable", "The key could not be checked. Try again after Retry-After."},
+		{auth.ErrMalformed, "invalid-token", "Check that the key was copied whole."},
+		{auth.ErrUnknown, "invalid-token", "There is no such key. Use one that was issued for this server."},
+		{auth.ErrRevoked, "key-revoked", "Use another key: this one was taken back."},
+		{auth.ErrExpired, "key-expired", "Use another key: the time of this one is over."},
+	} {
+		if errors.Is(err, known.cause) {
+			return problem(known.name, known.detail)
+		}
+	}
+	return nil
+}
+
+func filterProblem(clause *filter.Error) *Problem {
+	place := map[string]any{"parameter": clause.Part, "detail": clause.Reason}
+	if clause.Line > 0 {
+		place["line"], place["column"] = clause.Line, clause.Column
+	}
+	return problem("filter-invalid", "Mend the parameter that errors names.").
+		with("errors", []map[string]any{place})
+}
+
+// writeProblem answers a request with a problem document; a HEAD request gets
+// its header alone. A 401 always says how to authenticate (RFC 6750, 3).
+func writeProblem(w http.ResponseWriter, r *http.Request, requestID string, p *Problem) {
+	body, err := json.Marshal(p.document(requestID))
+	if err != nil {
+		panic("api: a problem has an extension that is no JSON: " + err.Error())
+	}
+	body = append(body, '\n')
+
+	h := w.Header()
+	maps.Copy(h, p.Header)
+	if p.Status == http.StatusUnauthorized && h.Get("WWW-Authenticate") == "" {
+		h.Set("WWW-Authenticate", p.challenge())
+	}
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(p.Status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(body) // the client left; there is nobody to tell
+	}
+}
+
+// challenge is the value of WWW-Authenticate. It names an error only if a
+// credential was sent.
+func (p *Problem) challenge() string {
+	const realm = `Bearer realm="pushserver"`
+	switch p.Name {
+	case "invalid-token", "key-revoked", "key-expired":
+		return realm + `, error="invalid_token"`
+	}
+	return realm
+}
+
+// quote returns a piece of the input as it may be shown: in ASCII and short.
+func quote(s string) string {
+	const most = 40
+	if len(s) <= most {
+		return strconv.QuoteToASCII(s)
+	}
+	cut := most
+	for cut > 0 && !utf8.RuneStart(s[cut]) {
+		cut--
+	}
+	return strconv.QuoteToASCII(s[:cut]) + "…"
+}

@@ -1,0 +1,150 @@
+package api
+
+import (
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// A query has the parameters of a URL by their names.
+type query map[string]string
+
+// credentialNames are parameters in which people put keys. A URL ends up in
+// logs and histories, so a key in it must be replaced, not merely ignored.
+var credentialNames = []string{"access_token", "api_key", "apikey", "authorization", "key", "token"}
+
+// parseQuery reads a query so that nothing of it gets lost, since a filter that
+// is lost would widen a stream. It refuses what url.ParseQuery drops or joins:
+// ';' as a separator, bad percent escapes, a part without '=', a parameter that
+// stands twice; further names that are not known, and values that are not UTF-8
+// or have control characters. A '+' means a space, as in forms.
+//
+// A credential is refused first, whatever else is wrong.
+func parseQuery(raw string, hasAuthorization bool, known ...string) (query, error) {
+	q := make(query)
+	if raw == "" {
+		return q, nil
+	}
+	if hasCredential(raw, known) {
+		if hasAuthorization {
+			return nil, problem("ambiguous-credentials", "Send the key in the header Authorization alone, and replace a key that stood in a URL.")
+		}
+		return nil, problem("credential-in-url", `Replace this key, and send the new one in the header: "Authorization: Bearer <key>".`)
+	}
+	if strings.Contains(raw, ";") {
+		return nil, problem("malformed-query", "Separate parameters with & and write %3B for a semicolon.")
+	}
+	for part := range strings.SplitSeq(raw, "&") {
+		name, value, found := strings.Cut(part, "=")
+		if !found {
+			return nil, problem("malformed-query", "Write every parameter as name=value, with a single & between two.")
+		}
+		name, err := url.QueryUnescape(name)
+		if err != nil {
+			return nil, problem("malformed-query", "Write %25 for a percent sign: a name has a bad percent escape.")
+		}
+		if !slices.Contains(known, name) {
+			return nil, unknownParameter(name, known)
+		}
+		if _, twice := q[name]; twice {
+			return nil, parameterProblem(name, "must stand once")
+		}
+		if value, err = url.QueryUnescape(value); err != nil {
+			return nil, parameterProblem(name, "has a bad percent escape; write %25 for a percent sign")
+		}
+		if !utf8.ValidString(value) {
+			return nil, parameterProblem(name, "must be UTF-8")
+		}
+		if strings.ContainsFunc(value, unicode.IsControl) {
+			return nil, parameterProblem(name, "must have no control characters")
+		}
+		q[name] = value
+	}
+	return q, nil
+}
+
+// hasCredential reports whether a part of the query is, by its name, a
+// credential. It reads on where the query is broken.
+func hasCredential(raw string, known []string) bool {
+	separator := func(r rune) bool { return r == '&' || r == ';' }
+	for part := range strings.FieldsFuncSeq(raw, separator) {
+		name, _, _ := strings.Cut(part, "=")
+		if plain, err := url.QueryUnescape(name); err == nil {
+			name = plain
+		}
+		if slices.Contains(known, name) {
+			continue
+		}
+		name = strings.ReplaceAll(strings.ToLower(name), "-", "_")
+		if slices.Contains(credentialNames, name) || strings.HasPrefix(name, "ps_") {
+			return true
+		}
+	}
+	return false
+}
+
+func unknownParameter(name string, known []string) *Problem {
+	if len(known) == 0 {
+		return problem("unknown-parameter", "There is no parameter "+quote(name)+" here. None are known.")
+	}
+	return problem("unknown-parameter", "There is no parameter "+quote(name)+" here. Known are: "+strings.Join(known, ", ")+".")
+}
+
+// parameterProblem says what is wrong with the value of a known parameter.
+func parameterProblem(name, detail string) *Problem {
+	return problem("malformed-query", "Mend the parameter that errors names.").
+		with("errors", []map[string]any{{"parameter": name, "detail": detail}})
+}
+
+// ages matches how long ago something was: days, hours, minutes and seconds, in
+// this order, each at most once.
+var ages = regexp.MustCompile(`^(?:([0-9]{1,9})d)?(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?(?:([0-9]{1,9})s)?$`)
+
+// parseSince reads a time in the past: how long ago ("10m", "24h", "7d",
+// "1h30m") or a time as in RFC 3339. Its errors are problems.
+func parseSince(s string, now time.Time) (time.Time, error) {
+	const longest = 100 * 365 * 24 * 60 * 60 // seconds; what fits a time.Duration
+	if match := ages.FindStringSubmatch(s); match != nil && s != "" {
+		var seconds int64
+		for i, unit := range []int64{24 * 60 * 60, 60 * 60, 60, 1} {
+			n, _ := strconv.ParseInt("0"+match[i+1], 10, 64) // nine digits at most
+			seconds += n * unit
+		}
+		if seconds > longest {
+			return time.Time{}, parameterProblem("since", "must be at most a hundred years ago")
+		}
+		return now.Add(-time.Duration(seconds) * time.Second), nil
+	}
+	t, ok := parseTime(s)
+	switch {
+	case !ok:
+		return time.Time{}, parameterProblem("since", "must be an age (90s, 10m, 24h, 7d, 1h30m) or a time (RFC 3339; write %2B for a plus)")
+	case t.After(now):
+		return time.Time{}, parameterProblem("since", "must not be in the future")
+	}
+	return t, nil
+}
+
+// parseTime reads a time as in RFC 3339, with a year of four digits in UTC too.
+func parseTime(s string) (time.Time, bool) {
+	const longest = 64 // bytes; the digits of a second have no end in RFC 3339
+	var t time.Time
+	if len(s) > longest || t.UnmarshalText([]byte(s)) != nil {
+		return t, false
+	}
+	year := t.UTC().Year()
+	return t, 0 <= year && year <= 9999
+}
+
+// parseList splits a list at its commas; an empty text is an empty list.
+func parseList(s string) []string {
+	if s == "" {
+		return nil
+	}
+	return strings.Split(s, ",")
+}

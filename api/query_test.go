@@ -1,0 +1,101 @@
+package api
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestQueryIsReadWhole(t *testing.T) {
+	got, err := parseQuery("types=a,b%2Bc&subject=x+y&since=", false, "types", "subject", "since")
+	want := query{"types": "a,b+c", "subject": "x y", "since": ""}
+	if err != nil || !maps.Equal(got, want) {
+		t.Errorf("got %v, %v, want %v", got, err, want)
+	}
+	if got, err := parseQuery("", false); err != nil || len(got) != 0 {
+		t.Errorf("empty: got %v, %v", got, err)
+	}
+}
+
+func TestNoPartOfAQueryGetsLost(t *testing.T) {
+	tests := []struct{ in, name string }{
+		{"types=a;subject=b", "malformed-query"}, // url.ParseQuery drops both
+		{"types=%zz", "malformed-query"},         // and this one
+		{"types=%", "malformed-query"},
+		{"%zz=a", "malformed-query"},
+		{"types=a&types=b", "malformed-query"},
+		{"types=a&type%73=b", "malformed-query"},
+		{"types", "malformed-query"},
+		{"types=a&", "malformed-query"},
+		{"types=a&&subject=b", "malformed-query"},
+		{"types=%ff", "malformed-query"},
+		{"types=%0a", "malformed-query"},
+		{"types=%c2%85", "malformed-query"},
+		{"types=%00", "malformed-query"},
+		{"tpyes=a", "unknown-parameter"},
+		{"Types=a", "unknown-parameter"},
+		{"=a", "unknown-parameter"},
+	}
+	for _, tt := range tests {
+		_, err := parseQuery(tt.in, false, "types", "subject")
+		p := wantProblem(t, tt.in, err, tt.name, 400)
+		if tt.name == "unknown-parameter" && !strings.Contains(p.Detail, "types, subject") {
+			t.Errorf("%q: %q does not name the known parameters", tt.in, p.Detail)
+		}
+	}
+}
+
+func TestCredentialInAURLIsRefusedAndNotRepeated(t *testing.T) {
+	for _, in := range []string{
+		"access_token=S3cret", "api_key=S3cret", "authorization=S3cret", "key=S3cret", "token=S3cret", "apikey=S3cret",
+		"Access-Token=S3cret", "types=%zz&token=S3cret", "types=a;token=S3cret", "token", "t%6fken=S3cret",
+		"ps_live_S3cret=", "ps_live_S3cret",
+	} {
+		_, err := parseQuery(in, false, "types")
+		p := wantProblem(t, in, err, "credential-in-url", 400)
+		if strings.Contains(p.Error(), "S3cret") {
+			t.Errorf("%q: repeated in %q", in, p.Error())
+		}
+		_, err = parseQuery(in, true, "types")
+		wantProblem(t, in, err, "ambiguous-credentials", 400)
+	}
+}
+
+func TestSinceIsAnAgeOrATime(t *testing.T) {
+	now := time.Date(2025, 11, 22, 21, 0, 0, 0, time.UTC)
+	for in, want := range map[string]time.Time{
+		"0s":                        now,
+		"90s":                       now.Add(-90 * time.Second),
+		"10m":                       now.Add(-10 * time.Minute),
+		"24h":                       now.Add(-24 * time.Hour),
+		"7d":                        now.Add(-7 * 24 * time.Hour),
+		"1h30m":                     now.Add(-90 * time.Minute),
+		"2025-11-22T21:00:00Z":      now,
+		"2025-11-22T21:00:00+01:00": now.Add(-time.Hour),
+	} {
+		if got, err := parseSince(in, now); err != nil || !got.Equal(want) {
+			t.Errorf("%q: got %v, %v, want %v", in, got, err, want)
+		}
+	}
+	for _, in := range []string{
+		"", "-10m", "+10m", "10", "m", "10x", "1.5h", "30m1h", "999999999d", "99999999999999999999s",
+		"2025-11-22T21:00:01Z", "2025-11-22", "2025-11-22T21:00:00 01:00", "10000-01-01T00:00:00Z",
+	} {
+		_, err := parseSince(in, now)
+		p := wantProblem(t, in, err, "malformed-query", 400)
+		if got := places(p, "parameter"); !slices.Equal(got, []string{"since"}) {
+			t.Errorf("%q: errors name %v", in, got)
+		}
+	}
+}
+
+func TestListIsSplitAtItsCommas(t *testing.T) {
+	if got := parseList(""); got != nil {
+		t.Errorf("empty: got %q", got)
+	}
+	if got := parseList("a, b,"); !slices.Equal(got, []string{"a", " b", ""}) {
+		t.Errorf("got %q", got)
+	}
+}
