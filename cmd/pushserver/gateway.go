@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/paylogic/pushserver/api"
+	"github.com/paylogic/pushserver/auth"
+	"github.com/paylogic/pushserver/streams"
+)
+
+const (
+	// drainSpread is over how long the clients of an ending gateway come back.
+	drainSpread = 2 * time.Second
+	// shutdownLimit is how long requests may take to finish at the end.
+	shutdownLimit = 10 * time.Second
+)
+
+// A gateway is one server process: a log with its hub, the keys, and the two
+// listeners. Whoever makes one calls serve, or else close.
+type gateway struct {
+	logger *slog.Logger
+	public net.Listener // nil until open
+	ops    net.Listener
+
+	cert, key string // files; empty: no TLS
+
+	log    streams.Log
+	hub    *streams.Hub
+	server *http.Server
+
+	opsServer  *http.Server
+	opsHandler atomic.Pointer[http.Handler]
+	failed     chan error // what ended a listener that should not have ended
+}
+
+// newGateway answers on the ops listener from now on: alive, and not ready.
+func newGateway(opsListen string, logger *slog.Logger) (*gateway, error) {
+	ops, err := bind(opsListen, "--ops-listen")
+	if err != nil {
+		return nil, err
+	}
+	g := &gateway{logger: logger, ops: ops, failed: make(chan error, 2)}
+	var starting http.Handler = http.HandlerFunc(answerStarting)
+	g.opsHandler.Store(&starting)
+	g.opsServer = api.NewHTTPServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		(*g.opsHandler.Load()).ServeHTTP(w, r)
+	}), logger)
+	go func() { g.failed <- g.opsServer.Serve(ops) }()
+	logger.Info("listening", "for", "ops", "address", ops.Addr().String())
+	return g, nil
+}
+
+// answerStarting is the ops listener's answer before there is a log.
+func answerStarting(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	if r.URL.Path == "/healthz" {
+		fmt.Fprintln(w, "ok")
+		return
+	}
+	w.Header().Set("Retry-After", "1")
+	w.WriteHeader(http.StatusServiceUnavailable)
+	fmt.Fprintln(w, "starting: waiting for storage")
+}
+
+// open binds the public listener and begins to serve log, which is the
+// gateway's to close from now on, even if open fails.
+func (g *gateway) open(listen string, log streams.Log, store auth.Store, heartbeat time.Duration) error {
+	g.log = log
+	g.hub = streams.NewHub(log, streams.Options{Heartbeat: heartbeat, Logger: g.logger})
+	server, err := api.New(api.Config{
+		Log:     log,
+		Hub:     g.hub,
+		Keyring: auth.NewKeyring(store, auth.KeyringOptions{}),
+		Logger:  g.logger,
+		Version: buildVersion(),
+	})
+	if err != nil {
+		return err
+	}
+	public, err := bind(listen, "--listen")
+	if err != nil {
+		return err
+	}
+	g.public = public
+	g.server = api.NewHTTPServer(server.Handler(), g.logger)
+	ready := server.OpsHandler()
+	g.opsHandler.Store(&ready)
+	go func() {
+		if g.cert != "" {
+			g.failed <- g.server.ServeTLS(public, g.cert, g.key)
+			return
+		}
+		g.failed <- g.server.Serve(public)
+	}()
+	g.logger.Info("listening", "for", "clients", "address", public.Addr().String(), "tls", g.cert != "")
+	return nil
+}
+
+// wait returns when ctx is done, with nil, or when a listener has failed.
+func (g *gateway) wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		g.logger.Info("ending: clients are told when to come back")
+		return nil
+	case err := <-g.failed:
+		return fmt.Errorf("serve: %w", err)
+	}
+}
+
+// close ends everything in good order: streams with a goodbye, requests with
+// their answer, then the log. The ops listener goes last, so that whoever
+// watches sees the end coming.
+func (g *gateway) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownLimit)
+	defer cancel()
+	if g.hub != nil {
+		g.hub.Drain(drainSpread)
+	}
+	if g.server != nil {
+		if err := g.server.Shutdown(ctx); err != nil {
+			g.logger.Warn("some requests did not finish in time", "limit", shutdownLimit)
+			g.server.Close()
+		}
+	}
+	if g.hub != nil {
+		g.hub.Close()
+	}
+	if g.log != nil {
+		if err := g.log.Close(); err != nil {
+			g.logger.Warn("the log did not close well", "error", err)
+		}
+	}
+	g.opsServer.Close()
+}
+
+// url returns where clients on this machine reach the public listener.
+func (g *gateway) url() string { return urlOf(g.public, g.cert != "") }
+
+// opsURL returns where this machine reaches the ops listener.
+func (g *gateway) opsURL() string { return urlOf(g.ops, false) }
+
+func urlOf(l net.Listener, secure bool) string {
+	address, err := reachable(l.Addr().String())
+	if err != nil {
+		address = l.Addr().String()
+	}
+	if secure {
+		return "https://" + address
+	}
+	return "http://" + address
+}
+
+// bind listens on address, or says what to do with flag.
+func bind(address, flag string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("%s is taken by another program: choose an address with %s, such as %s 127.0.0.1:0", address, flag, flag)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s %q: %w", flag, address, err)
+	}
+	return l, nil
+}

@@ -1,0 +1,92 @@
+// Command pushserver gives every API key a live, filtered, resumable feed of
+// the events that internal services publish.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// Exit codes.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// From the first signal on the default holds again: a second one ends the
+	// program at once.
+	context.AfterFunc(ctx, stop)
+	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// A console is what a command reads from and writes to.
+type console struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// commands is the command line.
+type commands struct {
+	Serve       serveCommand       `cmd:"" help:"Run the server, over Redis or embedded."`
+	Dev         devCommand         `cmd:"" help:"Try it out: an embedded server with ready keys. Nothing survives it."`
+	Keys        keysCommand        `cmd:"" help:"Make, list and revoke API keys."`
+	Publish     publishCommand     `cmd:"" help:"Publish one event."`
+	Listen      listenCommand      `cmd:"" help:"Print events as they happen. Resumes by itself."`
+	Version     versionCommand     `cmd:"" help:"Print the version."`
+	Healthcheck healthcheckCommand `cmd:"" help:"Ask a running server for its health; the exit code answers."`
+}
+
+// exitRequest is how kong's request to exit, after --help, leaves the parser.
+type exitRequest int
+
+// run executes the command line and returns the exit code. Commands that go on
+// end in good order when ctx is done.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
+	defer func() {
+		if r := recover(); r != nil {
+			exit, ok := r.(exitRequest)
+			if !ok {
+				panic(r)
+			}
+			code = int(exit)
+		}
+	}()
+
+	parser, err := kong.New(&commands{},
+		kong.Name("pushserver"),
+		kong.Description("A live, filtered, resumable feed of events for every API key."),
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(code int) { panic(exitRequest(code)) }),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(&console{in: stdin, out: stdout, err: stderr}),
+	)
+	if err != nil {
+		panic(err) // the command line above is wrong, whatever was typed
+	}
+	command, err := parser.Parse(args)
+	if err != nil {
+		complain(stderr, fmt.Errorf("%w (see pushserver --help)", err))
+		return exitUsage
+	}
+	if err := command.Run(); err != nil {
+		complain(stderr, err)
+		return exitFailed
+	}
+	return exitOK
+}
+
+// complain writes err as one line.
+func complain(w io.Writer, err error) {
+	text := strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+	fmt.Fprintf(w, "pushserver: %s\n", text)
+}

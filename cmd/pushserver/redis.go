@@ -1,0 +1,52 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+
+	"github.com/paylogic/pushserver/streams"
+)
+
+// redisFlags say where Redis is.
+type redisFlags struct {
+	Redis             []string `name:"redis" help:"A standalone Redis, or some nodes of a cluster." placeholder:"HOST:PORT" env:"PUSHSERVER_REDIS"`
+	RedisUser         string   `name:"redis-user" help:"User name for Redis." placeholder:"NAME" env:"PUSHSERVER_REDIS_USER"`
+	RedisPasswordFile string   `name:"redis-password-file" help:"File that holds the password for Redis." placeholder:"FILE" env:"PUSHSERVER_REDIS_PASSWORD_FILE"`
+	RedisTLS          bool     `name:"redis-tls" help:"Speak TLS with Redis." env:"PUSHSERVER_REDIS_TLS"`
+}
+
+// options returns how to connect, or an error that says which flag is wrong.
+func (f *redisFlags) options(logger *slog.Logger) (streams.RedisOptions, error) {
+	o := streams.RedisOptions{Addrs: f.Redis, Username: f.RedisUser, Logger: logger}
+	for _, address := range f.Redis {
+		if _, port, err := net.SplitHostPort(address); err != nil || port == "" {
+			return o, fmt.Errorf("--redis %q: must be HOST:PORT, or several with commas between", address)
+		}
+	}
+	if f.RedisPasswordFile != "" {
+		text, err := os.ReadFile(f.RedisPasswordFile)
+		if err != nil {
+			return o, fmt.Errorf("--redis-password-file: %w", err)
+		}
+		// Editors and echo end a file with a line break; a password has none.
+		o.Password = streams.Password(bytes.TrimRight(text, "\r\n"))
+	}
+	if f.RedisTLS {
+		o.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	return o, nil
+}
+
+// open connects to Redis once.
+func (f *redisFlags) open(ctx context.Context, logger *slog.Logger) (*streams.RedisLog, error) {
+	o, err := f.options(logger)
+	if err != nil {
+		return nil, err
+	}
+	return streams.OpenRedisLog(ctx, o)
+}

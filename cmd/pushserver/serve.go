@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/paylogic/pushserver/auth"
+	"github.com/paylogic/pushserver/streams"
+)
+
+type serveCommand struct {
+	Listen       string        `help:"Address for clients." placeholder:"HOST:PORT" default:"127.0.0.1:8080" env:"PUSHSERVER_LISTEN"`
+	OpsListen    string        `help:"Address for health, readiness and metrics." placeholder:"HOST:PORT" default:"127.0.0.1:9090" env:"PUSHSERVER_OPS_LISTEN"`
+	Redis        redisFlags    `embed:""`
+	RetainAge    time.Duration `help:"How long events are kept." default:"24h" env:"PUSHSERVER_RETAIN_AGE"`
+	RetainEvents int           `help:"How many events are kept of each merchant." default:"100000" env:"PUSHSERVER_RETAIN_EVENTS"`
+	Heartbeat    time.Duration `help:"Between signs of life on a quiet stream." default:"15s" env:"PUSHSERVER_HEARTBEAT"`
+	Durability   string        `help:"What an accepted event survives: ${enum}." enum:"replicated,best-effort" default:"replicated" env:"PUSHSERVER_DURABILITY"`
+	TLSCert      string        `name:"tls-cert" help:"File with the certificate chain." placeholder:"FILE" env:"PUSHSERVER_TLS_CERT"`
+	TLSKey       string        `name:"tls-key" help:"File with the certificate's key." placeholder:"FILE" env:"PUSHSERVER_TLS_KEY"`
+}
+
+// Validate is called by kong when all flags are there.
+func (s *serveCommand) Validate() error {
+	switch {
+	case s.RetainAge <= 0:
+		return errors.New("--retain-age must be more than 0")
+	case s.RetainEvents <= 0:
+		return errors.New("--retain-events must be more than 0")
+	case s.Heartbeat < time.Second:
+		return errors.New("--heartbeat must be 1s or more")
+	case (s.TLSCert == "") != (s.TLSKey == ""):
+		return errors.New("--tls-cert and --tls-key go together")
+	}
+	return nil
+}
+
+// Run serves until ctx is done.
+func (s *serveCommand) Run(ctx context.Context, c *console) error {
+	logger := slog.New(slog.NewTextHandler(c.err, nil))
+	if s.TLSCert != "" {
+		if _, err := tls.LoadX509KeyPair(s.TLSCert, s.TLSKey); err != nil {
+			return fmt.Errorf("--tls-cert, --tls-key: %w", err)
+		}
+	}
+	options, err := s.Redis.options(logger)
+	if err != nil {
+		return err
+	}
+	options.Durability = streams.Durability(s.Durability)
+	options.Retention = streams.Retention{Age: s.RetainAge, Events: s.RetainEvents}
+
+	g, err := newGateway(s.OpsListen, logger)
+	if err != nil {
+		return err
+	}
+	defer g.close()
+	g.cert, g.key = s.TLSCert, s.TLSKey
+
+	if len(s.Redis.Redis) == 0 {
+		return s.serveEmbedded(ctx, c, g, options.Retention)
+	}
+	log, err := awaitRedis(ctx, options, logger)
+	switch {
+	case ctx.Err() != nil:
+		return nil // there is nothing to end yet
+	case err != nil:
+		return err
+	}
+	if err := log.Check(ctx); err != nil {
+		logger.Warn("accepted events are not as safe as they should be", "durability", s.Durability, "reason", err)
+	}
+	if err := g.open(s.Listen, log, auth.NewRedisStore(log.Client()), s.Heartbeat); err != nil {
+		return err
+	}
+	return g.wait(ctx)
+}
+
+// serveEmbedded serves from memory. The store is empty, so there must be a
+// first key, or nobody could do anything.
+func (s *serveCommand) serveEmbedded(ctx context.Context, c *console, g *gateway, retention streams.Retention) error {
+	store := new(auth.MemoryStore)
+	secret, _, err := auth.Issue(ctx, store, auth.Key{Kind: auth.Adm, Name: "first"})
+	if err != nil {
+		return err
+	}
+	log := streams.NewMemoryLog(streams.MemoryOptions{Retention: retention})
+	if err := g.open(s.Listen, log, store, s.Heartbeat); err != nil {
+		return err
+	}
+	g.logger.Warn("without --redis everything is kept in memory and ends with this process; to try it out with ready keys, run pushserver dev")
+	fmt.Fprintf(c.out, "admin key, shown once: %s\n", secret.Reveal())
+	return g.wait(ctx)
+}
+
+// awaitRedis tries until Redis answers. Its errors are ctx's, and those that
+// trying again does not mend: a wrong password, logs laid out differently.
+func awaitRedis(ctx context.Context, o streams.RedisOptions, logger *slog.Logger) (*streams.RedisLog, error) {
+	const most = 5 * time.Second
+	for wait := 250 * time.Millisecond; ; wait = min(2*wait, most) {
+		log, err := streams.OpenRedisLog(ctx, o)
+		if err == nil {
+			return log, nil
+		}
+		if ctx.Err() != nil || !errors.Is(err, streams.ErrUnavailable) {
+			return nil, err
+		}
+		logger.Warn("waiting for Redis", "reason", reason(err), "again_in", wait)
+		if err := pause(ctx, wait); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// reason returns what err says, for the log: of a failed connection without the
+// address, which is nobody's business there.
+func reason(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op.Err
+	}
+	return err
+}
+
+// pause waits, or returns ctx's error.
+func pause(ctx context.Context, wait time.Duration) error {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
