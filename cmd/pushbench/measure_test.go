@@ -1,0 +1,55 @@
+//go:build linux
+
+package main
+
+import (
+	"os"
+	"testing"
+	"time"
+)
+
+// The references are commands of this program, and here the program is the test.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 2 && (os.Args[1] == column[1] || os.Args[1] == column[2]) {
+		os.Exit(run(os.Args[1:]))
+	}
+	os.Exit(m.Run())
+}
+
+// No times are checked: only that every server delivers all to everyone.
+func TestEveryServerDeliversWhatIsExpected(t *testing.T) {
+	program, err := build(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]map[string]float64{ // by mode and figure
+		"idle":    {"streams open": 50},
+		"fanout":  {"deliveries expected": 50, "deliveries received": 50, "lost, repeated or astray": 0},
+		"latency": {"deliveries expected": 40, "deliveries received": 40, "lost, repeated or astray": 0},
+		"groups":  {"deliveries expected": 2000, "deliveries received": 2000, "lost, repeated or astray": 0},
+		"replay":  {"events expected": 400, "events received": 400},
+	}
+	for mode, figures := range want {
+		m := &measureCommand{Mode: mode, Server: program, N: 50, Groups: 10, Merchants: 1, Size: 100,
+			Duration: 200 * time.Millisecond, Coalesce: time.Millisecond, References: true}
+		if mode == "replay" {
+			m.N = 80
+		}
+		got, err := m.measure(t.Context())
+		if err != nil {
+			t.Fatalf("%s: %v", mode, err)
+		}
+		for name, value := range figures {
+			r := got.row(mode, figure{name: name})
+			values := map[string]*float64{column[0]: r.Pushserver, column[1]: r.Bare, column[2]: r.Textbook}
+			for server, v := range values {
+				if v == nil && mode == "replay" && server != column[0] {
+					continue // has no history
+				}
+				if v == nil || *v != value {
+					t.Errorf("%s, %s, %s: got %s, want %v", mode, server, name, show(v), value)
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,134 @@
+//go:build linux
+
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+const (
+	tick      = 10 * time.Millisecond // USER_HZ is 100 on every Linux that Go runs on
+	stopLimit = 15 * time.Second
+)
+
+// cpuTime returns the user and system time that a process has used.
+func cpuTime(pid int) (time.Duration, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, err
+	}
+	// The name, in brackets, may hold anything.
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	if len(fields) < 13 {
+		return 0, fmt.Errorf("process %d: unexpected stat", pid)
+	}
+	user, err := strconv.Atoi(fields[11])
+	system, err2 := strconv.Atoi(fields[12])
+	return time.Duration(user+system) * tick, errors.Join(err, err2)
+}
+
+// resident returns the memory, in bytes, that a process holds.
+func resident(pid int) (int, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(text)) {
+		if fields := strings.Fields(line); len(fields) == 3 && fields[0] == "Rss:" {
+			kilobytes, err := strconv.Atoi(fields[1])
+			return kilobytes << 10, err
+		}
+	}
+	return 0, fmt.Errorf("process %d: no Rss in smaps_rollup", pid)
+}
+
+// A child is a process that was started here and says in its first line of
+// output how to reach it.
+type child struct {
+	cmd   *exec.Cmd
+	first []byte
+	log   *tail
+}
+
+// A tail keeps the end of what a child has to say about itself.
+type tail struct {
+	mu   sync.Mutex // guards text
+	text []byte
+}
+
+const tailSize = 4 << 10
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.text = append(t.text, p...)
+	t.text = t.text[max(len(t.text)-tailSize, 0):]
+	return len(p), nil
+}
+
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return string(t.text)
+}
+
+// launch starts a program that ends with this one at the latest. Its standard
+// output, if nobody wants it, is thrown away.
+func launch(name string, out *os.File, args ...string) (*child, error) {
+	cmd := exec.Command(name, args...)
+	if out != nil {
+		cmd.Stdout = out
+	}
+	log := new(tail)
+	cmd.Stderr = log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	return &child{cmd: cmd, log: log}, cmd.Start()
+}
+
+// startChild starts a program and reads its first line.
+func startChild(ctx context.Context, name string, args ...string) (*child, error) {
+	read, write, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer read.Close()
+	c, err := launch(name, write, args...)
+	write.Close()
+	if err != nil {
+		return nil, err
+	}
+	deadline := time.Now().Add(stopLimit)
+	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
+		deadline = d
+	}
+	err = read.SetReadDeadline(deadline)
+	if err == nil {
+		c.first, err = bufio.NewReader(read).ReadBytes('\n')
+	}
+	if err != nil {
+		c.stop()
+		return nil, fmt.Errorf("start %s: its first line: %w\n%s", name, err, c.log)
+	}
+	return c, nil
+}
+
+func (c *child) pid() int { return c.cmd.Process.Pid }
+
+// stop ends the child and waits for it.
+func (c *child) stop() {
+	_ = c.cmd.Process.Signal(syscall.SIGTERM)
+	late := time.AfterFunc(stopLimit, func() { _ = c.cmd.Process.Kill() })
+	_ = c.cmd.Wait()
+	late.Stop()
+}
