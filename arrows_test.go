@@ -1,0 +1,219 @@
+package pushserver_test
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/paylogic/pushserver"
+
+// arrows says what each folder, with all below it, never imports of this
+// module: imports point from cmd to api, from there to auth, streams and
+// ratelimit, and no further. "." is the package in the root alone.
+var arrows = []struct {
+	folder string
+	never  []string
+}{
+	{"cmd/pushserver", []string{"streams/redistest"}},
+	{"api", []string{"cmd", "streams/redistest"}},
+	{"auth", []string{".", "cmd", "api", "streams", "ratelimit"}},
+	{"ratelimit", []string{".", "cmd", "api", "streams", "auth"}},
+	{"streams", []string{".", "cmd", "api", "auth", "ratelimit"}},
+	{"streams/filter", []string{"streams"}},
+	{"streams/sse", []string{"streams"}},
+	{"streams/redistest", []string{"streams"}},
+}
+
+// outside says which files alone may import something from outside.
+var outside = []struct {
+	imported string
+	may      func(file string) bool
+	who      string
+}{
+	{"github.com/redis/go-redis", func(file string) bool {
+		return strings.HasPrefix(path.Base(file), "redis") || within(file, "streams/redistest")
+	}, "files named redis*.go"},
+	{"net/http", func(file string) bool {
+		return within(file, "api") || within(file, "cmd")
+	}, "api and cmd"},
+}
+
+const mostLines = 400
+
+var emptyNames = []string{"util", "utils", "common", "helper", "helpers", "manager", "impl", "misc"}
+
+// The folders are read file by file, not asked of the go command, which leaves
+// out the files of other systems.
+func TestHouseRulesHold(t *testing.T) {
+	found := 0
+	err := fs.WalkDir(os.DirFS("."), ".", func(file string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name := entry.Name()
+		if entry.IsDir() {
+			if file != "." && (strings.HasPrefix(name, ".") || name == "testdata" || name == "node_modules") {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if path.Ext(name) != ".go" {
+			return nil
+		}
+		found++
+		source, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		for _, offence := range offences(file, source) {
+			t.Errorf("%s %s", file, offence)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found == 0 {
+		t.Error("no Go file was found: the test looks in the wrong place")
+	}
+}
+
+func TestHouseRulesBite(t *testing.T) {
+	imports := func(path string) string { return "package x\nimport _ \"" + path + "\"\n" }
+	tests := []struct {
+		file, source, want string // want is "" where the file is fine
+	}{
+		{"cmd/pushserver/main.go", imports(module + "/api"), ""},
+		{"api/web/page.go", imports(module + "/streams/sse"), ""},
+		{"api/server.go", imports(module), ""},
+		{"streams/hub.go", imports(module + "/streams/filter"), ""},
+		{"cmd/pushbench/cluster.go", imports(module + "/streams/redistest"), ""},
+		{"auth/store_test.go", imports(module + "/streams/redistest"), ""},
+		{"api/server.go", imports(module + "/cmd/pushserver"), "api never imports cmd"},
+		{"auth/key.go", imports(module + "/streams"), "auth never imports"},
+		{"auth/deep/key.go", imports(module + "/streams/filter"), "auth never imports"},
+		{"ratelimit/redis.go", imports(module + "/auth"), "ratelimit never imports"},
+		{"streams/log.go", imports(module + "/api"), "streams never imports"},
+		{"streams/filter/glob.go", imports(module + "/streams"), "streams/filter never imports"},
+		{"streams/sse/event.go", imports(module), "streams never imports ."},
+		{"cmd/pushserver/dev.go", imports(module + "/streams/redistest"), "cmd/pushserver never imports streams/redistest"},
+
+		{"streams/redis_read.go", imports("github.com/redis/go-redis/v9"), ""},
+		{"streams/redistest/node.go", imports("github.com/redis/go-redis/v9"), ""},
+		{"streams/log.go", imports("github.com/redis/go-redis/v9/internal"), "only files named redis*.go"},
+		{"streams/writer.go", imports("net/http"), "only api and cmd"},
+		{"streams/writer.go", imports("net/http/httptrace"), "only api and cmd"},
+		{"api/server.go", imports("net/http"), ""},
+
+		{"auth/util/key.go", "package util", "says nothing"},
+		{"auth/helpers.go", "package auth", "says nothing"},
+		{"internal/pkg/log/log.go", "package log", "says nothing"},
+		{"auth/key.go", "package auth\n" + strings.Repeat("\n", mostLines), "401 lines"},
+		{"auth/key.go", "package auth\n" + strings.Repeat("\n", mostLines-1), ""},
+		{"auth/key_test.go", "package auth\n" + strings.Repeat("\n", mostLines), ""},
+		{"auth/key.go", "package auth\nfunc f() { os.Exit(1) }", "os.Exit"},
+		{"auth/key.go", "package auth\nfunc f() { log.Fatalf(\"\") }", "log.Fatalf"},
+		{"cmd/pushserver/main.go", "package main\nfunc f() { os.Exit(1) }", ""},
+	}
+	for _, test := range tests {
+		got := strings.Join(offences(test.file, []byte(test.source)), "; ")
+		if test.want == "" && got != "" || !strings.Contains(got, test.want) {
+			t.Errorf("%s with %.60q: got %q, want %q", test.file, test.source, got, test.want)
+		}
+	}
+}
+
+// offences returns what a Go file does against the rules of the house.
+func offences(file string, source []byte) []string {
+	tree, err := parser.ParseFile(token.NewFileSet(), file, source, parser.SkipObjectResolution)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	var found []string
+	for part := range strings.SplitSeq(strings.TrimSuffix(file, ".go"), "/") {
+		if slices.Contains(emptyNames, part) {
+			found = append(found, fmt.Sprintf("has a name that says nothing: %s", part))
+		}
+	}
+	if within(file, "internal/pkg") {
+		found = append(found, "has a name that says nothing: internal/pkg")
+	}
+	if strings.HasSuffix(file, "_test.go") {
+		return found
+	}
+	if lines := strings.Count(string(source), "\n"); lines > mostLines {
+		found = append(found, fmt.Sprintf("has %d lines, more than %d: split it by noun", lines, mostLines))
+	}
+	for _, spec := range tree.Imports {
+		imported, err := strconv.Unquote(spec.Path.Value)
+		if err != nil {
+			found = append(found, err.Error())
+			continue
+		}
+		found = append(found, wrongImports(file, imported)...)
+	}
+	if !within(file, "cmd") {
+		found = append(found, exits(tree)...)
+	}
+	return found
+}
+
+func wrongImports(file, imported string) []string {
+	var found []string
+	if folder, ours := folderOf(imported); ours {
+		for _, rule := range arrows {
+			if within(file, rule.folder) && slices.ContainsFunc(rule.never, func(f string) bool { return within(folder, f) }) {
+				found = append(found, fmt.Sprintf("imports %s: %s never imports %s",
+					imported, rule.folder, strings.Join(rule.never, ", ")))
+			}
+		}
+	}
+	for _, rule := range outside {
+		if within(imported, rule.imported) && !rule.may(file) {
+			found = append(found, fmt.Sprintf("imports %s: only %s may", imported, rule.who))
+		}
+	}
+	return found
+}
+
+// exits finds the calls that end the program, which is for cmd to decide.
+func exits(tree *ast.File) []string {
+	var found []string
+	ast.Inspect(tree, func(node ast.Node) bool {
+		selector, ok := node.(*ast.SelectorExpr)
+		if !ok {
+			return true
+		}
+		from, ok := selector.X.(*ast.Ident)
+		if !ok {
+			return true
+		}
+		call := from.Name + "." + selector.Sel.Name
+		if call == "os.Exit" || strings.HasPrefix(call, "log.Fatal") {
+			found = append(found, fmt.Sprintf("uses %s: only cmd ends the program", call))
+		}
+		return true
+	})
+	return found
+}
+
+// folderOf returns the folder of an imported package of this module.
+func folderOf(imported string) (folder string, ours bool) {
+	if imported == module {
+		return ".", true
+	}
+	return strings.CutPrefix(imported, module+"/")
+}
+
+func within(file, folder string) bool {
+	return file == folder || strings.HasPrefix(file, folder+"/")
+}
