@@ -343,56 +343,6 @@ func (s *Subscription) finish(cause error) {
 	}
 }
 
-// beat writes a sign of life, unless the connection shows one anyway.
-func (s *Subscription) beat() {
-	if !s.mu.TryLock() {
-		return // it is being written to
-	}
-	defer s.mu.Unlock()
-	switch s.state {
-	case parked, stalled:
-	case busy:
-		s.due = true
-		return
-	default:
-		return
-	}
-	if s.notify != nil {
-		s.due = true
-		s.dispatch()
-		return
-	}
-	text := s.sign()
-	n, err := s.w.Write(text)
-	s.hub.counts.bytes.Add(uint64(n))
-	switch {
-	case err != nil:
-		s.finish(err)
-	case n < len(text):
-		s.rest = text[n:]
-		s.block(n > 0)
-	}
-}
-
-// sign returns a heartbeat. If events went by that the filter left out, it
-// moves the client's position past them: a named control event with an id,
-// for a block with an id alone is an empty message to some clients. The caller
-// holds s.mu.
-func (s *Subscription) sign() []byte {
-	st := s.feed.stream
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	var buf [1]*item
-	if s.state == stalled || !s.live || st.dead || s.seq == st.seq {
-		return s.framing.heartbeat()
-	}
-	if items, ok := s.feed.after(s.seq, buf[:0]); !ok || len(items) > 0 {
-		return s.framing.heartbeat()
-	}
-	s.seq, s.pos = st.seq, st.pos
-	return s.framing.control(st.pos, "stream.cursor", 0, struct{}{})
-}
-
 // leave ends what join began.
 func (s *Subscription) leave() {
 	if f := s.feed; f != nil {
