@@ -50,6 +50,11 @@ type Log interface {
 	// first is zero and after is the head.
 	Seek(ctx context.Context, log string, t time.Time) (after, first ID, err error)
 
+	// State returns the newest event of each (type, subject) that has [Event.State]
+	// and was not taken back, and the head at that moment. It holds events that
+	// the log itself no longer retains.
+	State(ctx context.Context, log string) (State, error)
+
 	// Moved returns the names of those logs whose head is not the given one.
 	// It is what finds a log whose bell was lost.
 	Moved(ctx context.Context, heads map[string]ID) ([]string, error)
