@@ -105,3 +105,10 @@ func (c *client) ids(t *testing.T) []string {
 	}
 	return ids
 }
+
+// text returns all bytes so far.
+func (c *client) text() []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return bytes.Clone(c.got)
+}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,6 +37,7 @@ const (
 // Options of a [Hub]. The zero value works.
 type Options struct {
 	Heartbeat time.Duration // between signs of life on a quiet connection; 15 s if zero
+	MaxAge    time.Duration // after about which a subscription is ended, to within 10 %; zero: never
 	Logger    *slog.Logger  // slog.Default() if nil
 }
 
@@ -44,6 +46,7 @@ type Options struct {
 type Hub struct {
 	log       Log
 	heartbeat time.Duration
+	maxAge    time.Duration
 	logger    *slog.Logger
 	reads     chan struct{} // holds a token for each reader of the log
 	pulse     pulse
@@ -87,6 +90,7 @@ func NewHub(log Log, o Options) *Hub {
 	h := &Hub{
 		log:       log,
 		heartbeat: cmp.Or(o.Heartbeat, 15*time.Second),
+		maxAge:    o.MaxAge,
 		logger:    cmp.Or(o.Logger, slog.Default()),
 		reads:     make(chan struct{}, catchingUp),
 		ctx:       ctx,
@@ -244,9 +248,12 @@ func (h *Hub) compare(streams map[string]*stream) {
 	}
 	ctx, cancel := context.WithTimeout(h.ctx, readTimeout)
 	defer cancel()
-	moved, err := h.log.Moved(ctx, heads)
+	moved, silent, err := h.log.Moved(ctx, heads)
 	if err != nil {
 		h.unreadable("", err)
+	}
+	for log := range heads {
+		streams[log].answers(!slices.Contains(silent, log))
 	}
 	for _, log := range moved {
 		streams[log].ring()
@@ -280,6 +287,15 @@ func (h *Hub) Stats() Stats {
 		st.mu.Unlock()
 	}
 	return s
+}
+
+// until returns when a subscription that begins now has lasted long enough, in
+// Unix seconds: not all that began together, as after a restart, end together.
+func (h *Hub) until() int64 {
+	if h.maxAge <= 0 {
+		return 0
+	}
+	return time.Now().Add(h.maxAge*9/10 + jitter(h.maxAge/5)).Unix()
 }
 
 // Drain refuses new subscriptions with [ErrDraining] and ends those there are

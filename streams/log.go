@@ -55,9 +55,10 @@ type Log interface {
 	// the log itself no longer retains.
 	State(ctx context.Context, log string) (State, error)
 
-	// Moved returns the names of those logs whose head is not the given one.
-	// It is what finds a log whose bell was lost.
-	Moved(ctx context.Context, heads map[string]ID) ([]string, error)
+	// Moved returns the names of those logs whose head is not the given one, and
+	// of those whose storage did not answer: then there is an error, too. It is
+	// what finds a log whose bell was lost.
+	Moved(ctx context.Context, heads map[string]ID) (moved, silent []string, err error)
 
 	// Bells calls ring with the name of a log that may have grown, soon after
 	// it did, until ctx is done. It is a hint: calls may be missing, doubled or

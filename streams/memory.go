@@ -211,8 +211,7 @@ func (m *MemoryLog) State(ctx context.Context, log string) (State, error) {
 }
 
 // Moved implements [Log].
-func (m *MemoryLog) Moved(ctx context.Context, heads map[string]ID) ([]string, error) {
-	var moved []string
+func (m *MemoryLog) Moved(ctx context.Context, heads map[string]ID) (moved, silent []string, err error) {
 	for name, head := range heads {
 		l := m.log(name)
 		l.mu.Lock()
@@ -221,7 +220,7 @@ func (m *MemoryLog) Moved(ctx context.Context, heads map[string]ID) ([]string, e
 		}
 		l.mu.Unlock()
 	}
-	return moved, ctx.Err()
+	return moved, nil, ctx.Err()
 }
 
 // Bells implements [Log].

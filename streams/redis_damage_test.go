@@ -59,7 +59,7 @@ func TestRedisPoisonedLogHarmsItselfOnly(t *testing.T) {
 			if got := idsOf(mustReadAll(t, l, neighbour)); !slices.Equal(got, want) {
 				t.Errorf("the neighbour has %v, want %v", got, want)
 			}
-			if _, err := l.Moved(t.Context(), map[string]ID{log: first[0], neighbour: {}}); err != nil {
+			if _, _, err := l.Moved(t.Context(), map[string]ID{log: first[0], neighbour: {}}); err != nil {
 				t.Errorf("moved: %v", err)
 			}
 		})

@@ -45,6 +45,8 @@ type stream struct {
 	bytes   int
 	feeds   map[string]*feed // by the filter's key
 	waiting map[*waiter]bool // who wants to know when the tail moves
+	present present
+	silent  time.Time // since when the log's storage does not answer; zero while it does
 	dead    bool
 	idle    time.Time // since when it has no feed; zero while it has
 }
@@ -117,6 +119,7 @@ func (st *stream) drain() {
 		switch {
 		case err != nil:
 			// The comparison of heads rings again when the log is back.
+			st.answers(false)
 			st.hub.unreadable(st.log, err)
 			return
 		case batch.Gap != nil:
@@ -125,12 +128,26 @@ func (st *stream) drain() {
 			st.end()
 			return
 		case len(batch.Entries) == 0:
+			st.answers(true)
 			return
 		}
+		st.answers(true)
 		st.hub.fanOut(st.take(batch.Entries))
 		if len(batch.Entries) < drainLimit {
 			return
 		}
+	}
+}
+
+// answers notes whether the log's storage has answered.
+func (st *stream) answers(yes bool) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	switch {
+	case yes:
+		st.silent = time.Time{}
+	case st.silent.IsZero():
+		st.silent = time.Now()
 	}
 }
 
@@ -151,6 +168,9 @@ func (st *stream) take(entries []Entry) []delivery {
 	}
 	st.items = append(st.items, items...)
 	st.pos = entries[len(entries)-1].ID
+	for _, it := range items {
+		st.present.take(&it.entry)
+	}
 	if st.oldest.IsZero() {
 		st.oldest = entries[0].ID
 	}
@@ -181,6 +201,7 @@ func (st *stream) trim() {
 	if n == 0 {
 		return
 	}
+	st.present.states.trim(time.Time{})
 	clear(st.items[:n]) // append leaves them behind with their array
 	st.items = st.items[n:]
 	for _, f := range st.feeds {

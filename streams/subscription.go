@@ -18,6 +18,9 @@ type Request struct {
 	After   ID        // the position to go on after; it wins over Since
 	Foreign string    // what the client sent as its position, if it is none: a reset answers it
 	Since   time.Time // the log time to start from; zero: now
+
+	Snapshot bool // start with what is true now; a position or Since wins over it
+	Conflate bool // when the client lags, skip states that were superseded
 }
 
 // A Subscription is a cursor on a feed, bound to one connection.
@@ -32,6 +35,9 @@ type Subscription struct {
 	feed    *feed         // owned by whoever has the state at busy
 	slot    int           // in feed.subs, -1 if not there; the stream's mutex guards it
 	framing Framing
+
+	conflate bool
+	until    int64 // when it has lasted long enough, in Unix seconds; 0: never
 
 	part     uint8 // in the hub's pulse, which guards these two
 	partSlot int32
@@ -72,7 +78,7 @@ func (h *Hub) Subscribe(ctx context.Context, req Request) (*Subscription, error)
 	if h.Draining() {
 		return nil, ErrDraining
 	}
-	s := &Subscription{hub: h, framing: req.Framing, slot: -1}
+	s := &Subscription{hub: h, framing: req.Framing, conflate: req.Conflate, until: h.until(), slot: -1}
 	if err := h.join(ctx, s, req.Log, req.Filter); err != nil {
 		return nil, err
 	}
