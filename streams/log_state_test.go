@@ -96,18 +96,36 @@ func testStateOutlivesTheLog(t *testing.T, s subject, l Log) {
 
 func testStateIsCapped(t *testing.T, l Log) {
 	log := newName()
-	const beyond = 500
+	const beyond = 100 // one script each
 	for n := 0; n < MaxStates+beyond; n += beyond {
 		events := make([]Event, beyond)
 		for i := range events {
 			events[i] = newState(fmt.Sprint(n+i), fmt.Sprint(n+i), `0`)
 		}
-		mustAppend(t, l, log, events...)
+		insist(t, l, log, events)
 	}
 	s := mustState(t, l, log)
 	if len(s.Entries) != MaxStates || s.Entries[0].Event.Subject != fmt.Sprint(beyond) {
 		t.Errorf("%d states, the oldest of %q; want %d, of %d", len(s.Entries), s.Entries[0].Event.Subject, MaxStates, beyond)
 	}
+}
+
+// insist appends events, again if they were not confirmed at once: a machine may
+// be busy, and this test writes more than others.
+func insist(t *testing.T, l Log, log string, events []Event) {
+	t.Helper()
+	var err error
+	for range 10 {
+		var receipts []Receipt
+		receipts, err = l.Append(t.Context(), log, events)
+		for _, r := range receipts {
+			err = errors.Join(err, r.Err)
+		}
+		if err == nil {
+			return
+		}
+	}
+	t.Fatal(err)
 }
 
 func TestRedisStatesEndWithTheirTime(t *testing.T) {

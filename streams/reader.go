@@ -37,9 +37,9 @@ func (s *Subscription) flush() bool {
 		s.mu.Lock()
 		rest := s.rest
 		if rest == nil && s.due {
-			rest = s.sign()
+			rest, s.due = s.sign(), false
 		}
-		s.rest, s.due = nil, false
+		s.rest = nil
 		s.mu.Unlock()
 		if rest == nil {
 			return true
