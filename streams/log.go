@@ -51,8 +51,8 @@ type Log interface {
 	Seek(ctx context.Context, log string, t time.Time) (after, first ID, err error)
 
 	// State returns the newest event of each (type, subject) that has [Event.State]
-	// and was not taken back, and the head at that moment. It holds events that
-	// the log itself no longer retains.
+	// and was not taken back. It holds events that the log itself no longer
+	// retains.
 	State(ctx context.Context, log string) (State, error)
 
 	// Moved returns the names of those logs whose head is not the given one, and

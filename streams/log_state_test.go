@@ -151,12 +151,22 @@ func TestRedisStatesEndWithTheirTime(t *testing.T) {
 	}
 }
 
+func TestRedisStateOfWhichAPartIsGoneIsRead(t *testing.T) {
+	l := openCluster(t)
+	log := newName()
+	mustAppend(t, l, log, newState("1", "a", `1`), newState("2", "b", `2`))
+	mustDo(t, l, "HDEL", keysOf(log).states, "ticket.availability\x00b")
+	if s := mustState(t, l, log); len(s.Entries) != 1 || s.Entries[0].Event.Subject != "a" {
+		t.Errorf("the state is %q, want that of a", s.show())
+	}
+}
+
 func TestRedisPoisonedStateIsDamage(t *testing.T) {
 	l := openCluster(t)
 	for _, poison := range []string{"", "x", "3:abc", "99999999999999999999:", "-1:"} {
 		log := newName()
 		mustAppend(t, l, log, newState("1", "a", `1`))
-		mustDo(t, l, "HSET", keysOf(log).states, "poison", poison+"!")
+		mustDo(t, l, "HSET", keysOf(log).states, "ticket.availability\x00a", poison+"!")
 		if _, err := l.State(t.Context(), log); !errors.Is(err, ErrDamaged) {
 			t.Errorf("a state of %q: %v, want damage", poison, err)
 		}

@@ -203,7 +203,7 @@ func (m *MemoryLog) State(ctx context.Context, log string) (State, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.trim(m.retention, time.Now())
-	s := State{Head: l.head}
+	s := State{Head: l.head, Until: l.head}
 	for e := range l.states.all() {
 		s.Entries = append(s.Entries, *e)
 	}

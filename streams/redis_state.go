@@ -8,46 +8,94 @@ import (
 	"time"
 )
 
+// How much of a log's states one call reads at first. Redis serves nobody else
+// meanwhile.
+const (
+	statePage      = 1000
+	statePageBytes = 1 << 20
+)
+
 // State implements [Log].
+//
+// It reads a page at a time, by the times of positions: an order that a failover
+// or a moved slot does not change, as it would that of HSCAN. What is superseded
+// meanwhile moves behind Head, where the log has it.
 func (l *RedisLog) State(ctx context.Context, log string) (State, error) {
+	var s State
+	seen := make(map[ID]bool)
+	from, count, room := "-inf", statePage, statePageBytes
+	for {
+		page, err := l.statePage(ctx, log, from, count, room)
+		if err != nil {
+			return State{}, err
+		}
+		if s.Until = page.head; s.Head.IsZero() {
+			s.Head = page.head
+		}
+		for _, e := range page.entries {
+			if !seen[e.ID] && e.ID.Compare(s.Head) <= 0 {
+				seen[e.ID] = true
+				s.Entries = append(s.Entries, e)
+			}
+		}
+		if !page.more {
+			break
+		}
+		if page.last == from { // more states of one millisecond than a page has
+			count, room = 2*count, 2*room
+		}
+		from = page.last
+	}
+	oldest := l.now().Add(-l.retention.State)
+	s.Entries = slices.DeleteFunc(s.Entries, func(e Entry) bool { return e.ID.Time().Before(oldest) })
+	slices.SortFunc(s.Entries, func(a, b Entry) int { return a.ID.Compare(b.ID) })
+	return s, nil
+}
+
+// A statesPage is one page of a log's states.
+type statesPage struct {
+	entries []Entry
+	more    bool
+	last    string // the time of the last of them
+	head    ID
+}
+
+func (l *RedisLog) statePage(ctx context.Context, log, from string, count, room int) (statesPage, error) {
 	k := keysOf(log)
 	var reply []any
 	err := l.query(ctx, log, func(ctx context.Context) (err error) {
-		reply, err = stateScript.Run(ctx, l.client, []string{k.log, k.head, k.states}).Slice()
+		reply, err = stateScript.Run(ctx, l.client, []string{k.log, k.head, k.states, k.ages}, from, count, room).Slice()
 		return err
 	})
 	if err != nil {
-		return State{}, err
+		return statesPage{}, err
 	}
-	if len(reply) != 4 {
-		return State{}, refusal(log, "a state of another shape")
+	if len(reply) != 6 {
+		return statesPage{}, refusal(log, "states of another shape")
 	}
-	v, err := readView(log, []any{nil, reply[1], reply[2], nil, reply[3]})
+	v, err := readView(log, []any{nil, reply[3], reply[4], nil, reply[5]})
 	if err != nil {
-		return State{}, err
+		return statesPage{}, err
 	}
-	if v.bounds.Head.IsZero() {
+	p := statesPage{more: reply[1] == "1", head: v.bounds.Head}
+	p.last, _ = reply[2].(string)
+	if p.head.IsZero() {
 		b, err := l.Bounds(ctx, log) // makes the origin
-		return State{Head: b.Head}, err
+		p.head = b.Head
+		if err != nil {
+			return statesPage{}, err
+		}
 	}
-	s := State{Head: v.bounds.Head}
 	values, _ := reply[0].([]any)
-	oldest := l.now().Add(-l.retention.State)
 	for _, value := range values {
 		text, _ := value.(string)
-		if text == "" {
-			continue // the mark that keeps the key there
-		}
 		e, err := readState(text)
 		if err != nil {
-			return State{}, refusal(log, "a state that is not ours")
+			return statesPage{}, refusal(log, "a state that is not ours")
 		}
-		if !e.ID.Time().Before(oldest) {
-			s.Entries = append(s.Entries, e)
-		}
+		p.entries = append(p.entries, e)
 	}
-	slices.SortFunc(s.Entries, func(a, b Entry) int { return a.ID.Compare(b.ID) })
-	return s, nil
+	return p, nil
 }
 
 // readState reads what the append script keeps of an event that is a state: its

@@ -3,9 +3,13 @@ package streams
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/paylogic/pushserver/streams/filter"
 )
+
+// stateTimeout bounds one reading of a log's states, of which there may be many.
+const stateTimeout = 20 * time.Second
 
 // errEnded says that a stream has ended while something waited for it. Its
 // readers find the one that took its place.
@@ -16,8 +20,9 @@ var errEnded = errors.New("streams: the stream has ended")
 // never asked, and kept by the tail from then on.
 type present struct {
 	loading *reading // under way; nil if none is
-	loaded  bool     // states are those of the stream's position, once that has reached at
-	at      ID       // the log's head when they were loaded
+	loaded  bool     // states are those of the stream's position, once that has reached until
+	head    ID       // the position whose states were loaded
+	until   ID       // the log's head when they were
 	states  states
 	arrived []*Entry // what the tail took while states were loading
 	version uint64   // counts changes of states
@@ -35,7 +40,7 @@ func (p *present) take(e *Entry) {
 	case !e.Event.State:
 	case p.loading != nil:
 		p.arrived = append(p.arrived, e)
-	case p.loaded && e.ID.Compare(p.at) > 0: // what is older was loaded
+	case p.loaded && e.ID.Compare(p.head) > 0: // what is older was loaded
 		p.states.apply(e)
 		p.version++
 	}
@@ -43,7 +48,7 @@ func (p *present) take(e *Entry) {
 
 // install makes what was loaded the present.
 func (p *present) install(s State) {
-	p.at, p.loaded = s.Head, true
+	p.head, p.until, p.loaded = s.Head, s.Until, true
 	for i := range s.Entries {
 		p.states.apply(&s.Entries[i])
 	}
@@ -57,7 +62,7 @@ func (p *present) install(s State) {
 
 // load reads the log's states.
 func (st *stream) load(l *reading) {
-	ctx, cancel := context.WithTimeout(st.hub.ctx, readTimeout)
+	ctx, cancel := context.WithTimeout(st.hub.ctx, stateTimeout)
 	defer cancel()
 	state, err := st.hub.log.State(ctx, st.log)
 	st.mu.Lock()
@@ -81,7 +86,7 @@ func (st *stream) know(ctx context.Context) error {
 		case st.dead:
 			st.mu.Unlock()
 			return errEnded
-		case p.loaded && st.pos.Compare(p.at) >= 0:
+		case p.loaded && st.pos.Compare(p.until) >= 0:
 			st.mu.Unlock()
 			return nil
 		case p.loaded:
@@ -233,7 +238,7 @@ func (h *Hub) State(ctx context.Context, log string, f *filter.Filter) (State, e
 		st.mu.Lock()
 		entries, head := st.current(ID{}), st.pos
 		st.mu.Unlock()
-		s := State{Head: head}
+		s := State{Head: head, Until: head}
 		for _, e := range entries {
 			if f.Match(e.Event.predicate()) {
 				s.Entries = append(s.Entries, *e)

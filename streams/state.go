@@ -8,10 +8,15 @@ import (
 )
 
 // A State is the newest event of each (type, subject) of a log, of those that
-// have [Event.State], at one moment.
+// have [Event.State], at one position.
+//
+// Reading it may have taken a while, in which the log went on from Head to
+// Until. What was superseded meanwhile may be missing: whoever needs an exact
+// state applies the log's events from Head to Until, at least.
 type State struct {
-	Head    ID      // the log's newest position at that moment
-	Entries []Entry // oldest first; Prev may be missing
+	Head    ID
+	Until   ID
+	Entries []Entry // oldest first, none newer than Head; Prev may be missing
 }
 
 // stateKey is what a state-like event speaks of.
