@@ -17,8 +17,11 @@ import (
 )
 
 const (
-	// drainSpread is over how long the clients of an ending gateway come back.
-	drainSpread = 2 * time.Second
+	// The clients of an ending gateway come back over drainLeast, or longer if
+	// they are many: drainPace a second, but within drainMost.
+	drainLeast = 2 * time.Second
+	drainMost  = 30 * time.Second
+	drainPace  = 1000
 	// shutdownLimit is how long requests may take to finish at the end.
 	shutdownLimit = 10 * time.Second
 )
@@ -70,17 +73,27 @@ func answerStarting(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintln(w, "starting: waiting for storage")
 }
 
+// behaviour is how a gateway serves streams. The zero value has no maximum age
+// and no state-like types.
+type behaviour struct {
+	heartbeat  time.Duration // zero: the default
+	maxAge     time.Duration
+	stateTypes []string
+}
+
 // open binds the public listener and begins to serve log, which is the
 // gateway's to close from now on, even if open fails.
-func (g *gateway) open(listen string, log streams.Log, store auth.Store, heartbeat time.Duration) error {
+func (g *gateway) open(listen string, log streams.Log, store auth.Store, b behaviour) error {
 	g.log = log
-	g.hub = streams.NewHub(log, streams.Options{Heartbeat: heartbeat, Logger: g.logger})
+	g.hub = streams.NewHub(log, streams.Options{Heartbeat: b.heartbeat, MaxAge: b.maxAge, Logger: g.logger})
 	server, err := api.New(api.Config{
 		Log:     log,
 		Hub:     g.hub,
 		Keyring: auth.NewKeyring(store, auth.KeyringOptions{}),
 		Logger:  g.logger,
 		Version: buildVersion(),
+
+		StateTypes: b.stateTypes,
 	})
 	if err != nil {
 		return err
@@ -122,7 +135,8 @@ func (g *gateway) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), shutdownLimit)
 	defer cancel()
 	if g.hub != nil {
-		g.hub.Drain(drainSpread)
+		spread := time.Duration(g.hub.Stats().Subscriptions) * time.Second / drainPace
+		g.hub.Drain(min(max(spread, drainLeast), drainMost))
 	}
 	if g.server != nil {
 		if err := g.server.Shutdown(ctx); err != nil {
