@@ -53,7 +53,7 @@ func head(h http.Header) []byte {
 // writeMost bytes.
 const (
 	writeTimeout = 10 * time.Second
-	writeMost    = 64 << 10
+	writeMost    = 16 << 10
 )
 
 // flushed is the [streams.Writer] of HTTP/2 and TLS.
@@ -79,6 +79,9 @@ func (f *flushed) Write(p []byte) (written int, err error) {
 	}
 	return written, nil
 }
+
+// Progress implements [streams.Writer]. Write waits, so it is not asked.
+func (f *flushed) Progress() bool { return false }
 
 // Close implements [streams.Writer]. The connection is the server's, not ours.
 func (f *flushed) Close() error { return nil }

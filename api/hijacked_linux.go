@@ -34,6 +34,7 @@ type hijacked struct {
 
 	mu     sync.Mutex // held while the descriptor is used
 	closed bool
+	acked  uint64 // bytes that the client's machine had confirmed when last asked
 }
 
 // hijack takes the connection over and starts sub on it. It reports false,
@@ -114,6 +115,21 @@ func (c *hijacked) Write(p []byte) (int, error) {
 		return n, c.poller.arm(c)
 	}
 	return n, nil
+}
+
+// Progress implements [streams.Writer].
+func (c *hijacked) Progress() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return false
+	}
+	info, err := unix.GetsockoptTCPInfo(c.fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+	if err != nil || info.Bytes_acked == c.acked {
+		return false
+	}
+	c.acked = info.Bytes_acked
+	return true
 }
 
 // discard throws away what the client has sent: closing a socket with unread

@@ -36,6 +36,8 @@ func (c *client) Write(p []byte) (int, error) {
 	return n, nil
 }
 
+func (c *client) Progress() bool { return false }
+
 func (c *client) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

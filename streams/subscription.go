@@ -173,6 +173,9 @@ func (s *Subscription) wake() {
 // for the kernel to say so, and ends one that took nothing for too long.
 func (s *Subscription) retry(now time.Time) {
 	s.mu.Lock()
+	if s.state == blocked && s.w.Progress() {
+		s.since = now
+	}
 	if s.state == blocked && now.Sub(s.since) < stuckAfter {
 		s.dispatch()
 	}
