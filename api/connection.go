@@ -83,5 +83,8 @@ func (f *flushed) Write(p []byte) (written int, err error) {
 // Progress implements [streams.Writer]. Write waits, so it is not asked.
 func (f *flushed) Progress() bool { return false }
 
+// Lost implements [streams.Writer]. HTTP/2 pings its clients.
+func (f *flushed) Lost() bool { return false }
+
 // Close implements [streams.Writer]. The connection is the server's, not ours.
 func (f *flushed) Close() error { return nil }

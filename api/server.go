@@ -139,6 +139,11 @@ const (
 	headerTimeout  = 5 * time.Second
 	headerMax      = 16 << 10
 	streamsPerConn = 100 // of HTTP/2
+
+	// A connection of HTTP/2 on which nothing comes in for pingAfter is asked
+	// whether there is still somebody.
+	pingAfter   = 20 * time.Second
+	pingTimeout = 15 * time.Second
 )
 
 // NewHTTPServer returns a server for h with the bounds of the public API.
@@ -148,7 +153,11 @@ func NewHTTPServer(h http.Handler, logger *slog.Logger) *http.Server {
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       90 * time.Second,
 		MaxHeaderBytes:    headerMax - 4096, // net/http adds as much
-		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: streamsPerConn},
-		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: streamsPerConn,
+			SendPingTimeout:      pingAfter,
+			PingTimeout:          pingTimeout,
+		},
+		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 	}
 }

@@ -18,6 +18,7 @@ type client struct {
 	room   int
 	got    []byte
 	closed bool
+	lost   bool
 }
 
 func newClient(room int) *client { return &client{room: room} }
@@ -37,6 +38,12 @@ func (c *client) Write(p []byte) (int, error) {
 }
 
 func (c *client) Progress() bool { return false }
+
+func (c *client) Lost() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.lost
+}
 
 func (c *client) Close() error {
 	c.mu.Lock()

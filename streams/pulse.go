@@ -82,6 +82,10 @@ func (s *Subscription) beat() {
 		return // it is being written to
 	}
 	defer s.mu.Unlock()
+	if s.state != fresh && s.state != ended && s.w.Lost() {
+		s.end(ErrGone)
+		return
+	}
 	switch s.state {
 	case parked, stalled:
 	case busy, blocked:

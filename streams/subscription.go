@@ -275,6 +275,11 @@ func (h *Hub) unblock(s *Subscription) {
 func (s *Subscription) Close(cause error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.end(cause)
+}
+
+// end is Close. The caller holds s.mu.
+func (s *Subscription) end(cause error) {
 	switch {
 	case s.state == fresh:
 		s.finish(cause)

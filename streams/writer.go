@@ -19,6 +19,10 @@ type Writer interface {
 	// Start.
 	Progress() bool
 
+	// Lost reports whether the client must be gone, although nothing says so: its
+	// machine does not even confirm what was sent. It is asked at heartbeats.
+	Lost() bool
+
 	// Close ends the connection after what was written. It is called once,
 	// after the last Write.
 	Close() error
