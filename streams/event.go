@@ -21,6 +21,7 @@ type Event struct {
 	DataSchema string // URI of the schema of Data; may be empty
 	Extensions []byte // a JSON object of further CloudEvents attributes, or nil
 	Data       []byte // one JSON value, delivered byte for byte; nil if there is none
+	State      bool   // its type is state-like: of each (type, subject) only the newest counts
 }
 
 // A Digest identifies the content of an event: 16 bytes of its SHA-256.

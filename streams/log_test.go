@@ -21,6 +21,7 @@ type subject struct {
 func TestLog(t *testing.T) {
 	for name, s := range map[string]subject{
 		"memory":     memorySubject,
+		"bolt":       boltSubject,
 		"cluster":    clusterSubject,
 		"standalone": standaloneSubject,
 	} {

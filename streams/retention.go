@@ -10,19 +10,24 @@ const (
 	DefaultAge             = 24 * time.Hour
 	DefaultEvents          = 100_000
 	DefaultDuplicateWindow = time.Hour
+	DefaultState           = 30 * 24 * time.Hour
 )
 
 // Retention says how long a log keeps an event: until it is older than Age or
 // has Events newer ones, whichever comes first. A log may keep somewhat more.
-// Zero fields stand for the defaults, 24 hours and 100,000 events.
+// The log's [State] keeps an event until it is older than State, whatever became
+// of it in the log. Zero fields stand for the defaults: 24 hours, 100,000 events
+// and 30 days.
 type Retention struct {
 	Age    time.Duration
 	Events int
+	State  time.Duration
 }
 
 func (r Retention) orDefault() Retention {
 	return Retention{
 		Age:    cmp.Or(r.Age, DefaultAge),
 		Events: cmp.Or(r.Events, DefaultEvents),
+		State:  cmp.Or(r.State, DefaultState),
 	}
 }
