@@ -257,6 +257,18 @@ func (h *handle) rewriteMeta(id int) error {
 	return h.file.Sync()
 }
 
+// MakeDirectory makes a directory for files, if it is not there, in one that is:
+// for its owner alone, and there to stay after a loss of power.
+func MakeDirectory(path string) error {
+	if err := os.Mkdir(path, 0o700); err != nil {
+		if info, statErr := os.Stat(path); statErr == nil && info.IsDir() {
+			return nil
+		}
+		return err
+	}
+	return syncDirectory(filepath.Dir(path))
+}
+
 func syncDirectory(path string) error {
 	dir, err := os.Open(path)
 	if err != nil {

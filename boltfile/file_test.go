@@ -73,6 +73,27 @@ func TestWhatWasPutIsThereAfterOpeningAgain(t *testing.T) {
 	wantValue(t, mustOpen(t, path), "a", "1")
 }
 
+func TestDirectoryIsMadeOnceAndForItsOwner(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "data")
+	for range 2 {
+		if err := MakeDirectory(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("its mode is %v (%v), want it for its owner alone", info.Mode(), err)
+	}
+	file := newPath(t)
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{file, filepath.Join(path, "not", "there")} {
+		if err := MakeDirectory(path); err == nil {
+			t.Errorf("%s was made", path)
+		}
+	}
+}
+
 func TestCallersErrorComesBackAndChangesNothing(t *testing.T) {
 	f := mustOpen(t, newPath(t))
 	mustPut(t, f, "a", "1")
