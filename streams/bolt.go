@@ -21,9 +21,6 @@ const boltLayout = "events 1"
 // answers with ErrUnavailable.
 const boltPatience = 5 * time.Second
 
-// checkName stands for a log in the errors of a check.
-const checkName = "_check"
-
 // BoltOptions of a [BoltLog]. The zero value works.
 type BoltOptions struct {
 	Retention       Retention
@@ -102,7 +99,10 @@ func (l *BoltLog) Check(ctx context.Context) error {
 		return nil
 	}
 	// A commit of nothing writes pages and syncs them all the same.
-	return l.commit(ctx, &boltJob{log: checkName, do: func(*boltWrite) error { return nil }})
+	if err := l.commit(ctx, &boltJob{do: func(*boltWrite) error { return nil }}); err != nil {
+		return fmt.Errorf("check the log's file: %w", err)
+	}
+	return nil
 }
 
 // Durability implements [Log].
@@ -121,12 +121,12 @@ func (l *BoltLog) Close() error {
 
 // boltFault returns an error of the file, or of what was found in it, as one of
 // the log's.
-func boltFault(log string, err error) error {
+func boltFault(err error) error {
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, boltfile.ErrUnavailable), errors.Is(err, boltfile.ErrUnsure):
-		return fmt.Errorf("log %q: %w: %w", log, ErrUnavailable, err)
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	return fmt.Errorf("log %q: %w: %w", log, ErrDamaged, err)
+	return fmt.Errorf("%w: %w", ErrDamaged, err)
 }

@@ -1,6 +1,9 @@
 package streams
 
-import "context"
+import (
+	"context"
+	"fmt"
+)
 
 // A boltEvent is an event on its way into the log, with all that can be made
 // before its turn comes, by its own goroutine.
@@ -34,7 +37,7 @@ func (l *BoltLog) Append(ctx context.Context, log string, events []Event) ([]Rec
 	if len(events) == 0 {
 		return nil, ctx.Err()
 	}
-	j := &boltJob{log: log}
+	j := new(boltJob)
 	prepared := make([]boltEvent, len(events))
 	for i := range events {
 		prepared[i] = prepareBolt(&events[i])
@@ -54,7 +57,7 @@ func (l *BoltLog) Append(ctx context.Context, log string, events []Event) ([]Rec
 		return into.trimSurplus()
 	}
 	if err := l.commit(ctx, j); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("log %q: %w", log, err)
 	}
 	return receipts, nil
 }

@@ -20,7 +20,6 @@ const (
 
 // A boltJob is something to write.
 type boltJob struct {
-	log  string
 	size int // about how many bytes it is
 	// do may be called more than once, each time with a transaction that knows
 	// nothing of the calls before. Nobody reads its results unless it succeeded.
@@ -39,13 +38,13 @@ func (l *BoltLog) commit(ctx context.Context, j *boltJob) error {
 	j.until, _ = patient.Deadline()
 	j.done = make(chan error, 1)
 	if !l.submit(j) {
-		return fmt.Errorf("log %q: %w: it is closed", j.log, ErrUnavailable)
+		return fmt.Errorf("%w: it is closed", ErrUnavailable)
 	}
 	select {
 	case err := <-j.done:
 		return err
 	case <-patient.Done():
-		return fmt.Errorf("log %q: %w: %w", j.log, ErrUnavailable, context.Cause(patient))
+		return fmt.Errorf("%w: %w", ErrUnavailable, context.Cause(patient))
 	}
 }
 
@@ -130,14 +129,14 @@ func (l *BoltLog) commitBatch(batch []*boltJob) {
 				clear(l.taken) // it is read again from what there is then
 			}
 			for _, j := range batch {
-				j.done <- boltFault(j.log, err)
+				j.done <- boltFault(err)
 			}
 			return
 		case at < len(batch):
-			batch[at].done <- boltFault(batch[at].log, err)
+			batch[at].done <- boltFault(err)
 			batch = append(batch[:at:at], batch[at+1:]...)
 		case len(batch) == 1:
-			batch[0].done <- boltFault(batch[0].log, err)
+			batch[0].done <- boltFault(err)
 			return
 		default: // bbolt met the damage itself, and does not say where
 			for i := range batch {

@@ -47,28 +47,41 @@ func (l *BoltLog) reading(tx *bbolt.Tx, log string) (*boltReading, error) {
 // view calls look with the log at one moment. It makes the log's origin if
 // nobody has asked for it before.
 func (l *BoltLog) view(ctx context.Context, log string, look func(*boltReading) error) error {
-	for {
-		if err := ctx.Err(); err != nil {
-			return err
+	err := ctx.Err()
+	if err == nil {
+		err = l.viewTouched(log, look)
+	}
+	if err == errUntouched {
+		if err = l.makeOrigin(ctx, log); err == nil {
+			err = l.viewTouched(log, look)
 		}
-		err := l.file.View(func(tx *bbolt.Tx) error {
-			r, err := l.reading(tx, log)
-			if err != nil {
-				return err
-			}
-			return look(r)
-		})
-		if err != errUntouched {
-			return boltFault(log, err)
-		}
-		err = l.commit(ctx, &boltJob{log: log, do: func(w *boltWrite) error {
-			_, err := w.open(log)
-			return err
-		}})
+	}
+	if err != nil {
+		return fmt.Errorf("log %q: %w", log, err)
+	}
+	return nil
+}
+
+func (l *BoltLog) viewTouched(log string, look func(*boltReading) error) error {
+	err := l.file.View(func(tx *bbolt.Tx) error {
+		r, err := l.reading(tx, log)
 		if err != nil {
 			return err
 		}
+		return look(r)
+	})
+	if err == errUntouched {
+		return err
 	}
+	return boltFault(err)
+}
+
+// makeOrigin gives a log its origin if it has none.
+func (l *BoltLog) makeOrigin(ctx context.Context, log string) error {
+	return l.commit(ctx, &boltJob{do: func(w *boltWrite) error {
+		_, err := w.open(log)
+		return err
+	}})
 }
 
 // keeps reports whether retention keeps an entry.

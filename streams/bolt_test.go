@@ -24,7 +24,7 @@ func newBoltPath(t testing.TB) string { return filepath.Join(t.TempDir(), "event
 // inBolt does something to what a log stores.
 func inBolt(t testing.TB, l Log, log string, do func(*boltWriting) error) {
 	t.Helper()
-	err := l.(*BoltLog).commit(context.Background(), &boltJob{log: log, do: func(w *boltWrite) error {
+	err := l.(*BoltLog).commit(context.Background(), &boltJob{do: func(w *boltWrite) error {
 		o, err := w.open(log)
 		if err != nil {
 			return err

@@ -150,7 +150,7 @@ func (l *BoltLog) sweep(ctx context.Context) {
 // sweepLog trims one log.
 func (l *BoltLog) sweepLog(ctx context.Context, name string) error {
 	for more := true; more; {
-		err := l.commit(ctx, &boltJob{log: name, do: func(w *boltWrite) error {
+		err := l.commit(ctx, &boltJob{do: func(w *boltWrite) error {
 			o, err := w.open(name)
 			if err != nil {
 				return err
