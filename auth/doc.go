@@ -3,8 +3,9 @@
 // A caller shows a [Secret], the text of an API key. The program keeps only
 // its SHA-256, the [Hash], and beside it the [Key]: a record of what the
 // bearer may do. A [Store] holds those records and the names of merchants;
-// [MemoryStore] and [RedisStore] are the two that exist. [Issue] makes a key,
-// and a [Keyring] recognises one, from a bounded cache where it can.
+// [MemoryStore], [BoltStore] and [RedisStore] are the three that exist. [Issue]
+// makes a key, and a [Keyring] recognises one, from a bounded cache where it
+// can.
 //
 // What goes wrong is told apart by the errors that callers branch on:
 // [ErrMalformed], [ErrUnknown], [ErrRevoked], [ErrExpired], and

@@ -25,9 +25,9 @@ var (
 // own, named by [a-z0-9-]{1,64} with an optional ".test", or by a reserved name
 // that begins with an underscore.
 //
-// [MemoryLog] and [RedisLog] implement it; the same suite runs over both. All
-// methods may be called concurrently. Errors wrap one of those above, or the
-// context's.
+// [MemoryLog], [BoltLog] and [RedisLog] implement it; the same suite runs over
+// all of them. All methods may be called concurrently. Errors wrap one of those
+// above, or the context's.
 type Log interface {
 	// Append adds events to the log in their order and returns a receipt for
 	// each. An event whose source and id the log took within the duplicate
@@ -82,6 +82,7 @@ type Durability string
 const (
 	Replicated Durability = "replicated"  // the loss of any one Redis node
 	BestEffort Durability = "best-effort" // nothing that Redis does not happen to survive
+	Durable    Durability = "durable"     // the end of the process, and of the machine's power as far as its disk keeps its word
 	InMemory   Durability = "memory"      // not the end of this process
 )
 

@@ -4,8 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 )
 
 // newState returns an event that says how a subject is now; null says that it
@@ -171,4 +174,54 @@ func TestRedisPoisonedStateIsDamage(t *testing.T) {
 			t.Errorf("a state of %q: %v, want damage", poison, err)
 		}
 	}
+}
+
+// wantState compares the state with positions, and the head with the log's.
+func wantState(t fataler, l Log, log string, want ...ID) {
+	t.Helper()
+	s := mustState(t, l, log)
+	if got := idsOf(s.Entries); !slices.Equal(got, want) {
+		t.Fatalf("state %v, want %v", got, want)
+	}
+	if head := mustBounds(t, l, log).Head; s.Head != head {
+		t.Fatalf("state at %s, want the head, %s", s.Head, head)
+	}
+}
+
+// testStateModel appends at random and compares the state with a map.
+func testStateModel(t *testing.T, l Log) {
+	rapid.Check(t, func(t *rapid.T) {
+		log := newName()
+		newest := make(map[string]ID)
+		n := 0
+		t.Repeat(map[string]func(*rapid.T){
+			"append": func(t *rapid.T) {
+				var events []Event
+				for range rapid.IntRange(1, 6).Draw(t, "events") {
+					n++
+					e := newState(strconv.Itoa(n), rapid.SampledFrom([]string{"a", "b", "c", "d"}).Draw(t, "subject"),
+						rapid.SampledFrom([]string{"", "null", "1", "{}", `"null"`}).Draw(t, "data"))
+					e.State = rapid.IntRange(0, 3).Draw(t, "state-like") > 0
+					events = append(events, e)
+				}
+				for i, id := range mustAppend(t, l, log, events...) {
+					switch e := events[i]; {
+					case !e.State:
+					case len(e.Data) == 0, string(e.Data) == "null":
+						delete(newest, e.Subject)
+					default:
+						newest[e.Subject] = id
+					}
+				}
+			},
+			"": func(t *rapid.T) {
+				var want []ID
+				for _, id := range newest {
+					want = append(want, id)
+				}
+				slices.SortFunc(want, ID.Compare)
+				wantState(t, l, log, want...)
+			},
+		})
+	})
 }

@@ -21,6 +21,7 @@ type subject struct {
 func TestLog(t *testing.T) {
 	for name, s := range map[string]subject{
 		"memory":     memorySubject,
+		"bolt":       boltSubject,
 		"cluster":    clusterSubject,
 		"standalone": standaloneSubject,
 	} {
@@ -46,6 +47,7 @@ func (s subject) test(t *testing.T) {
 		"it agrees with a list":                             testModel,
 		"state is the newest event of each subject":         testStateNewest,
 		"states come back as they were":                     testStateFidelity,
+		"the state agrees with a map":                       testStateModel,
 		"beyond the most the oldest states go":              testStateIsCapped,
 	} {
 		t.Run(name, func(t *testing.T) { behaviour(t, l) })

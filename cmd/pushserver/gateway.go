@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -36,6 +37,7 @@ type gateway struct {
 	cert, key string // files; empty: no TLS
 
 	log    streams.Log
+	store  auth.Store
 	hub    *streams.Hub
 	server *http.Server
 
@@ -81,10 +83,10 @@ type behaviour struct {
 	stateTypes []string
 }
 
-// open binds the public listener and begins to serve log, which is the
-// gateway's to close from now on, even if open fails.
+// open binds the public listener and begins to serve log and store, which are
+// the gateway's to close from now on, even if open fails.
 func (g *gateway) open(listen string, log streams.Log, store auth.Store, b behaviour) error {
-	g.log = log
+	g.log, g.store = log, store
 	g.hub = streams.NewHub(log, streams.Options{Heartbeat: b.heartbeat, MaxAge: b.maxAge, Logger: g.logger})
 	server, err := api.New(api.Config{
 		Log:     log,
@@ -129,7 +131,7 @@ func (g *gateway) wait(ctx context.Context) error {
 }
 
 // close ends everything in good order: streams with a goodbye, requests with
-// their answer, then the log. The ops listener goes last, so that whoever
+// their answer, then log and keys. The ops listener goes last, so that whoever
 // watches sees the end coming.
 func (g *gateway) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), shutdownLimit)
@@ -150,6 +152,11 @@ func (g *gateway) close() {
 	if g.log != nil {
 		if err := g.log.Close(); err != nil {
 			g.logger.Warn("the log did not close well", "error", err)
+		}
+	}
+	if store, ok := g.store.(io.Closer); ok {
+		if err := store.Close(); err != nil {
+			g.logger.Warn("the keys did not close well", "error", err)
 		}
 	}
 	g.opsServer.Close()

@@ -18,6 +18,7 @@ type serveCommand struct {
 	Listen       string        `help:"Address for clients." placeholder:"HOST:PORT" default:"127.0.0.1:8080" env:"PUSHSERVER_LISTEN"`
 	OpsListen    string        `help:"Address for health, readiness and metrics." placeholder:"HOST:PORT" default:"127.0.0.1:9090" env:"PUSHSERVER_OPS_LISTEN"`
 	Redis        redisFlags    `embed:""`
+	Data         string        `help:"Directory to keep events and keys in, on this machine and without Redis." placeholder:"DIR" env:"PUSHSERVER_DATA"`
 	RetainAge    time.Duration `help:"How long events are kept." default:"24h" env:"PUSHSERVER_RETAIN_AGE"`
 	RetainEvents int           `help:"How many events are kept of each merchant." default:"100000" env:"PUSHSERVER_RETAIN_EVENTS"`
 	Heartbeat    time.Duration `help:"Between signs of life on a quiet stream." default:"15s" env:"PUSHSERVER_HEARTBEAT"`
@@ -32,6 +33,8 @@ type serveCommand struct {
 // Validate is called by kong when all flags are there.
 func (s *serveCommand) Validate() error {
 	switch {
+	case s.Data != "" && len(s.Redis.Redis) > 0:
+		return errors.New("--data and --redis exclude each other: keep events in a directory of this machine, or in Redis")
 	case s.RetainAge <= 0:
 		return errors.New("--retain-age must be more than 0")
 	case s.RetainEvents <= 0:
@@ -90,23 +93,6 @@ func (s *serveCommand) Run(ctx context.Context, c *console) error {
 	if err := g.open(s.Listen, log, auth.NewRedisStore(log.Client()), s.behaviour()); err != nil {
 		return err
 	}
-	return g.wait(ctx)
-}
-
-// serveEmbedded serves from memory. The store is empty, so there must be a
-// first key, or nobody could do anything.
-func (s *serveCommand) serveEmbedded(ctx context.Context, c *console, g *gateway, o streams.RedisOptions) error {
-	store := new(auth.MemoryStore)
-	secret, _, err := auth.Issue(ctx, store, auth.Key{Kind: auth.Adm, Name: "first"})
-	if err != nil {
-		return err
-	}
-	log := streams.NewMemoryLog(streams.MemoryOptions{Retention: o.Retention, DuplicateWindow: o.DuplicateWindow})
-	if err := g.open(s.Listen, log, store, s.behaviour()); err != nil {
-		return err
-	}
-	g.logger.Warn("without --redis everything is kept in memory and ends with this process; to try it out with ready keys, run pushserver dev")
-	fmt.Fprintf(c.out, "admin key, shown once: %s\n", secret.Reveal())
 	return g.wait(ctx)
 }
 
