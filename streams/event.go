@@ -50,6 +50,9 @@ func (e *Event) Digest() Digest {
 	return d
 }
 
+// size is about how many bytes the event has, stored or encoded.
+func (e *Event) size() int { return 400 + len(e.Data) + len(e.Extensions) }
+
 // An Entry is an event in a log.
 type Entry struct {
 	ID    ID // its position

@@ -1,6 +1,7 @@
 package streams
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -19,17 +20,14 @@ type feed struct {
 	newest    map[stateKey]*item
 	snapshots [framings]*snapshot
 	subs      []*Subscription
-	idle      time.Time // since when nobody reads it; zero while somebody does
+	waiting   map[*waiter]bool // who wants to know when something matches
+	idle      time.Time        // since when nobody reads it; zero while somebody does
 }
 
-// take adds those of items that match and returns them.
-func (f *feed) take(items []*item, events []*filter.Event) []*item {
-	n := len(f.items)
-	for i, it := range items {
-		if !f.filter.Match(events[i]) {
-			continue
-		}
-		f.items = append(f.items, it)
+// take adds items, which have matched.
+func (f *feed) take(items []*item) {
+	f.items = append(f.items, items...)
+	for _, it := range items {
 		if it.entry.Event.State {
 			if f.newest == nil {
 				f.newest = make(map[stateKey]*item)
@@ -37,7 +35,13 @@ func (f *feed) take(items []*item, events []*filter.Event) []*item {
 			f.newest[it.entry.Event.stateKey()] = it
 		}
 	}
-	return slices.Clone(f.items[n:])
+}
+
+// awaited returns who waits for a match, and forgets them.
+func (f *feed) awaited() []*waiter {
+	waiting := slices.Collect(maps.Keys(f.waiting))
+	clear(f.waiting)
+	return waiting
 }
 
 // trim drops what the stream has dropped, up to the number base.
@@ -123,7 +127,8 @@ func (f *feed) remove(sub *Subscription) {
 // unread reports whether the feed has had no reader for the linger time.
 func (f *feed) unread(now time.Time) bool {
 	switch {
-	case len(f.subs) > 0:
+	case len(f.subs) > 0, len(f.waiting) > 0:
+		f.idle = time.Time{}
 		return false
 	case f.idle.IsZero():
 		f.idle = now

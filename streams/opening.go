@@ -16,6 +16,7 @@ type opening struct {
 func (s *Subscription) locate(ctx context.Context, req Request) error {
 	st := s.feed.stream
 	s.opening = &opening{connection: req.Connection}
+	st.refresh()
 	st.mu.Lock()
 	s.opening.oldest = st.oldest
 	s.pos, s.seq, s.live = st.pos, st.seq, true
@@ -48,7 +49,7 @@ func (s *Subscription) locate(ctx context.Context, req Request) error {
 
 // prove reads what follows the cursor for the first time.
 func (s *Subscription) prove(ctx context.Context, log string) error {
-	batch, err := s.hub.read(ctx, log, s.pos)
+	batch, err := s.hub.read(ctx, log, s.pos, &s.feed.stream.pace)
 	if err != nil {
 		return err
 	}

@@ -7,10 +7,6 @@ import (
 	"time"
 )
 
-// batchLimit is how many entries a single reader takes from the log at once:
-// about what a send buffer holds.
-const batchLimit = 200
-
 // stepItems is how many items a reader takes from memory at once.
 const stepItems = 128
 
@@ -161,7 +157,7 @@ func (s *Subscription) writeItems(items []*item) bool {
 
 // readLog writes what follows the position in the log.
 func (s *Subscription) readLog(st *stream, head ID) bool {
-	batch, err := s.hub.read(s.hub.ctx, st.log, s.pos)
+	batch, err := s.hub.read(s.hub.ctx, st.log, s.pos, &st.pace)
 	switch {
 	case err != nil:
 		return s.stall(st.log, err)
@@ -197,14 +193,24 @@ func (s *Subscription) conflates() bool { return s.conflate && !s.owes }
 // await waits until the stream's tail has moved from head: it is behind this
 // reader, who comes from a gateway that was ahead.
 func (s *Subscription) await(st *stream, head ID) bool {
-	if s.forget != nil {
+	s.mu.Lock()
+	switch {
+	case s.cause != nil:
+		s.mu.Unlock()
+		s.conclude()
+		return false
+	case s.forget != nil:
 		s.forget() // one wait at a time
 	}
-	if s.pause() {
-		s.forget = st.await(head, s.wake)
-		st.ring()
+	// Who wakes it needs the mutex, so finds it stalled and not still busy.
+	forget, waits := st.await(head, s.wake)
+	s.forget = forget
+	if waits {
+		s.stalls()
 	}
-	return false
+	s.mu.Unlock()
+	st.ring()
+	return !waits
 }
 
 // stall waits until the log can be read again.
@@ -224,16 +230,17 @@ func (s *Subscription) pause() bool {
 		return false
 	}
 	defer s.mu.Unlock()
-	s.state, s.since = stalled, time.Time{}
-	s.hub.stall(s)
+	s.stalls()
 	return true
 }
 
-// stall has the subscription woken at the next look around.
-func (h *Hub) stall(s *Subscription) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.stalled[s] = true
+// stalls has the subscription woken at the next look around, if not before. The
+// caller holds s.mu.
+func (s *Subscription) stalls() {
+	s.state, s.since = stalled, time.Time{}
+	s.hub.mu.Lock()
+	defer s.hub.mu.Unlock()
+	s.hub.stalled[s] = true
 }
 
 // replay writes those of entries that match.
@@ -290,8 +297,8 @@ func (s *Subscription) rejoin(old *stream) bool {
 	return true
 }
 
-// read reads the log for one reader.
-func (h *Hub) read(ctx context.Context, log string, after ID) (Batch, error) {
+// read reads the log for one reader, as much as goes into one write.
+func (h *Hub) read(ctx context.Context, log string, after ID, p *pace) (Batch, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	select {
@@ -301,5 +308,11 @@ func (h *Hub) read(ctx context.Context, log string, after ID) (Batch, error) {
 		return Batch{}, fmt.Errorf("wait to read %q: %w: %w", log, ErrUnavailable, ctx.Err())
 	}
 	h.counts.reads.Add(1)
-	return h.log.Read(ctx, log, after, batchLimit)
+	batch, err := h.log.Read(ctx, log, after, p.limit(batchBytes, batchMost))
+	if err != nil {
+		p.slow()
+		return Batch{}, err
+	}
+	p.learn(batch.Entries)
+	return batch, nil
 }

@@ -94,7 +94,10 @@ func (st *stream) know(ctx context.Context) error {
 			st.mu.Unlock()
 			st.ring()
 			moved := make(chan struct{})
-			forget := st.await(pos, func() { close(moved) })
+			forget, waits := st.await(pos, func() { close(moved) })
+			if !waits {
+				continue
+			}
 			err := st.hub.waitFor(ctx, moved)
 			forget()
 			if err != nil {

@@ -50,7 +50,7 @@ type Subscription struct {
 	owes    bool      // stream.live is to be written when the head is reached
 	seq     uint64    // everything that matched up to this number was begun to be written
 	pos     ID        // everything that matched up to here was begun to be written
-	forget  func()    // ends a wait for the stream's tail; nil if there was none
+	forget  func()    // ends a wait for the stream's tail; nil if there is none
 	rest    []byte    // what is left of the text that was begun
 	since   time.Time // when the client last took something; zero unless blocked
 	cause   error     // why it ended; nil while it is open
@@ -344,6 +344,9 @@ func (s *Subscription) finish(cause error) {
 		s.cause = cause
 	}
 	s.rest = nil
+	if s.forget != nil {
+		s.forget()
+	}
 	s.leave()
 	s.hub.pulse.remove(s)
 	if s.w != nil {
