@@ -50,11 +50,10 @@ func head(h http.Header) []byte {
 }
 
 // writeTimeout is how long a flushed response waits until its client has taken
-// writeMost bytes.
-const (
-	writeTimeout = 10 * time.Second
-	writeMost    = 16 << 10
-)
+// writeMost bytes. Tests shorten it.
+var writeTimeout = 10 * time.Second
+
+const writeMost = 16 << 10
 
 // flushed is the [streams.Writer] of HTTP/2 and TLS.
 type flushed struct {
@@ -77,7 +76,9 @@ func (f *flushed) Write(p []byte) (written int, err error) {
 			return written, err
 		}
 	}
-	return written, nil
+	// In HTTP/2 a deadline ends the stream when it passes, also if nothing is
+	// being written then.
+	return written, f.control.SetWriteDeadline(time.Time{})
 }
 
 // Progress implements [streams.Writer]. Write waits, so it is not asked.

@@ -44,7 +44,10 @@ func bearer(h http.Header) (string, error) {
 	if !strings.EqualFold(scheme, "Bearer") {
 		return "", problem("unauthenticated", how)
 	}
-	if secret == "" || strings.ContainsAny(secret, " ,\t") {
+	if secret == "" {
+		return "", problem("unauthenticated", how+" The key is empty.")
+	}
+	if strings.ContainsAny(secret, " ,\t") {
 		return "", problem("ambiguous-credentials", how+" Nothing else belongs there, no second space either.")
 	}
 	return secret, nil
