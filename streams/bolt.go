@@ -33,7 +33,7 @@ type BoltOptions struct {
 //
 // Retention is exact: what is too old, or has too many newer events, is not
 // read any more, whenever it makes room. The file keeps the size it once had
-// and fills it again. In memory the log keeps about 100 bytes for each event of
+// and fills it again. In memory the log keeps about 130 bytes for each event of
 // the duplicate window, of those logs that were appended to.
 type BoltLog struct {
 	file      *boltfile.File

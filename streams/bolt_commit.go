@@ -175,7 +175,7 @@ func (w *boltWrite) commit(batch []*boltJob) (at int, err error) {
 func (l *BoltLog) settle(w *boltWrite) {
 	for name, log := range w.logs {
 		for event, t := range log.fresh {
-			l.taken[name][event] = t
+			log.taken[event] = t
 		}
 		if len(log.fresh) > 0 {
 			l.bells.ring(name)

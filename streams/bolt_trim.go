@@ -60,6 +60,7 @@ func (o *boltWriting) trim() (more bool, err error) {
 	}
 	if taken := o.log.taken[o.name]; taken != nil && len(taken) == 0 && len(o.fresh) == 0 {
 		delete(o.log.taken, o.name) // and with it the room of all it ever had
+		o.taken = nil
 	}
 	return max(entries, receipts, states) == maxTrim, nil
 }
