@@ -97,7 +97,8 @@ func (p *publication) log() string {
 	return p.merchant
 }
 
-// admit checks that the key may publish p, and fills in what the publisher
+// admit checks that the key may publish p and that the catalogue has nothing
+// against it, and fills in what the publisher
 // left out.
 func (s *Server) admit(ctx context.Context, key *auth.Key, p *publication) error {
 	e := &p.event
@@ -108,6 +109,9 @@ func (s *Server) admit(ctx context.Context, key *auth.Key, p *publication) error
 	if !key.MayPublishTo(p.merchant) {
 		return problem("scope-missing", "This key may not publish for this merchant: granted names those that it may.").
 			with("missing", []string{p.merchant}).with("granted", key.Merchants)
+	}
+	if err := s.checkData(e); err != nil {
+		return err
 	}
 	exists, err := s.keyring.MerchantExists(ctx, p.merchant)
 	if err != nil {

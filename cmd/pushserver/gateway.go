@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/paylogic/pushserver/api"
+	"github.com/paylogic/pushserver/api/catalog"
 	"github.com/paylogic/pushserver/auth"
 	"github.com/paylogic/pushserver/streams"
 )
@@ -32,6 +33,9 @@ type gateway struct {
 
 	cert, key string // files; empty: no TLS
 
+	catalog       *catalog.Catalog
+	rejectUnknown bool // refuse types that the catalogue does not have
+
 	log    streams.Log
 	hub    *streams.Hub
 	server *http.Server
@@ -47,7 +51,7 @@ func newGateway(opsListen string, logger *slog.Logger) (*gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &gateway{logger: logger, ops: ops, failed: make(chan error, 2)}
+	g := &gateway{logger: logger, ops: ops, catalog: catalog.Builtin(), failed: make(chan error, 2)}
 	var starting http.Handler = http.HandlerFunc(answerStarting)
 	g.opsHandler.Store(&starting)
 	g.opsServer = api.NewHTTPServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -81,6 +85,9 @@ func (g *gateway) open(listen string, log streams.Log, store auth.Store, heartbe
 		Keyring: auth.NewKeyring(store, auth.KeyringOptions{}),
 		Logger:  g.logger,
 		Version: buildVersion(),
+
+		Catalog:       g.catalog,
+		RejectUnknown: g.rejectUnknown,
 	})
 	if err != nil {
 		return err

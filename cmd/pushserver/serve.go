@@ -21,6 +21,7 @@ type serveCommand struct {
 	RetainEvents int           `help:"How many events are kept of each merchant." default:"100000" env:"PUSHSERVER_RETAIN_EVENTS"`
 	Heartbeat    time.Duration `help:"Between signs of life on a quiet stream." default:"15s" env:"PUSHSERVER_HEARTBEAT"`
 	Durability   string        `help:"What an accepted event survives: ${enum}." enum:"replicated,best-effort" default:"replicated" env:"PUSHSERVER_DURABILITY"`
+	Catalog      catalogFlags  `embed:""`
 	TLSCert      string        `name:"tls-cert" help:"File with the certificate chain." placeholder:"FILE" env:"PUSHSERVER_TLS_CERT"`
 	TLSKey       string        `name:"tls-key" help:"File with the certificate's key." placeholder:"FILE" env:"PUSHSERVER_TLS_KEY"`
 }
@@ -55,12 +56,18 @@ func (s *serveCommand) Run(ctx context.Context, c *console) error {
 	options.Durability = streams.Durability(s.Durability)
 	options.Retention = streams.Retention{Age: s.RetainAge, Events: s.RetainEvents}
 
+	types, rejectUnknown, err := s.Catalog.load()
+	if err != nil {
+		return err
+	}
+
 	g, err := newGateway(s.OpsListen, logger)
 	if err != nil {
 		return err
 	}
 	defer g.close()
 	g.cert, g.key = s.TLSCert, s.TLSKey
+	g.catalog, g.rejectUnknown = types, rejectUnknown
 
 	if len(s.Redis.Redis) == 0 {
 		return s.serveEmbedded(ctx, c, g, options.Retention)
