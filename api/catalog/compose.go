@@ -73,15 +73,15 @@ func NewComposer(document []byte, c *Catalog, others bool) (*Composer, error) {
 // form; the examples, which are no JSON, are in the text of the response.
 func (c *Composer) Describe(visible func(name string) bool) *Description {
 	var types []*Type
-	set := make([]byte, len(c.types))
+	key := make([]byte, len(c.types))
 	for i, t := range c.types {
 		if visible(t.Name) {
 			types = append(types, t)
-			set[i] = 1
+			key[i] = 1
 		}
 	}
 	c.mu.Lock()
-	d := c.cache[string(set)]
+	d := c.cache[string(key)]
 	c.mu.Unlock()
 	if d != nil {
 		return d
@@ -92,7 +92,7 @@ func (c *Composer) Describe(visible func(name string) bool) *Description {
 	if len(c.cache) >= descriptionsMax {
 		clear(c.cache)
 	}
-	c.cache[string(set)] = d
+	c.cache[string(key)] = d
 	return d
 }
 
