@@ -207,7 +207,7 @@ func TestDescriptionsAreKeptUpToABound(t *testing.T) {
 	if first, again := composer.Describe(sees(5)), composer.Describe(sees(5)); first != again {
 		t.Error("the same set is composed twice")
 	}
-	for set := range 3 * descriptionsMax {
+	for set := range descriptionsMax + 8 {
 		d := composer.Describe(sees(set))
 		for bit := range 8 {
 			if got, want := bytes.Contains(d.JSON, fmt.Appendf(nil, `"T%dData"`, bit)), set>>bit&1 == 1; got != want {

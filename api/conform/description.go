@@ -19,7 +19,7 @@ import (
 // as a server hands it out. It may be used by many goroutines at once.
 //
 // Schemas are compiled once, by the library that kin-openapi uses, which
-// compiles them anew for each value: 20 ms instead of 30 µs. Moreover this way
+// compiles them anew for each value: 10 ms instead of 0.1 ms. Moreover this way
 // the content of texts is asserted (contentSchema). Tests compare both.
 type Description struct {
 	document *openapi3.T

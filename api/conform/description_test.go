@@ -167,12 +167,14 @@ func BenchmarkEvent(b *testing.B) {
 			`{"amount":1,"currency":"EUR","tickets":[{"event":"42","type":"7","quantity":1}]}`))},
 		"control": {ID: position, Type: "stream.live", Data: []byte("{}")},
 	} {
-		b.Run(name, func(b *testing.B) {
-			for b.Loop() {
-				if err := d.Event(e); err != nil {
-					b.Fatal(err)
+		for by, check := range map[string]func(sse.Event) error{"ours": d.Event, "kin": d.eventByKin} {
+			b.Run(name+"/"+by, func(b *testing.B) {
+				for b.Loop() {
+					if err := check(e); err != nil {
+						b.Fatal(err)
+					}
 				}
-			}
-		})
+			})
+		}
 	}
 }
