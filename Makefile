@@ -14,15 +14,15 @@ SHELL := /bin/bash
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 FUZZTIME ?= 60s
 
-# Programs of other people that consume our streams in tests; their packages are
-# installed here and never committed.
-FOREIGN := cmd/pushserver/testdata/foreign
+# Programs of other people that consume our streams in tests, and that read our
+# description; their packages are installed here and never committed.
+FOREIGN := cmd/pushserver/testdata/foreign api/testdata/redocly
 
 # command:package, for Debian and Ubuntu. The race detector needs a C compiler.
 NEEDED := redis-server:redis-server python3:python3 curl:curl gcc:build-essential
-ifneq ($(wildcard $(FOREIGN)/package.json),)
+ifneq ($(wildcard $(FOREIGN:=/package.json)),)
 NEEDED += node:nodejs npm:npm
-deps-node: $(FOREIGN)/node_modules
+deps-node: $(FOREIGN:=/node_modules)
 endif
 
 # In this order, also under make -j.
@@ -64,8 +64,8 @@ deps-system:
 
 deps-node: deps-system
 
-$(FOREIGN)/node_modules: $(FOREIGN)/package-lock.json | deps-system
-	cd $(FOREIGN)
+$(FOREIGN:=/node_modules): %/node_modules: %/package-lock.json | deps-system
+	cd $*
 	npm ci --no-audit --no-fund
 	touch node_modules
 

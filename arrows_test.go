@@ -24,8 +24,10 @@ var arrows = []struct {
 	folder string
 	never  []string
 }{
-	{"cmd/pushserver", []string{"streams/redistest"}},
-	{"api", []string{"cmd", "streams/redistest"}},
+	{"cmd/pushserver", []string{"streams/redistest", "api/conform"}},
+	{"api", []string{"cmd", "streams/redistest", "api/conform"}},
+	{"api/catalog", []string{"api"}},
+	{"api/conform", []string{"api"}},
 	{"auth", []string{".", "cmd", "api", "streams", "ratelimit"}},
 	{"ratelimit", []string{".", "cmd", "api", "streams", "auth"}},
 	{"streams", []string{".", "cmd", "api", "auth", "ratelimit"}},
@@ -104,6 +106,9 @@ func TestHouseRulesBite(t *testing.T) {
 		{"cmd/pushbench/cluster.go", imports(module + "/streams/redistest"), ""},
 		{"auth/store_test.go", imports(module + "/streams/redistest"), ""},
 		{"api/server.go", imports(module + "/cmd/pushserver"), "api never imports cmd"},
+		{"api/catalog/file.go", imports(module + "/streams/filter"), ""},
+		{"api/catalog/file.go", imports(module + "/api"), "api/catalog never imports api"},
+		{"api/server.go", imports(module + "/api/conform"), "api never imports"},
 		{"auth/key.go", imports(module + "/streams"), "auth never imports"},
 		{"auth/deep/key.go", imports(module + "/streams/filter"), "auth never imports"},
 		{"ratelimit/redis.go", imports(module + "/auth"), "ratelimit never imports"},

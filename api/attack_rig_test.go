@@ -17,6 +17,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paylogic/pushserver"
+	"github.com/paylogic/pushserver/api/catalog"
+	"github.com/paylogic/pushserver/api/conform"
 	"github.com/paylogic/pushserver/auth"
 	"github.com/paylogic/pushserver/streams"
 	"github.com/paylogic/pushserver/streams/sse"
@@ -57,16 +60,18 @@ func (j *logbook) String() string {
 
 func newRig(t testing.TB, o streams.MemoryOptions) *rig { return startRig(t, o, false) }
 
-func startRig(t testing.TB, o streams.MemoryOptions, secure bool) *rig {
+func startRig(t testing.TB, o streams.MemoryOptions, secure bool, configure ...func(*Config)) *rig {
 	t.Helper()
 	r := &rig{log: streams.NewMemoryLog(o), store: new(auth.MemoryStore), logs: new(logbook)}
 	logger := slog.New(slog.NewTextHandler(r.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	r.hub = streams.NewHub(r.log, streams.Options{Logger: logger})
+	config := Config{Log: r.log, Hub: r.hub, Keyring: auth.NewKeyring(r.store, auth.KeyringOptions{}), Logger: logger,
+		StateTypes: []string{"seat.status"}}
+	for _, c := range configure {
+		c(&config)
+	}
 	var err error
-	if r.server, err = New(Config{
-		Log: r.log, Hub: r.hub, Keyring: auth.NewKeyring(r.store, auth.KeyringOptions{}), Logger: logger,
-		StateTypes: []string{"seat.status"},
-	}); err != nil {
+	if r.server, err = New(config); err != nil {
 		t.Fatal(err)
 	}
 	handler := r.server.Handler()
@@ -217,15 +222,32 @@ func (r *rig) watch(t testing.TB, key, query string, header ...string) *viewer {
 	return &viewer{res, sse.NewDecoder(lines), lines}
 }
 
-// next returns the next event, control events included.
+// next returns the next event, control events included. It is one that the
+// description knows.
 func (v *viewer) next(t testing.TB) sse.Event {
 	t.Helper()
 	e, err := v.decoder.Next()
 	if err != nil {
 		t.Fatalf("read the stream: %v", err)
 	}
+	if err := described().Event(e); err != nil {
+		t.Error(err)
+	}
 	return e
 }
+
+// described is openapi.yaml, for whatever is received.
+var described = sync.OnceValue(func() *conform.Description {
+	composer, err := catalog.NewComposer(pushserver.OpenAPI, new(catalog.Catalog), true)
+	if err != nil {
+		panic(err)
+	}
+	d, err := conform.Read(composer.Describe(nil).JSON)
+	if err != nil {
+		panic(err)
+	}
+	return d
+})
 
 // until returns the events before one of the type, and that one last.
 func (v *viewer) until(t testing.TB, typ string) []sse.Event {

@@ -103,7 +103,7 @@ func TestDescriptionHasEveryProblemOfTheSameNameAndStatus(t *testing.T) {
 	for _, name := range theDocument().Components.Schemas["Problem"].Value.Properties["type"].Value.Enum {
 		described = append(described, strings.TrimPrefix(name.(string), "/problems/"))
 	}
-	later := []string{"misdirected", "origin-not-allowed", "quota-exceeded", "unknown-type", "wrong-mode"} // nothing answers with these yet
+	later := []string{"misdirected", "origin-not-allowed", "quota-exceeded", "wrong-mode"} // nothing answers with these yet
 	known := slices.Collect(maps.Keys(kinds))
 	want := append(later, described...)
 	slices.Sort(known)
@@ -209,43 +209,22 @@ func TestEventsOfAStreamFitTheDescription(t *testing.T) {
 	}
 	for _, resume := range []string{first.Position.String(), "nonsense"} {
 		v := r.watch(t, r.a, "", "Last-Event-ID", resume)
-		events := v.until(t, "stream.live")
+		events := v.until(t, "stream.live") // each was held to the description
 		if events[0].Type != "stream.open" || events[1].Type != "stream.reset" {
 			t.Errorf("%s: got %v", resume, events)
 		}
 		r.publish(t, "a", "x.y", `{"n":3}`)
-		for _, e := range append(events, v.next(t)) {
-			members := map[string]any{"event": e.Type, "data": string(e.Data)}
-			if e.ID != "" {
-				members["id"] = e.ID
-			}
-			text, err := json.Marshal(members)
-			if err != nil {
-				t.Fatal(err)
-			}
-			fits(t, "ServerSentEvent", string(text))
-			if schema := contents[e.Type]; schema != "" {
-				content := theDocument().Components.Schemas[schema].Value.Properties["data"].Value.ContentSchema
-				var data any
-				if err := json.Unmarshal(e.Data, &data); err != nil {
-					t.Fatal(err)
-				}
-				if err := content.Value.VisitJSON(data, openapi3.EnableJSONSchema2020()); err != nil {
-					t.Errorf("%s does not fit %s: %v", e.Data, schema, err)
-				}
-			}
-		}
+		v.next(t)
 	}
 }
 
-// contents are the schemas that describe the data of events.
-var contents = map[string]string{"stream.open": "StreamOpen", "stream.reset": "StreamReset", "x.y": "Delivery"}
-
-func TestDescriptionIsServedInBothForms(t *testing.T) {
+func TestDescriptionIsServedInEachForm(t *testing.T) {
 	r := newRig(t, streams.MemoryOptions{})
 	for path, want := range map[string]struct{ form, text string }{
 		"/openapi.yaml": {"application/yaml", "openapi: 3.2.0\n"},
 		"/openapi.json": {"application/json", `"openapi":"3.2.0"`},
+
+		"/openapi-3.1.json": {"application/json", `"openapi":"3.1.1"`},
 	} {
 		got := r.do(t, "GET", path, "", "")
 		if got.status != http.StatusOK || got.header.Get("Content-Type") != want.form || !strings.Contains(got.body, want.text) {

@@ -11,6 +11,21 @@ import (
 // authenticate returns the key that the request carries, if it may do what
 // scope names.
 func (s *Server) authenticate(r *http.Request, scope string) (*auth.Key, error) {
+	key, err := s.identify(r)
+	switch {
+	case err != nil:
+		return nil, err
+	case key.May(scope):
+		return key, nil
+	case slices.Contains(key.Kind.Scopes(), scope):
+		return nil, problem("scope-missing", "Use a key with the scope that is missing.").
+			with("missing", []string{scope}).with("granted", key.Granted())
+	}
+	return nil, problem("wrong-role", "Use "+roleFor(scope)+".").with("role", role(key.Kind))
+}
+
+// identify returns the key that the request carries, whatever it may do.
+func (s *Server) identify(r *http.Request) (*auth.Key, error) {
 	secret, err := bearer(r.Header)
 	if err != nil {
 		return nil, err
@@ -21,13 +36,8 @@ func (s *Server) authenticate(r *http.Request, scope string) (*auth.Key, error) 
 		return nil, err
 	case r.Header.Get("Origin") != "":
 		return nil, problem("secret-key-in-browser", "Keep this key on your servers, and replace it if a page had it.")
-	case key.May(scope):
-		return key, nil
-	case slices.Contains(key.Kind.Scopes(), scope):
-		return nil, problem("scope-missing", "Use a key with the scope that is missing.").
-			with("missing", []string{scope}).with("granted", key.Granted())
 	}
-	return nil, problem("wrong-role", "Use "+roleFor(scope)+".").with("role", role(key.Kind))
+	return key, nil
 }
 
 // bearer returns the credential of the header Authorization (RFC 6750, 2.1).

@@ -1,48 +1,43 @@
 package api
 
 import (
-	"encoding/json"
-	"fmt"
 	"net/http"
 
-	"gopkg.in/yaml.v3"
-
-	"github.com/paylogic/pushserver"
+	"github.com/paylogic/pushserver/api/catalog"
 )
-
-// A description is openapi.yaml in the forms in which it is served.
-type description struct {
-	yaml, json []byte
-}
-
-func readDescription() (description, error) {
-	var document map[string]any
-	if err := yaml.Unmarshal(pushserver.OpenAPI, &document); err != nil {
-		return description{}, fmt.Errorf("read openapi.yaml: %w", err)
-	}
-	text, err := json.Marshal(document)
-	if err != nil {
-		return description{}, fmt.Errorf("write openapi.yaml as JSON: %w", err)
-	}
-	return description{yaml: pushserver.OpenAPI, json: text}, nil
-}
 
 // describeYAML answers GET /openapi.yaml.
 func (s *Server) describeYAML(w http.ResponseWriter, r *http.Request) error {
-	return describe(w, r, "application/yaml", s.document.yaml)
+	return s.describe(w, r, "application/yaml", func(d *catalog.Description) []byte { return d.YAML })
 }
 
 // describeJSON answers GET /openapi.json.
 func (s *Server) describeJSON(w http.ResponseWriter, r *http.Request) error {
-	return describe(w, r, "application/json", s.document.json)
+	return s.describe(w, r, "application/json", func(d *catalog.Description) []byte { return d.JSON })
 }
 
-func describe(w http.ResponseWriter, r *http.Request, contentType string, text []byte) error {
-	if _, err := parseQuery(r.URL.RawQuery, r.Header.Get("Authorization") != ""); err != nil {
+// describe31 answers GET /openapi-3.1.json.
+func (s *Server) describe31(w http.ResponseWriter, r *http.Request) error {
+	return s.describe(w, r, "application/json", func(d *catalog.Description) []byte { return d.JSON31 })
+}
+
+// describe answers with openapi.yaml and the types of events in it: for a key,
+// those that its holder may know of.
+func (s *Server) describe(w http.ResponseWriter, r *http.Request, contentType string, form func(*catalog.Description) []byte) error {
+	authorized := len(r.Header["Authorization"]) > 0
+	if _, err := parseQuery(r.URL.RawQuery, authorized); err != nil {
 		return err
 	}
+	visible := func(string) bool { return true }
+	if authorized {
+		key, err := s.identify(r)
+		if err != nil {
+			return err
+		}
+		visible = func(typ string) bool { return mayKnow(key, typ) }
+	}
 	w.Header().Set("Content-Type", contentType)
-	w.Header().Set("Access-Control-Allow-Origin", "*") // it is public
-	_, _ = w.Write(text)                               // the client left; there is nobody to tell
+	w.Header().Set("Access-Control-Allow-Origin", "*") // without a key it is public
+	_, _ = w.Write(form(s.composer.Describe(visible))) // the client left; there is nobody to tell
 	return nil
 }

@@ -97,7 +97,8 @@ func (p *publication) log() string {
 	return p.merchant
 }
 
-// admit checks that the key may publish p, and fills in what the publisher
+// admit checks that the key may publish p and that the catalogue has nothing
+// against it, and fills in what the publisher
 // left out.
 func (s *Server) admit(ctx context.Context, key *auth.Key, p *publication) error {
 	e := &p.event
@@ -109,7 +110,10 @@ func (s *Server) admit(ctx context.Context, key *auth.Key, p *publication) error
 		return problem("scope-missing", "This key may not publish for this merchant: granted names those that it may.").
 			with("missing", []string{p.merchant}).with("granted", key.Merchants)
 	}
-	e.State = len(s.states) > 0 && filter.MatchType(s.states, e.Type)
+	if err := s.checkData(e); err != nil {
+		return err
+	}
+	e.State = s.isState(e.Type)
 	exists, err := s.keyring.MerchantExists(ctx, p.merchant)
 	if err != nil {
 		return err

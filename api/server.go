@@ -12,6 +12,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/paylogic/pushserver"
+	"github.com/paylogic/pushserver/api/catalog"
 	"github.com/paylogic/pushserver/auth"
 	"github.com/paylogic/pushserver/streams"
 )
@@ -24,8 +26,13 @@ type Config struct {
 	Logger  *slog.Logger // slog.Default() if nil
 	Version string       // of the program, for /metrics
 
-	// StateTypes are patterns of the event types that are state-like: of each
-	// subject only the newest event counts. Empty: none.
+	// Catalog has the types of events that are described, and to whose schemas
+	// events are held. Nil: there are none.
+	Catalog *catalog.Catalog
+	// RejectUnknown refuses events of types that Catalog does not have.
+	RejectUnknown bool
+	// StateTypes are patterns of further types that are state-like, beside those
+	// that Catalog says are: of each subject only the newest event counts.
 	StateTypes []string
 }
 
@@ -39,21 +46,31 @@ type Server struct {
 	filters  filterCache
 	poller   *poller
 	metrics  *metrics
-	document description
+	catalog  *catalog.Catalog
+	composer *catalog.Composer
 	contract contract
 	routes   *http.ServeMux
 	outage   atomic.Int64 // when one was last reported, in Unix nanoseconds
+
+	rejectUnknown bool // refuse types that the catalogue does not have
 }
 
 // New returns a server. It fails if the description of the API cannot be read,
-// or the system gives it nothing to wait for connections with.
+// does not go together with the catalogue, or the system gives it nothing to
+// wait for connections with.
 func New(c Config) (*Server, error) {
-	s := &Server{log: c.Log, hub: c.Hub, keyring: c.Keyring, logger: c.Logger, states: c.StateTypes}
+	s := &Server{
+		log: c.Log, hub: c.Hub, keyring: c.Keyring, logger: c.Logger,
+		catalog: c.Catalog, rejectUnknown: c.RejectUnknown, states: c.StateTypes,
+	}
 	if s.logger == nil {
 		s.logger = slog.Default()
 	}
+	if s.catalog == nil {
+		s.catalog = new(catalog.Catalog)
+	}
 	var err error
-	if s.document, err = readDescription(); err != nil {
+	if s.composer, err = catalog.NewComposer(pushserver.OpenAPI, s.catalog, !s.rejectUnknown); err != nil {
 		return nil, err
 	}
 	if s.contract, err = readContract(); err != nil {
@@ -83,6 +100,10 @@ func (s *Server) endpoints() map[string]endpoint {
 		"/v1/me":        {http.MethodGet: s.me},
 		"/openapi.yaml": {http.MethodGet: s.describeYAML},
 		"/openapi.json": {http.MethodGet: s.describeJSON},
+
+		"/openapi-3.1.json":      {http.MethodGet: s.describe31},
+		"/v1/event-types":        {http.MethodGet: s.eventTypes},
+		"/v1/event-types/{type}": {http.MethodGet: s.eventType},
 	}
 }
 

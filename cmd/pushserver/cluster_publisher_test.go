@@ -82,7 +82,7 @@ func beginPublishing(ctx context.Context, t *testing.T, gateways []string, key s
 
 // publish sends an event until it is accepted.
 func (p *publication) publish(merchant string, e sent, turn int) {
-	body := fmt.Appendf(nil, `{"merchant":%q,"type":%q,"id":%q,"data":{"amount":%d,"note":%q}}`,
+	body := fmt.Appendf(nil, `{"merchant":%q,"type":%q,"id":%q,"data":{"amount":%d,"currency":"EUR","reason":"declined","note":%q}}`,
 		merchant, e.Type, e.ID, e.Amount, canaryOf(merchant))
 	for ; p.ctx.Err() == nil; turn++ {
 		position, err := p.send(p.gateways[turn%len(p.gateways)], body)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/paylogic/pushserver/api"
+	"github.com/paylogic/pushserver/api/catalog"
 	"github.com/paylogic/pushserver/auth"
 	"github.com/paylogic/pushserver/streams"
 )
@@ -36,6 +37,9 @@ type gateway struct {
 
 	cert, key string // files; empty: no TLS
 
+	catalog       *catalog.Catalog
+	rejectUnknown bool // refuse types that the catalogue does not have
+
 	log    streams.Log
 	store  auth.Store
 	hub    *streams.Hub
@@ -52,7 +56,7 @@ func newGateway(opsListen string, logger *slog.Logger) (*gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &gateway{logger: logger, ops: ops, failed: make(chan error, 2)}
+	g := &gateway{logger: logger, ops: ops, catalog: catalog.Builtin(), failed: make(chan error, 2)}
 	var starting http.Handler = http.HandlerFunc(answerStarting)
 	g.opsHandler.Store(&starting)
 	g.opsServer = api.NewHTTPServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -95,7 +99,9 @@ func (g *gateway) open(listen string, log streams.Log, store auth.Store, b behav
 		Logger:  g.logger,
 		Version: buildVersion(),
 
-		StateTypes: b.stateTypes,
+		StateTypes:    b.stateTypes,
+		Catalog:       g.catalog,
+		RejectUnknown: g.rejectUnknown,
 	})
 	if err != nil {
 		return err

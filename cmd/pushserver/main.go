@@ -42,6 +42,7 @@ type commands struct {
 	Keys        keysCommand        `cmd:"" help:"Make, list and revoke API keys."`
 	Publish     publishCommand     `cmd:"" help:"Publish one event."`
 	Listen      listenCommand      `cmd:"" help:"Print events as they happen. Resumes by itself."`
+	Catalog     catalogCommand     `cmd:"" help:"Work on a catalogue of event types."`
 	Version     versionCommand     `cmd:"" help:"Print the version."`
 	Healthcheck healthcheckCommand `cmd:"" help:"Ask a running server for its health; the exit code answers."`
 }

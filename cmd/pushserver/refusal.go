@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -59,12 +60,18 @@ func readRefusal(resp *http.Response) *refusal {
 	if seconds, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && seconds > 0 {
 		r.wait = time.Duration(min(seconds, 3600)) * time.Second
 	}
-	var problem struct{ Title, Detail string }
+	var problem struct {
+		Title, Detail string
+		Errors        []struct{ Pointer, Parameter, Header, Detail string }
+	}
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10)) // what is cut off is no problem
 	if json.Unmarshal(body, &problem) == nil && problem.Title != "" {
 		r.text = problem.Title
 		if problem.Detail != "" {
 			r.text = fmt.Sprintf("%s: %s", problem.Title, problem.Detail)
+		}
+		for _, e := range problem.Errors {
+			r.text += fmt.Sprintf("\n%s %s", cmp.Or(e.Pointer, e.Parameter, e.Header), e.Detail)
 		}
 	}
 	return r

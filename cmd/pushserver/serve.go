@@ -26,6 +26,7 @@ type serveCommand struct {
 	StateTypes   []string      `help:"Types of which only the newest event of each subject counts, such as seat.status." placeholder:"TYPE" env:"PUSHSERVER_STATE_TYPES"`
 	MaxStreamAge time.Duration `help:"After which a stream is ended and its client reconnects, give or take a tenth; 0: never." default:"1h" env:"PUSHSERVER_MAX_STREAM_AGE"`
 	Durability   string        `help:"What an accepted event survives: ${enum}." enum:"replicated,best-effort" default:"replicated" env:"PUSHSERVER_DURABILITY"`
+	Catalog      catalogFlags  `embed:""`
 	TLSCert      string        `name:"tls-cert" help:"File with the certificate chain." placeholder:"FILE" env:"PUSHSERVER_TLS_CERT"`
 	TLSKey       string        `name:"tls-key" help:"File with the certificate's key." placeholder:"FILE" env:"PUSHSERVER_TLS_KEY"`
 }
@@ -70,12 +71,18 @@ func (s *serveCommand) Run(ctx context.Context, c *console) error {
 		return err
 	}
 
+	types, rejectUnknown, err := s.Catalog.load()
+	if err != nil {
+		return err
+	}
+
 	g, err := newGateway(s.OpsListen, logger)
 	if err != nil {
 		return err
 	}
 	defer g.close()
 	g.cert, g.key = s.TLSCert, s.TLSKey
+	g.catalog, g.rejectUnknown = types, rejectUnknown
 
 	if len(s.Redis.Redis) == 0 {
 		return s.serveEmbedded(ctx, c, g, options)

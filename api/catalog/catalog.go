@@ -1,0 +1,114 @@
+package catalog
+
+import (
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"gopkg.in/yaml.v3"
+)
+
+// A Catalog is a set of types; the zero value has none. It does not change and
+// may be used by many goroutines at once.
+type Catalog struct {
+	types  []*Type // in the order of the file
+	byName map[string]*Type
+}
+
+// A Type is what a catalogue says of one type of events. It does not change.
+type Type struct {
+	Name        string // "payment.succeeded"
+	Title       string
+	Description string
+	State       bool // the newest event of each subject is all that counts
+	Deprecated  bool
+	Examples    []Example // at least one
+
+	schema   *yaml.Node // of data, without references
+	compiled *jsonschema.Schema
+}
+
+// An Example is an event as it could be.
+type Example struct {
+	Summary string // empty if the file has none
+	ID      string
+	Source  string
+	Subject string          // empty if the file has none
+	Data    json.RawMessage // fits the schema
+
+	data *yaml.Node
+}
+
+// ErrUnknown is what [Catalog.Check] returns for a type that the catalogue does
+// not have.
+var ErrUnknown = errors.New("catalog: there is no such type")
+
+// An Error says why a catalogue cannot be used.
+type Error struct {
+	File   string
+	Line   int
+	Reason string
+}
+
+// Error implements error.
+func (e *Error) Error() string { return fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Reason) }
+
+//go:embed builtin.yaml
+var builtin []byte
+
+// Builtin returns the catalogue that this program carries: the types of a
+// ticket shop.
+func Builtin() *Catalog { return parseBuiltin() }
+
+var parseBuiltin = sync.OnceValue(func() *Catalog {
+	c, err := Parse("builtin.yaml", builtin)
+	if err != nil {
+		panic("catalog: " + err.Error())
+	}
+	return c
+})
+
+// Load reads a catalogue from a file. An error about what stands in it is an
+// [*Error].
+func Load(file string) (*Catalog, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("read the catalogue: %w", err)
+	}
+	return Parse(file, text)
+}
+
+// Parse reads a catalogue. An error is an [*Error], in which the file has this
+// name.
+func Parse(file string, text []byte) (*Catalog, error) {
+	c, f := readCatalog(text)
+	if f != nil {
+		return nil, &Error{File: file, Line: f.line, Reason: f.reason}
+	}
+	return c, nil
+}
+
+// Types returns all types, in the order of the file.
+func (c *Catalog) Types() []*Type { return slices.Clone(c.types) }
+
+// Type returns the type of that name, or nil.
+func (c *Catalog) Type(name string) *Type { return c.byName[name] }
+
+// Check returns nil if data, which is one JSON value, fits the schema of the
+// type of that name. Else it returns [Violations], or [ErrUnknown].
+func (c *Catalog) Check(name string, data []byte) error {
+	t := c.byName[name]
+	if t == nil {
+		return ErrUnknown
+	}
+	return t.Check(data)
+}
+
+// Schema returns the schema of the events' data, in JSON. References of the file
+// have been put in their places.
+func (t *Type) Schema() json.RawMessage { return appendJSON(nil, t.schema) }

@@ -1,0 +1,126 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/paylogic/pushserver/api/catalog"
+	"github.com/paylogic/pushserver/auth"
+	"github.com/paylogic/pushserver/streams"
+	"github.com/paylogic/pushserver/streams/filter"
+)
+
+// typeEntry is what the catalogue says of a type, as clients see it.
+type typeEntry struct {
+	Type        string          `json:"type"`
+	Title       string          `json:"title"`
+	Description string          `json:"description"`
+	State       bool            `json:"state"`
+	Deprecated  bool            `json:"deprecated"`
+	Schema      json.RawMessage `json:"schema"`
+	Examples    []typeExample   `json:"examples"`
+}
+
+type typeExample struct {
+	Summary string          `json:"summary,omitempty"`
+	Subject string          `json:"subject,omitempty"`
+	Data    json.RawMessage `json:"data"`
+}
+
+func newTypeEntry(t *catalog.Type) typeEntry {
+	entry := typeEntry{
+		Type: t.Name, Title: t.Title, Description: t.Description, State: t.State, Deprecated: t.Deprecated, Schema: t.Schema(),
+	}
+	for _, e := range t.Examples {
+		entry.Examples = append(entry.Examples, typeExample{e.Summary, e.Subject, e.Data})
+	}
+	return entry
+}
+
+// eventTypes answers GET /v1/event-types.
+func (s *Server) eventTypes(w http.ResponseWriter, r *http.Request) error {
+	key, err := s.reader(r)
+	if err != nil {
+		return err
+	}
+	entries := []typeEntry{}
+	for _, t := range s.catalog.Types() {
+		if mayKnow(key, t.Name) {
+			entries = append(entries, newTypeEntry(t))
+		}
+	}
+	return writeJSON(w, http.StatusOK, map[string]any{"event_types": entries})
+}
+
+// eventType answers GET /v1/event-types/{type}. A type that the key may not see
+// is answered like one that does not exist.
+func (s *Server) eventType(w http.ResponseWriter, r *http.Request) error {
+	key, err := s.reader(r)
+	if err != nil {
+		return err
+	}
+	t := s.catalog.Type(strings.TrimPrefix(r.URL.Path, "/v1/event-types/"))
+	if t == nil || !mayKnow(key, t.Name) {
+		return problem("not-found", "There is no such type that this key may see: GET /v1/event-types lists those that there are.")
+	}
+	return writeJSON(w, http.StatusOK, newTypeEntry(t))
+}
+
+// reader returns the key of a request that has no parameters. Any key will do.
+func (s *Server) reader(r *http.Request) (*auth.Key, error) {
+	if _, err := parseQuery(r.URL.RawQuery, r.Header.Get("Authorization") != ""); err != nil {
+		return nil, err
+	}
+	return s.identify(r)
+}
+
+// mayKnow reports whether the holder of a key is told of a type: a merchant of
+// those that it may see, others of all. So is whoever has no key: there is
+// nothing of anybody's in a catalogue.
+func mayKnow(key *auth.Key, typ string) bool {
+	return key == nil || !key.Kind.Reads() || filter.MatchType(key.Types, typ)
+}
+
+// checkData returns a problem if the catalogue excludes the event.
+func (s *Server) checkData(e *streams.Event) error {
+	t := s.catalog.Type(e.Type)
+	switch {
+	case t == nil && s.rejectUnknown:
+		return problem("unknown-type", "Send a type that GET /v1/event-types lists, or have this one added to the catalogue.")
+	case t == nil:
+		return nil
+	case s.isState(e.Type) && isNull(e.Data):
+		return nil // it says that the subject is gone
+	case e.Data == nil:
+		return brokenSchema(catalog.Violations{{Detail: "is required"}})
+	}
+	err := t.Check(e.Data)
+	var violations catalog.Violations
+	if errors.As(err, &violations) {
+		return brokenSchema(violations)
+	}
+	return err
+}
+
+// isState reports whether of the type's events only the newest of each subject
+// counts.
+func (s *Server) isState(typ string) bool {
+	if t := s.catalog.Type(typ); t != nil && t.State {
+		return true
+	}
+	return len(s.states) > 0 && filter.MatchType(s.states, typ)
+}
+
+func isNull(data []byte) bool { return len(data) == 0 || string(bytes.TrimSpace(data)) == "null" }
+
+func brokenSchema(violations catalog.Violations) *Problem {
+	places := make([]map[string]any, len(violations))
+	for i, v := range violations {
+		places[i] = map[string]any{"pointer": "/data" + v.Pointer, "detail": v.Detail}
+	}
+	return problem("schema-violation", "Mend what errors lists and send the event again: GET /v1/event-types has the schema of its data.").
+		with("errors", places)
+}
