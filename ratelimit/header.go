@@ -1,0 +1,82 @@
+package ratelimit
+
+import (
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Header returns the values of the fields RateLimit-Policy and RateLimit
+// (draft-ietf-httpapi-ratelimit-headers-10, lists of RFC 9651), or two empty
+// strings if there are no decisions. A draft may change; nothing else writes
+// them.
+//
+// Of decisions about policies of one name, which several keys may have, those on
+// the one with the least left are shown.
+func Header(decisions []Decision) (policy, limit string) {
+	var policies, limits strings.Builder
+	for i, d := range decisions {
+		if shadowed(decisions, i) {
+			continue
+		}
+		if policies.Len() > 0 {
+			policies.WriteString(", ")
+			limits.WriteString(", ")
+		}
+		name := quoted(d.Policy.Name)
+		policies.WriteString(name)
+		limits.WriteString(name)
+		parameter(&policies, ";q=", d.Policy.Quota)
+		parameter(&limits, ";r=", d.Remaining)
+		switch {
+		case d.Policy.Concurrent():
+			policies.WriteString(`;qu="concurrent-requests"`)
+		default:
+			parameter(&policies, ";w=", seconds(d.Policy.Window))
+		}
+		if d.Reset > 0 {
+			parameter(&limits, ";t=", seconds(d.Reset))
+		}
+	}
+	return policies.String(), limits.String()
+}
+
+// seconds returns d in whole seconds, rounded up: never too early.
+func seconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }
+
+func parameter(b *strings.Builder, name string, value int) {
+	b.WriteString(name)
+	b.WriteString(strconv.Itoa(value))
+}
+
+// shadowed reports whether another decision about a policy of the same name is
+// the one to show.
+func shadowed(decisions []Decision, i int) bool {
+	for k, d := range decisions {
+		if d.Policy.Name == decisions[i].Policy.Name &&
+			(d.Remaining < decisions[i].Remaining || d.Remaining == decisions[i].Remaining && k < i) {
+			return true
+		}
+	}
+	return false
+}
+
+// quoted returns a string of RFC 9651, section 3.3.3: printable ASCII, to which
+// everything else is reduced.
+func quoted(text string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, c := range []byte(text) {
+		switch {
+		case c == '"' || c == '\\':
+			b.WriteByte('\\')
+			b.WriteByte(c)
+		case c < ' ' || c > '~':
+			b.WriteByte('?')
+		default:
+			b.WriteByte(c)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
+}

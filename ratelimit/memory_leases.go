@@ -1,0 +1,71 @@
+package ratelimit
+
+import "context"
+
+// Renew implements [Leases].
+func (m *MemoryLimiter) Renew(_ context.Context, held []Lease) (ended []Lease, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := m.now()
+	m.tidy(now)
+	for _, l := range held {
+		a := m.account(l.Key, now)
+		if _, over := a.ended[l.ID]; over {
+			ended = append(ended, l)
+			continue
+		}
+		l.Gateway = m.gateway
+		a.hold(l, now+LeaseLife.Microseconds())
+	}
+	return ended, nil
+}
+
+// Release implements [Leases].
+func (m *MemoryLimiter) Release(_ context.Context, held ...Lease) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := m.now()
+	for _, l := range held {
+		m.account(l.Key, now).end(l.ID, now+endedLife.Microseconds())
+	}
+}
+
+// List implements [Leases].
+func (m *MemoryLimiter) List(_ context.Context, key string) ([]Lease, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	a := m.account(key, m.now())
+	return a.oldest(len(a.leases)), nil
+}
+
+// End implements [Leases].
+func (m *MemoryLimiter) End(_ context.Context, key, id string) (Lease, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := m.now()
+	a := m.account(key, now)
+	if _, held := a.leases[id]; !held {
+		return Lease{}, ErrNoLease
+	}
+	l, _ := a.end(id, now+endedLife.Microseconds())
+	return l, nil
+}
+
+// follow holds and ends the leases of a verdict that was given elsewhere.
+func (m *MemoryLimiter) follow(asks []Ask, v Verdict) {
+	if !v.Allowed {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := m.now()
+	m.tidy(now)
+	for _, l := range v.Ended {
+		m.account(l.Key, now).end(l.ID, now+endedLife.Microseconds())
+	}
+	for _, ask := range asks {
+		if ask.Lease != nil {
+			m.account(ask.Key, now).hold(*ask.Lease, now+LeaseLife.Microseconds())
+		}
+	}
+}

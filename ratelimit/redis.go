@@ -1,0 +1,164 @@
+package ratelimit
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// All Redis keys of one key share its hash tag, so that one script can see all
+// its limits; each expires when it says no more than its absence. Gateways that
+// are alive are counted under a tag of their own.
+const (
+	redisPrefix   = "ps:{limit:"
+	redisGateways = "ps:{limit}:gateways"
+)
+
+// takePatience is how long Take waits for Redis: its callers have somebody
+// waiting, and it has another answer. It leaves a part of 50 ms for that one.
+const takePatience = 40 * time.Millisecond
+
+// RedisOptions of a [RedisLimiter].
+type RedisOptions struct {
+	Gateway string       // the name of this one, unlike all others'; random if empty
+	Logger  *slog.Logger // nil: slog.Default()
+}
+
+// A RedisLimiter is a [Limiter] and its [Leases] in a Redis Cluster, or in a
+// Redis that stands alone. Any number of processes may share one.
+//
+// While a node of Redis does not answer within 50 ms, the limits of the keys on
+// it are counted here alone, divided by the number of gateways that were alive
+// when Redis last said. [RedisLimiter.Fallbacks] counts such verdicts. After a
+// few of them a node is asked once a second, and not by everybody; that it
+// begins and that it ends is logged. A call that Redis took too late to be heard
+// is charged in both places, and a lease that it gave to nobody is over in
+// [LeaseLife].
+//
+// A call's deadline is kept by the client only with ContextTimeoutEnabled. The
+// client must read from masters, as it does by default.
+type RedisLimiter struct {
+	client   redis.UniversalClient
+	gateway  string
+	logger   *slog.Logger
+	local    *MemoryLimiter // what this gateway holds, and how it counts by itself
+	patience time.Duration
+	breaker  breaker
+	refusals refusals
+
+	gateways  atomic.Int64 // alive, as Redis last said
+	fallbacks atomic.Uint64
+}
+
+// NewRedisLimiter returns the limiter that counts in client's Redis. It asks
+// Redis for nothing yet, and does not close the client.
+func NewRedisLimiter(client redis.UniversalClient, o RedisOptions) *RedisLimiter {
+	gateway := cmp.Or(o.Gateway, "gw_"+strings.ToLower(rand.Text()[:12]))
+	r := &RedisLimiter{
+		client:   client,
+		gateway:  gateway,
+		logger:   cmp.Or(o.Logger, slog.Default()),
+		local:    NewMemoryLimiter(gateway),
+		patience: takePatience,
+	}
+	r.gateways.Store(1)
+	return r
+}
+
+// Gateway returns the name under which the limiter holds leases.
+func (r *RedisLimiter) Gateway() string { return r.gateway }
+
+// Fallbacks returns how many verdicts were given without Redis because it did
+// not answer.
+func (r *RedisLimiter) Fallbacks() uint64 { return r.fallbacks.Load() }
+
+// Gateways returns how many gateways are alive, as far as this one knows.
+func (r *RedisLimiter) Gateways() int { return int(r.gateways.Load()) }
+
+// Take implements [Limiter].
+func (r *RedisLimiter) Take(ctx context.Context, asks ...Ask) Verdict {
+	asks = sign(asks, r.gateway)
+	start := time.Now()
+	if len(asks) == 1 {
+		if v, ok := r.refusals.find(asks[0], start); ok {
+			return v
+		}
+	}
+	v, err := r.decide(ctx, asks)
+	if err != nil {
+		if ctx.Err() == nil {
+			r.fallbacks.Add(1)
+		}
+		v = r.local.take(asks, r.Gateways())
+		v.Local = true
+		return v
+	}
+	if len(asks) == 1 {
+		r.refusals.note(asks[0], v, start)
+	}
+	r.local.follow(asks, v)
+	return v
+}
+
+// decide has Redis decide. parent is the caller's context.
+func (r *RedisLimiter) decide(parent context.Context, asks []Ask) (Verdict, error) {
+	ctx, cancel := context.WithTimeout(parent, r.patience)
+	defer cancel()
+	calls := make([]*call, len(asks))
+	for i, ask := range asks {
+		calls[i] = takeCall(ask)
+	}
+	if err := r.locate(parent, ctx, calls); err != nil {
+		return Verdict{}, err
+	}
+	r.run(ctx, calls)
+
+	var err error
+	all := Verdict{Allowed: true}
+	parts := make([]Verdict, len(asks))
+	for i, c := range calls {
+		r.noteAnswer(parent, c.node, c.cmd.Err())
+		v, failed := readVerdict(asks[i], c.cmd)
+		if err == nil {
+			err = failed
+		}
+		all.Allowed = all.Allowed && v.Allowed
+		parts[i] = v
+	}
+	if len(asks) > 1 && (err != nil || !all.Allowed) {
+		r.restore(ctx, asks, parts)
+	}
+	for _, v := range parts {
+		all.Decisions = append(all.Decisions, v.Decisions...)
+		all.Ended = append(all.Ended, v.Ended...)
+		all.InTheWay = append(all.InTheWay, v.InTheWay...)
+	}
+	return all, err
+}
+
+// restore undoes what was allowed of asks that were not all allowed. If it
+// fails, time does.
+func (r *RedisLimiter) restore(ctx context.Context, asks []Ask, parts []Verdict) {
+	var calls []*call
+	var undone []int
+	for i, v := range parts {
+		if v.Allowed {
+			calls = append(calls, restoreCall(asks[i], v))
+			undone = append(undone, i)
+		}
+	}
+	if len(calls) == 0 {
+		return
+	}
+	r.run(ctx, calls)
+	for k, i := range undone {
+		readLeft(parts[i].Decisions, calls[k].cmd)
+		parts[i].Ended = nil
+	}
+}

@@ -1,0 +1,7 @@
+-- Ends leases of one key.
+-- KEYS: the leases. ARGV: their ids.
+-- Returns the records of those that were held.
+purge()
+local gone = append({}, ARGV)
+finish(ARGV)
+return gone

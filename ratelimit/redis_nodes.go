@@ -1,0 +1,101 @@
+package ratelimit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// nobody stands for the nodes of a cluster together, when it cannot be found out
+// which of them has a key.
+const nobody = "nobody"
+
+var errLeftAlone = errors.New("ratelimit: the node has not answered lately")
+
+// locate sets whom calls are for. It fails if that cannot be found out, or if one
+// of them is left alone.
+func (r *RedisLimiter) locate(parent, ctx context.Context, calls []*call) error {
+	for _, c := range calls {
+		if !r.breaker.admits(nobody, time.Now()) {
+			return errLeftAlone
+		}
+		node, err := r.nodeOf(ctx, c.keys[0])
+		r.noteAnswer(parent, nobody, err)
+		if err != nil {
+			return err
+		}
+		if !r.breaker.admits(node, time.Now()) {
+			return errLeftAlone
+		}
+		c.node = node
+	}
+	return nil
+}
+
+// nodeOf returns the address of the node that should have a key of Redis.
+func (r *RedisLimiter) nodeOf(ctx context.Context, key string) (string, error) {
+	switch c := r.client.(type) {
+	case *redis.ClusterClient:
+		master, err := c.MasterForKey(ctx, key)
+		if err != nil {
+			return "", err
+		}
+		return master.Options().Addr, nil
+	case *redis.Client:
+		return c.Options().Addr, nil
+	}
+	return "", nil // all that a client of another kind asks is one node to us
+}
+
+// noteAnswer notes how a node answered, unless it was the caller who did not
+// wait. The first node that is left alone is worth a line, and when none is any
+// more.
+func (r *RedisLimiter) noteAnswer(parent context.Context, node string, err error) {
+	switch {
+	case parent.Err() != nil:
+	case err == nil:
+		if r.breaker.succeeded(node) {
+			r.logMended()
+		}
+	default:
+		r.reload()
+		if r.breaker.failed(node, time.Now()) {
+			r.logger.Warn("Redis does not answer: limits are counted by each gateway alone",
+				"gateways", r.Gateways(), "error", unaddressed(err))
+		}
+	}
+}
+
+func (r *RedisLimiter) logMended() {
+	r.logger.Info("Redis answers: limits are counted across gateways", "fallbacks", r.Fallbacks())
+}
+
+// reload has a cluster client look at the cluster again: left alone it may ask a
+// dead master for long.
+func (r *RedisLimiter) reload() {
+	if cluster, ok := r.client.(*redis.ClusterClient); ok {
+		cluster.ReloadState(context.Background())
+	}
+}
+
+// unavailable says that Redis could not be asked.
+func unavailable(what string, err error) error {
+	return fmt.Errorf("ratelimit: %s: %w: %w", what, ErrUnavailable, unaddressed(err))
+}
+
+// unaddressed returns err without the addresses of Redis nodes: errors are
+// logged.
+func unaddressed(err error) error {
+	var op *net.OpError
+	switch {
+	case errors.As(err, &op):
+		return fmt.Errorf("%s: %w", op.Op, op.Err)
+	case redis.HasErrorPrefix(err, "MOVED "), redis.HasErrorPrefix(err, "ASK "):
+		return errors.New("redirected")
+	}
+	return err
+}
