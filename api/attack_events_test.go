@@ -72,11 +72,24 @@ func TestAttack45DeepNesting(t *testing.T) {
 	nested := func(n int) string {
 		return `{"merchant":"a","type":"t","data":` + strings.Repeat("[", n) + strings.Repeat("]", n) + `}`
 	}
-	if got := r.post(t, nested(63)); got.status != 201 { // within the event's object
-		t.Errorf("64 levels: status %d, %s", got.status, got.body)
+	binary := []string{"ce-specversion", "1.0", "ce-id", "deep", "ce-source", "/s", "ce-type", "t", "ce-merchant", "a"}
+	structured := func(n int) string {
+		return `{"specversion":"1.0","id":"` + fmt.Sprint(n) + `","source":"/s",` + nested(n)[1:]
 	}
-	for _, n := range []int{64, 10_000, 100_000} {
-		r.post(t, nested(n)).refused(t, fmt.Sprint(n+1, " levels"), 422, "too-deep")
+	data := func(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
+	for form, got := range map[string]response{
+		"short": r.post(t, nested(64)), "binary": r.post(t, data(64), binary...),
+		"structured": r.post(t, structured(64), "Content-Type", structuredForm),
+		"batch":      r.post(t, "["+structured(63)+"]", "Content-Type", batchForm),
+	} {
+		if got.status != 201 && form != "batch" || form == "batch" && got.status != 200 {
+			t.Errorf("64 levels of data, %s: status %d, %s", form, got.status, got.body)
+		}
+	}
+	for _, n := range []int{65, 10_000, 100_000} {
+		r.post(t, nested(n)).refused(t, fmt.Sprint(n, " levels, short"), 422, "too-deep")
+		r.post(t, data(n), binary...).refused(t, fmt.Sprint(n, " levels, binary"), 422, "too-deep")
+		r.post(t, structured(n), "Content-Type", structuredForm).refused(t, fmt.Sprint(n, " levels, structured"), 422, "too-deep")
 	}
 	r.post(t, strings.Repeat("[", 200_000)).refused(t, "open arrays", 422, "too-deep")
 	r.post(t, strings.Repeat("[", 1_000_000)).refused(t, "a million open arrays", 413, "payload-too-large")

@@ -13,11 +13,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/paylogic/pushserver/auth"
 	"github.com/paylogic/pushserver/streams"
+	"github.com/paylogic/pushserver/streams/filter"
 )
 
 // What an event may have at most.
@@ -128,7 +128,7 @@ func decodeBinary(h http.Header, body []byte) (publication, error) {
 
 // scanObject reads a body that must be an object.
 func scanObject(raw []byte) (*document, error) {
-	doc, err := scan(raw)
+	doc, err := scanEvent(raw)
 	if err == nil && doc.kind != '{' {
 		err = problem("malformed-json", "Send the event as one JSON object.")
 	}
@@ -155,7 +155,7 @@ func (d *draft) refuse(name, detail string) {
 	if d.place == "header" {
 		where = "ce-" + name
 	}
-	if len(name) > 40 || !printable(name) {
+	if len(name) > 40 || !filter.Printable(name) {
 		where, detail = "", quote(name)+" "+detail
 		if d.place == "header" {
 			where = "ce-*"
@@ -232,7 +232,7 @@ func (d *draft) bounded(name, value string, most int) string {
 		d.refuse(name, "must not be empty")
 	case len(value) > most:
 		d.refuse(name, fmt.Sprintf("has more than %d bytes", most))
-	case !printable(value):
+	case !filter.Printable(value):
 		d.refuse(name, "must have no control or invisible characters")
 	default:
 		return value
@@ -264,7 +264,7 @@ func (d *draft) extend(name string, value []byte) {
 	}
 	switch value[0] {
 	case '"':
-		if s, _ := text(value); !printable(s) {
+		if s, _ := text(value); !filter.Printable(s) {
 			d.refuse(name, "must have no control or invisible characters")
 		}
 	case 't', 'f':
@@ -327,12 +327,4 @@ func isJSON(contentType string) bool {
 	}
 	charset, given := params["charset"]
 	return !given || strings.EqualFold(charset, "utf-8")
-}
-
-// printable reports whether a text has nothing that ends a line, hides, or turns
-// what stands around it: such a text can break a stream or deceive a reader.
-func printable(s string) bool {
-	return !strings.ContainsFunc(s, func(r rune) bool {
-		return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
-	})
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"maps"
@@ -173,11 +174,13 @@ func filterProblem(clause *filter.Error) *Problem {
 // writeProblem answers a request with a problem document; a HEAD request gets
 // its header alone. A 401 always says how to authenticate (RFC 6750, 3).
 func writeProblem(w http.ResponseWriter, r *http.Request, requestID string, p *Problem) {
-	body, err := json.Marshal(p.document(requestID))
-	if err != nil {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false) // people read it, and it is no HTML
+	if err := encoder.Encode(p.document(requestID)); err != nil {
 		panic("api: a problem has an extension that is no JSON: " + err.Error())
 	}
-	body = append(body, '\n')
+	body := text.Bytes()
 
 	h := w.Header()
 	maps.Copy(h, p.Header)

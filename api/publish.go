@@ -22,7 +22,11 @@ import (
 const (
 	bodyMax     = 256 << 10
 	bodyTimeout = 10 * time.Second
-	batchMax    = 1000
+
+	// publishPatience is how long a publisher waits for an answer when Redis
+	// gives none, the time of the request's body apart.
+	publishPatience = 1400 * time.Millisecond
+	batchMax        = 1000
 
 	// batchLogs is how many logs a batch is written to at the same time.
 	batchLogs = 16
@@ -42,10 +46,14 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request) error {
 	if _, err := parseQuery(r.URL.RawQuery, r.Header.Get("Authorization") != ""); err != nil {
 		return err
 	}
-	key, err := s.authenticate(r, auth.Publish)
+	began := time.Now()
+	bounded, cancel := context.WithTimeout(r.Context(), publishPatience)
+	defer cancel()
+	key, err := s.authenticate(r.WithContext(bounded), auth.Publish)
 	if err != nil {
 		return err
 	}
+	patience := publishPatience - time.Since(began) // the time of the body is the client's
 	form, err := contentForm(r.Header)
 	if err != nil {
 		return err
@@ -54,6 +62,9 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	bounded, cancel = context.WithTimeout(r.Context(), patience)
+	defer cancel()
+	r = r.WithContext(bounded)
 	var p publication
 	switch {
 	case form == batchForm:

@@ -9,7 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// maxDepth is how many arrays and objects may stand in each other.
+// maxDepth is how many arrays and objects may stand in each other in the data of
+// an event. Where the data is a member of the event, that is one more.
 const maxDepth = 64
 
 // A member is one member of an object.
@@ -35,7 +36,13 @@ type document struct {
 // encoding/json mends the first two silently, takes the last of two members and
 // folds their case.
 func scan(raw []byte) (*document, error) {
-	s := scanner{raw: raw}
+	s := scanner{raw: raw, most: maxDepth}
+	return s.document()
+}
+
+// scanEvent reads one JSON value that has data in it as scan does.
+func scanEvent(raw []byte) (*document, error) {
+	s := scanner{raw: raw, most: maxDepth + 1}
 	return s.document()
 }
 
@@ -44,7 +51,7 @@ func scan(raw []byte) (*document, error) {
 // each, and one that is refused does not hold up those behind it. What is not
 // JSON is refused as a whole.
 func scanBatch(raw []byte) (*document, error) {
-	s := scanner{raw: raw, batch: true}
+	s := scanner{raw: raw, most: maxDepth, batch: true}
 	return s.document()
 }
 
@@ -65,6 +72,7 @@ type scanner struct {
 	raw   []byte
 	at    int
 	depth int
+	most  int // depth
 	batch bool
 	doc   document
 }
@@ -145,8 +153,8 @@ func (s *scanner) value() error {
 }
 
 func (s *scanner) nested(read func() error) error {
-	if s.depth == maxDepth {
-		return problem("too-deep", fmt.Sprintf("Nest at most %d arrays and objects.", maxDepth))
+	if s.depth == s.most {
+		return problem("too-deep", fmt.Sprintf("Nest at most %d arrays and objects in data.", maxDepth))
 	}
 	s.depth++
 	s.at++
@@ -226,7 +234,7 @@ func (s *scanner) element() error {
 	if !s.batch || s.depth != 1 {
 		return s.value()
 	}
-	own := scanner{raw: s.raw, at: s.at}
+	own := scanner{raw: s.raw, at: s.at, most: maxDepth + 1}
 	err := own.value()
 	if p := problemOf(err); p != nil && p.Name != "malformed-json" {
 		return s.skip()

@@ -52,7 +52,7 @@ type gateway struct {
 
 // newGateway answers on the ops listener from now on: alive, and not ready.
 func newGateway(opsListen string, logger *slog.Logger) (*gateway, error) {
-	ops, err := bind(opsListen, "--ops-listen")
+	ops, err := bind(net.ListenConfig{}, opsListen, "--ops-listen")
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +106,7 @@ func (g *gateway) open(listen string, log streams.Log, store auth.Store, b behav
 	if err != nil {
 		return err
 	}
-	public, err := bind(listen, "--listen")
+	public, err := bind(api.ListenConfig(g.cert != ""), listen, "--listen")
 	if err != nil {
 		return err
 	}
@@ -186,8 +186,8 @@ func urlOf(l net.Listener, secure bool) string {
 }
 
 // bind listens on address, or says what to do with flag.
-func bind(address, flag string) (net.Listener, error) {
-	l, err := net.Listen("tcp", address)
+func bind(config net.ListenConfig, address, flag string) (net.Listener, error) {
+	l, err := config.Listen(context.Background(), "tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, fmt.Errorf("%s is taken by another program: choose an address with %s, such as %s 127.0.0.1:0", address, flag, flag)
 	}

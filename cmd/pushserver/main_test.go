@@ -152,6 +152,7 @@ func TestBadInputIsRefusedInOneLineThatNamesIt(t *testing.T) {
 		{[]string{"keys", "revoke", "--redis", "127.0.0.1:1", auth.Mint(auth.Live).Reveal()}, exitFailed, "not its id"},
 		{append(publish, "hello"), exitFailed, "DATA must be JSON"},
 		{[]string{"listen", "--url", "ftp://x", "--key", "k"}, exitFailed, "--url"},
+		{[]string{"listen", "--url", url, "--key", ""}, exitFailed, "--key is empty"},
 	}
 	for _, tt := range tests {
 		code, out, errs := execute(t, "", tt.args...)

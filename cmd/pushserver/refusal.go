@@ -26,6 +26,9 @@ func (s *serverFlags) endpoint(path string, query url.Values) (string, error) {
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return "", errors.New("--url must be like http://127.0.0.1:8080")
 	}
+	if s.Key == "" {
+		return "", errors.New("--key is empty")
+	}
 	if strings.ContainsFunc(s.Key, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
 		return "", errors.New("--key has characters that no key has")
 	}
@@ -78,12 +81,12 @@ func readRefusal(resp *http.Response) *refusal {
 }
 
 // backoff returns how long to wait before the next attempt after so many
-// failed ones: doubling up to 30 s, half of it by chance, and never less than
-// the server asked for.
+// failed ones: from base on, doubling up to 30 s, a part of it by chance, and
+// never less than the server asked for.
 func backoff(failures int, base time.Duration, err error) time.Duration {
 	const most = 30 * time.Second
-	wait := min(base<<min(failures, 16), most)
-	wait = wait/2 + rand.N(wait/2+1)
+	wait := max(base, min(base<<min(failures, 16), most)/2)
+	wait += rand.N(wait/2 + 1)
 	var r *refusal
 	if errors.As(err, &r) && r.wait > 0 {
 		return r.wait + rand.N(base)

@@ -156,10 +156,17 @@ func checkText(part, s string) error {
 	case !utf8.ValidString(s):
 		return refuse(part, "%s: a pattern must be valid UTF-8", quote(s))
 	}
-	for _, r := range s {
-		if !unicode.IsPrint(r) {
-			return refuse(part, "%s: a pattern may hold printable characters only", quote(s))
-		}
+	if !Printable(s) {
+		return refuse(part, "%s: a pattern may hold printable characters only", quote(s))
 	}
 	return nil
+}
+
+// Printable reports whether a text has nothing that ends a line, hides, or turns
+// what stands around it. It is the rule for what events are called, and so for
+// what can be asked for.
+func Printable(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool {
+		return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
+	})
 }
