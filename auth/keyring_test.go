@@ -222,7 +222,7 @@ func TestCachesAreBoundedAndWrongSecretsPushOutNoGoodKey(t *testing.T) {
 	for range 5 * size {
 		authenticate(Mint(Live), ErrUnknown)
 	}
-	known, unknown, merchants := ring.known.len(), ring.unknown.len(), ring.merchants.len()
+	known, unknown, merchants := len(ring.keys.entries), len(ring.unknown.entries), len(ring.merchants.entries)
 	if known != size || unknown != size || merchants != size {
 		t.Errorf("cached are %d keys, %d unknown hashes and %d merchants, want %d of each", known, unknown, merchants, size)
 	}
@@ -248,8 +248,8 @@ func TestKeyAskedForLastIsKeptLongest(t *testing.T) {
 	}
 	c.drop("a")
 	c.drop("a")
-	if _, ok := c.get("a"); ok || c.len() != 1 {
-		t.Errorf("a was dropped, and %d values are left, want c alone", c.len())
+	if _, ok := c.get("a"); ok || len(c.entries) != 1 {
+		t.Errorf("a was dropped, and %d values are left, want c alone", len(c.entries))
 	}
 }
 

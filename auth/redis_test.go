@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -87,6 +88,8 @@ func contentOf(ctx context.Context, node *redis.Client, key string) (string, err
 	case "hash":
 		fields, err := node.HGetAll(ctx, key).Result()
 		return fmt.Sprint(fields), err
+	case "string":
+		return node.Get(ctx, key).Result()
 	case "zset":
 		members, err := node.ZRange(ctx, key, 0, -1).Result()
 		return fmt.Sprint(members), err
@@ -96,7 +99,7 @@ func contentOf(ctx context.Context, node *redis.Client, key string) (string, err
 
 func TestRedisHoldsNoSecret(t *testing.T) {
 	client := emptyCluster(t)
-	store := NewRedisStore(client)
+	store := NewRedisStore(client, RedisOptions{Replicated: true, WaitTimeout: 5 * time.Second})
 	var secrets []Secret
 	for _, kind := range Kinds() {
 		for range 5 {
@@ -108,15 +111,22 @@ func TestRedisHoldsNoSecret(t *testing.T) {
 			if _, err := store.Find(t.Context(), secret.Hash()); err != nil {
 				t.Fatal(err)
 			}
+			next, _, err := Rotate(t.Context(), store, key.ID, Rotation{Overlap: time.Hour})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := store.MarkUsed(t.Context(), map[string]time.Time{key.ID: time.Now()}); err != nil {
+				t.Fatal(err)
+			}
 			if _, err := store.Revoke(t.Context(), key.ID); err != nil {
 				t.Fatal(err)
 			}
-			secrets = append(secrets, secret)
+			secrets = append(secrets, secret, next)
 		}
 	}
 
 	found := keyspace(t, client)
-	if want := len(secrets) + 3; len(found) != want {
+	if want := 7; len(found) != want {
 		t.Errorf("the store uses %d Redis keys, want %d", len(found), want)
 	}
 	var all strings.Builder
@@ -144,7 +154,7 @@ func TestRedisThatIsAwayIsUnavailable(t *testing.T) {
 	node := redistest.StartStandalone(t)
 	client := redis.NewClient(&redis.Options{Addr: node.Addr(), ContextTimeoutEnabled: true, MaxRetries: -1, DialerRetries: 1})
 	t.Cleanup(func() { _ = client.Close() })
-	store := NewRedisStore(client)
+	store := NewRedisStore(client, RedisOptions{})
 	secret, key := issue(t, store, Key{Kind: Live, Merchant: "acme"})
 	if got, err := store.Find(t.Context(), secret.Hash()); err != nil || !sameKey(got, key) {
 		t.Fatalf("alone, Redis answers %+v (%v), want %+v", got, err, key)
@@ -153,7 +163,11 @@ func TestRedisThatIsAwayIsUnavailable(t *testing.T) {
 
 	ctx := t.Context()
 	calls := map[string]func() error{
-		"Create":         func() error { return store.Create(ctx, Mint(Adm).Hash(), key) },
+		"Create":         func() error { return store.Create(ctx, key) },
+		"CreateFirst":    func() error { _, err := store.CreateFirst(ctx, key); return err },
+		"FindByID":       func() error { _, err := store.FindByID(ctx, key.ID); return err },
+		"Replace":        func() error { return store.Replace(ctx, key) },
+		"MarkUsed":       func() error { return store.MarkUsed(ctx, map[string]time.Time{key.ID: time.Now()}) },
 		"Find":           func() error { _, err := store.Find(ctx, secret.Hash()); return err },
 		"List":           func() error { _, err := store.List(ctx, "", 1); return err },
 		"List after":     func() error { _, err := store.List(ctx, key.ID, 1); return err },
