@@ -10,9 +10,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// redisConfirmed is written before each WAIT: one that follows no write on its
-// connection answers at once, and a change that is asked for again writes
-// nothing of its own.
+// redisConfirmed is written before each WAIT. Redis promises that a WAIT covers
+// the writes of its own connection and no more, and a change that is asked for
+// again finds everything done and writes nothing.
 const redisConfirmed = "ps:{auth}:confirmed"
 
 // markedAtOnce is how many uses one script notes, which holds up everyone else

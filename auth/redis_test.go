@@ -22,12 +22,17 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	redis.SetLogger(silent{}) // about nodes that tests have killed
 	code := m.Run()
 	if testCluster != nil {
 		testCluster.Close()
 	}
 	os.Exit(code)
 }
+
+type silent struct{}
+
+func (silent) Printf(context.Context, string, ...any) {}
 
 // emptyCluster returns a client of the cluster, in which nothing is kept.
 func emptyCluster(t testing.TB) *redis.ClusterClient {
@@ -41,17 +46,23 @@ func emptyCluster(t testing.TB) *redis.ClusterClient {
 	if testCluster == nil {
 		t.Fatal("the cluster did not start")
 	}
-	client := redis.NewClusterClient(&redis.ClusterOptions{
-		Addrs:                 testCluster.Addrs(),
-		ContextTimeoutEnabled: true,
-	})
-	t.Cleanup(func() { _ = client.Close() })
+	client := newClient(t)
 	err := client.ForEachMaster(t.Context(), func(ctx context.Context, node *redis.Client) error {
 		return node.FlushAll(ctx).Err()
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return client
+}
+
+// newClient returns another client of the cluster, with connections of its own.
+func newClient(t testing.TB) *redis.ClusterClient {
+	client := redis.NewClusterClient(&redis.ClusterOptions{
+		Addrs:                 testCluster.Addrs(),
+		ContextTimeoutEnabled: true,
+	})
+	t.Cleanup(func() { _ = client.Close() })
 	return client
 }
 

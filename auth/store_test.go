@@ -36,6 +36,16 @@ func TestStore(t *testing.T) {
 		"merchants exist by a key or by name":       merchantsExist,
 		"merchants are listed by page, by bytes":    merchantsByPage,
 		"what a caller does to a key stays outside": copiesAreTheCallers,
+
+		"a key is replaced by its next revision only":  replacedByTheNext,
+		"racing edits lose nothing":                    racingEdits,
+		"an edit that was seen before is no conflict":  editIsRepeatable,
+		"a revoked key stays as it is":                 revokedStays,
+		"both secrets find a rotated key":              rotatedIsFound,
+		"a rotation can be asked for again":            rotationIsRepeatable,
+		"a third secret ends the first, or is refused": twoSecretsAtMost,
+		"of racing first keys one is made":             racingFirstKeys,
+		"the last use is noted, and the latest stays":  latestUseStays,
 	}
 	for name, open := range stores {
 		t.Run(name, func(t *testing.T) {
