@@ -53,7 +53,7 @@ type RedisStore struct {
 func NewRedisStore(client redis.UniversalClient, o RedisOptions) *RedisStore {
 	s := &RedisStore{client: client, timeout: redisTimeout}
 	if o.Replicated {
-		s.wait = cmp.Or(max(o.WaitTimeout, 0), 500*time.Millisecond)
+		s.wait = cmp.Or(max(o.WaitTimeout.Truncate(time.Millisecond), 0), 500*time.Millisecond) // to WAIT, 0 is for ever
 	}
 	return s
 }
