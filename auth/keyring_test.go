@@ -128,7 +128,7 @@ func TestKeyIsCachedForItsTTL(t *testing.T) {
 	})
 }
 
-func TestAttack2WrongChecksumCostsNoLookup(t *testing.T) {
+func TestWrongChecksumCostsNoLookup(t *testing.T) {
 	inBench(t, liveKey, func(b bench) {
 		text := []byte(b.secret.Reveal())
 		if text[10]++; !isBase62(text[10]) {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -190,6 +191,58 @@ func TestRedisThatIsAwayIsUnavailable(t *testing.T) {
 	for name, call := range calls {
 		if err := call(); !errors.Is(err, ErrUnavailable) || errors.Is(err, ErrUnknown) {
 			t.Errorf("%s: got %v, want ErrUnavailable", name, err)
+		}
+	}
+}
+
+// A counter counts the commands that a client sends, scripts among them.
+type counter struct{ commands atomic.Int64 }
+
+func (c *counter) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (c *counter) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		c.commands.Add(1)
+		return next(ctx, cmd)
+	}
+}
+
+func (c *counter) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		c.commands.Add(int64(len(cmds)))
+		return next(ctx, cmds)
+	}
+}
+
+func TestAttack2WrongChecksumCostsNoCommandAndAKeyCostsOne(t *testing.T) {
+	client := emptyCluster(t)
+	store := NewRedisStore(client, RedisOptions{})
+	secret, _ := issue(t, store, Key{Kind: Live, Merchant: "acme"})
+	if _, err := store.Find(t.Context(), Mint(Live).Hash()); !errors.Is(err, ErrUnknown) { // Redis knows the script now
+		t.Fatal(err)
+	}
+	var count counter
+	client.AddHook(&count)
+	ring := NewKeyring(store, KeyringOptions{TTL: time.Hour})
+	wrong := []byte(secret.Reveal())
+	if wrong[10]++; !isBase62(wrong[10]) {
+		wrong[10] = 'a'
+	}
+	for _, step := range []struct {
+		name, text string
+		err        error
+		commands   int64 // in all, by then
+	}{
+		{"a wrong checksum", string(wrong), ErrMalformed, 0},
+		{"a key", secret.Reveal(), nil, 1},
+		{"the same key", secret.Reveal(), nil, 1},
+		{"an unknown key", Mint(Live).Reveal(), ErrUnknown, 2},
+	} {
+		if _, err := ring.Authenticate(t.Context(), step.text); !errors.Is(err, step.err) {
+			t.Errorf("%s: got %v, want %v", step.name, err, step.err)
+		}
+		if got := count.commands.Load(); got != step.commands {
+			t.Errorf("after %s: %d commands, want %d", step.name, got, step.commands)
 		}
 	}
 }
