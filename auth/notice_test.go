@@ -114,6 +114,24 @@ func TestLookupUnderWayAtANoticeIsNotKept(t *testing.T) {
 	}
 }
 
+// As above, but nobody asks before the answer is back.
+func TestLookupThatComesBackAfterANoticeIsNotKept(t *testing.T) {
+	inNoticeBench(t, func(b bench) {
+		hold := make(chan struct{})
+		b.store.hold = hold
+		var before sync.WaitGroup
+		before.Go(func() { b.wants(nil) })
+		before.Go(func() { b.verifies(nil) })
+		synctest.Wait()
+		b.store.hold = nil
+		b.ring.Apply(b.revoke())
+		close(hold)
+		before.Wait()
+		b.wants(ErrRevoked)
+		b.verifies(ErrRevoked)
+	})
+}
+
 func TestUnknownSecretIsForgottenAtANotice(t *testing.T) {
 	inNoticeBench(t, func(b bench) {
 		next := Mint(Live)
@@ -134,6 +152,20 @@ func TestUnknownSecretIsForgottenAtANotice(t *testing.T) {
 		before.Wait()
 		b.wantsOf(next.Reveal(), nil)
 		b.wants(nil)
+	})
+}
+
+func TestUnknownSecretIsAskedForAgainAfterANotice(t *testing.T) {
+	inNoticeBench(t, func(b bench) {
+		next := Mint(Live)
+		b.wantsOf(next.Reveal(), ErrUnknown)
+		_, key, err := Rotate(b.Context(), b.store, b.key.ID, Rotation{Secret: next})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.wantsOf(next.Reveal(), ErrUnknown)
+		b.ring.Apply(NewChange(KeyRotated, key, CLI))
+		b.wantsOf(next.Reveal(), nil)
 	})
 }
 
@@ -170,6 +202,23 @@ func TestOlderLookupDoesNotReplaceALaterRevision(t *testing.T) {
 		close(hold)
 		older.Wait()
 		b.wantsOf(next.Reveal(), nil)
+	})
+}
+
+func TestOlderLookupDoesNotHideARevocation(t *testing.T) {
+	inNoticeBench(t, func(b bench) {
+		hold := make(chan struct{})
+		b.store.hold = hold
+		var older sync.WaitGroup
+		older.Go(func() { b.verifies(nil) }) // has read the key as it was
+		synctest.Wait()
+		b.store.hold = nil
+		b.revoke() // of which no notice has come
+		b.wants(ErrRevoked)
+		close(hold)
+		older.Wait()
+		b.wants(ErrRevoked)
+		b.verifies(ErrRevoked)
 	})
 }
 

@@ -60,6 +60,9 @@ func TestChangeIsConfirmedByAReplicaOrSaysThatItIsNot(t *testing.T) {
 		}
 	}
 
+	if _, err := another.FindByID(t.Context(), edited.ID); err != nil { // it knows who serves what
+		t.Fatal(err)
+	}
 	replica := testCluster.Replica(testCluster.Master(redisRecords))
 	replica.Pause()
 	all("with its replica frozen", hasty, ErrNotReplicated)
@@ -84,6 +87,9 @@ func TestChangeIsConfirmedByAReplicaOrSaysThatItIsNot(t *testing.T) {
 
 func TestFirstKeyIsHandedOverThoughItIsNotReplicated(t *testing.T) {
 	store := NewRedisStore(emptyCluster(t), RedisOptions{Replicated: true, WaitTimeout: 50 * time.Millisecond})
+	if err := store.MarkUsed(t.Context(), map[string]time.Time{"key_none": {}}); err != nil { // it knows who serves what
+		t.Fatal(err)
+	}
 	replica := testCluster.Replica(testCluster.Master(redisRecords))
 	replica.Pause()
 	secret, key, err := EnsureAdmin(t.Context(), store, Secret{})

@@ -275,6 +275,7 @@ func TestAttack24TokenThatIsLargeOrDeep(t *testing.T) {
 		"a deep header":           encode([]byte(`{"alg":`+nested[1_000:5_000]+`}`)) + ".e30.AAAA",
 		"a deep payload":          stranger(m.payload(map[string]any{"aud": json.RawMessage(nested[1_000:5_000])})),
 		"many members":            m.forge("{"+manyMembers(700)+`"b":1}`, "{}"),
+		"brackets alone":          encode([]byte(header("ES256"))) + "." + strings.Repeat("W1tb", 1_900) + ".AAAA", // [[[
 		"many claims":             stranger("{" + manyMembers(700) + `"b":1}`),
 		"many audiences":          stranger(`{"aud":[` + strings.Repeat(`"",`, 1_900) + `""]}`),
 		"many types":              stranger(`{"types":[` + strings.Repeat(`"",`, 1_900) + `""]}`),

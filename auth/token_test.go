@@ -282,6 +282,15 @@ func TestTokenFollowsItsKey(t *testing.T) {
 	}
 }
 
+// Whoever has a signing secret, and should not, is no admin by it.
+func TestTokenOfOursNeverStandsForAnAdminOrAPublisher(t *testing.T) {
+	m := newMintage(t, liveKey, TokenOptions{})
+	for _, kind := range []Kind{Adm, Pub} {
+		_, key := issue(t, m.store, Key{Kind: kind})
+		m.wants("of kind "+string(kind), m.forge(goodHeader, m.payload(map[string]any{"sub": key.ID})), ErrToken)
+	}
+}
+
 func TestTokenShowsItselfOnlyWhenAsked(t *testing.T) {
 	m := newMintage(t, liveKey, TokenOptions{})
 	token, _, err := m.tokens.Mint(m.key, TokenRequest{Origin: shop})
