@@ -16,8 +16,8 @@ const MaxOverlap = 30 * 24 * time.Hour
 const conflictTries = 10
 
 // Edit changes what a key may do, and returns the key with the names of the
-// fields that are different now, as in a key's JSON. What change leaves cannot
-// stand, or it is refused with a [*FieldError]. Whose key it is stays, and so
+// fields that are different now, as in a key's JSON. A description that cannot
+// stand is refused with a [*FieldError]. Whose key it is stays, and so
 // does what the program keeps of it.
 //
 // The revision is the one that the caller has seen: if the key has another,
