@@ -18,7 +18,8 @@ const module = "github.com/paylogic/pushserver"
 
 // arrows says what each folder, with all below it, never imports of this
 // module: imports point from cmd to api, from there to auth, streams and
-// ratelimit, and no further. "." is the package in the root alone.
+// ratelimit, and no further but to boltfile. "." is the package in the root
+// alone.
 var arrows = []struct {
 	folder string
 	never  []string
@@ -28,6 +29,7 @@ var arrows = []struct {
 	{"auth", []string{".", "cmd", "api", "streams", "ratelimit"}},
 	{"ratelimit", []string{".", "cmd", "api", "streams", "auth"}},
 	{"streams", []string{".", "cmd", "api", "auth", "ratelimit"}},
+	{"boltfile", []string{".", "cmd", "api", "auth", "streams", "ratelimit"}},
 	{"streams/filter", []string{"streams"}},
 	{"streams/sse", []string{"streams"}},
 	{"streams/redistest", []string{"streams"}},
@@ -42,6 +44,9 @@ var outside = []struct {
 	{"github.com/redis/go-redis", func(file string) bool {
 		return strings.HasPrefix(path.Base(file), "redis") || within(file, "streams/redistest")
 	}, "files named redis*.go"},
+	{"go.etcd.io/bbolt", func(file string) bool {
+		return strings.HasPrefix(path.Base(file), "bolt") || within(file, "boltfile")
+	}, "files named bolt*.go"},
 	{"net/http", func(file string) bool {
 		return within(file, "api") || within(file, "cmd")
 	}, "api and cmd"},
@@ -110,6 +115,11 @@ func TestHouseRulesBite(t *testing.T) {
 		{"streams/redis_read.go", imports("github.com/redis/go-redis/v9"), ""},
 		{"streams/redistest/node.go", imports("github.com/redis/go-redis/v9"), ""},
 		{"streams/log.go", imports("github.com/redis/go-redis/v9/internal"), "only files named redis*.go"},
+		{"auth/bolt.go", imports(module + "/boltfile"), ""},
+		{"boltfile/file.go", imports(module + "/streams"), "boltfile never imports"},
+		{"boltfile/file.go", imports("go.etcd.io/bbolt"), ""},
+		{"streams/bolt_read.go", imports("go.etcd.io/bbolt"), ""},
+		{"streams/memory.go", imports("go.etcd.io/bbolt"), "only files named bolt*.go"},
 		{"streams/writer.go", imports("net/http"), "only api and cmd"},
 		{"streams/writer.go", imports("net/http/httptrace"), "only api and cmd"},
 		{"api/server.go", imports("net/http"), ""},

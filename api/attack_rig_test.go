@@ -65,6 +65,7 @@ func startRig(t testing.TB, o streams.MemoryOptions, secure bool) *rig {
 	var err error
 	if r.server, err = New(Config{
 		Log: r.log, Hub: r.hub, Keyring: auth.NewKeyring(r.store, auth.KeyringOptions{}), Logger: logger,
+		StateTypes: []string{"seat.status"},
 	}); err != nil {
 		t.Fatal(err)
 	}

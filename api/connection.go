@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/paylogic/pushserver/streams"
@@ -48,8 +49,12 @@ func head(h http.Header) []byte {
 	return b.Bytes()
 }
 
-// writeTimeout is how long a flushed response waits for its client.
-const writeTimeout = 10 * time.Second
+// writeTimeout is how long a flushed response waits until its client has taken
+// writeMost bytes.
+const (
+	writeTimeout = 10 * time.Second
+	writeMost    = 16 << 10
+)
 
 // flushed is the [streams.Writer] of HTTP/2 and TLS.
 type flushed struct {
@@ -58,16 +63,28 @@ type flushed struct {
 }
 
 // Write implements [streams.Writer].
-func (f *flushed) Write(p []byte) (int, error) {
-	if err := f.control.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
-		return 0, err
+func (f *flushed) Write(p []byte) (written int, err error) {
+	for part := range slices.Chunk(p, writeMost) {
+		if err := f.control.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+			return written, err
+		}
+		n, err := f.w.Write(part)
+		written += n
+		if err != nil {
+			return written, err
+		}
+		if err := f.control.Flush(); err != nil {
+			return written, err
+		}
 	}
-	n, err := f.w.Write(p)
-	if err != nil {
-		return n, err
-	}
-	return n, f.control.Flush()
+	return written, nil
 }
+
+// Progress implements [streams.Writer]. Write waits, so it is not asked.
+func (f *flushed) Progress() bool { return false }
+
+// Lost implements [streams.Writer]. HTTP/2 pings its clients.
+func (f *flushed) Lost() bool { return false }
 
 // Close implements [streams.Writer]. The connection is the server's, not ours.
 func (f *flushed) Close() error { return nil }

@@ -136,7 +136,9 @@ func (s *Server) pathName(r *http.Request) string {
 }
 
 // loggedNames are the parameters whose names are logged.
-var loggedNames = append([]string{"after", "limit", "wait", "last_event_id", "lastEventId"}, feedParameters...)
+var loggedNames = append([]string{
+	"after", "since", "limit", "wait", "last_event_id", "lastEventId", "snapshot", "conflate",
+}, feedParameters...)
 
 // parameterNames returns the names of a query's parameters that are known:
 // values may be secret, and so may be what stands where a name should.

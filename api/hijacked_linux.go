@@ -16,9 +16,11 @@ const (
 	// which is 4 MB otherwise.
 	sendBuffer = 64 << 10
 
-	// userTimeout is how long sent bytes may stay unconfirmed before the
-	// connection counts as dead (RFC 5482).
-	userTimeout = 30 * time.Second
+	// deadAfter is how long the client's machine may confirm nothing, although
+	// there is something to confirm, before the connection counts as dead.
+	// TCP_USER_TIMEOUT (RFC 5482) would also end slow clients, whose machine
+	// keeps on answering that there is no room.
+	deadAfter = 25 * time.Second
 
 	// discardMax is how much input is thrown away in one go.
 	discardMax = 256 << 10
@@ -34,6 +36,7 @@ type hijacked struct {
 
 	mu     sync.Mutex // held while the descriptor is used
 	closed bool
+	acked  uint64 // bytes that the client's machine had confirmed when last asked
 }
 
 // hijack takes the connection over and starts sub on it. It reports false,
@@ -79,9 +82,8 @@ func duplicate(conn net.Conn) (int, error) {
 		if fd, err = unix.FcntlInt(original, unix.F_DUPFD_CLOEXEC, 0); err != nil {
 			return
 		}
-		// Where these are refused the connection works without them.
+		// Where this is refused the connection works without it.
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, sendBuffer)
-		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(userTimeout.Milliseconds()))
 	})
 	if controlErr != nil {
 		return 0, controlErr
@@ -114,6 +116,32 @@ func (c *hijacked) Write(p []byte) (int, error) {
 		return n, c.poller.arm(c)
 	}
 	return n, nil
+}
+
+// Progress implements [streams.Writer].
+func (c *hijacked) Progress() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return false
+	}
+	info, err := unix.GetsockoptTCPInfo(c.fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+	if err != nil || info.Bytes_acked == c.acked {
+		return false
+	}
+	c.acked = info.Bytes_acked
+	return true
+}
+
+// Lost implements [streams.Writer].
+func (c *hijacked) Lost() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return false
+	}
+	info, err := unix.GetsockoptTCPInfo(c.fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+	return err == nil && info.Unacked > 0 && time.Duration(info.Last_ack_recv)*time.Millisecond > deadAfter
 }
 
 // discard throws away what the client has sent: closing a socket with unread

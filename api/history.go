@@ -18,7 +18,7 @@ const (
 // history answers GET /v1/events.
 func (s *Server) history(w http.ResponseWriter, r *http.Request) error {
 	q, err := parseQuery(r.URL.RawQuery, r.Header.Get("Authorization") != "",
-		append([]string{"after", "limit", "wait"}, feedParameters...)...)
+		append([]string{"after", "since", "limit", "wait"}, feedParameters...)...)
 	if err != nil {
 		return err
 	}
@@ -62,9 +62,21 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request) error {
 // writePage writes a page by hand, with each event as the stream's lines have
 // it: encoding/json would rewrite data, whose bytes are the publisher's.
 func writePage(w http.ResponseWriter, page streams.Page, data bool) {
-	b := []byte(`{"events":[`)
-	for i := range page.Entries {
-		e := &page.Entries[i]
+	b := appendItems([]byte(`{"events":[`), page.Entries, data)
+	b = append(b, `],"cursor":"`...)
+	b = page.Cursor.Append(b)
+	b = append(b, `","more":`...)
+	b = strconv.AppendBool(b, page.More)
+	b = append(b, "}\n"...)
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusOK)
+	_, _ = w.Write(b) // the client left; there is nobody to tell
+}
+
+// appendItems writes entries in the form that the stream's lines have.
+func appendItems(b []byte, entries []streams.Entry, data bool) []byte {
+	for i := range entries {
+		e := &entries[i]
 		if i > 0 {
 			b = append(b, ',')
 		}
@@ -83,14 +95,7 @@ func writePage(w http.ResponseWriter, page streams.Page, data bool) {
 		}
 		b = append(b, '}')
 	}
-	b = append(b, `],"cursor":"`...)
-	b = page.Cursor.Append(b)
-	b = append(b, `","more":`...)
-	b = strconv.AppendBool(b, page.More)
-	b = append(b, "}\n"...)
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(http.StatusOK)
-	_, _ = w.Write(b) // the client left; there is nobody to tell
+	return b
 }
 
 // gone says that history cannot be proved complete.

@@ -75,7 +75,7 @@ func newMetrics(registry *prometheus.Registry, hub *streams.Hub, version string)
 func (m *metrics) count(r *http.Request, status int) {
 	endpoint, method := "other", "other"
 	switch r.URL.Path {
-	case "/v1/stream", "/v1/events", "/v1/me", "/openapi.yaml", "/openapi.json":
+	case "/v1/stream", "/v1/events", "/v1/state", "/v1/me", "/openapi.yaml", "/openapi.json":
 		endpoint = r.URL.Path
 	}
 	switch r.Method {

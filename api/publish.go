@@ -109,6 +109,7 @@ func (s *Server) admit(ctx context.Context, key *auth.Key, p *publication) error
 		return problem("scope-missing", "This key may not publish for this merchant: granted names those that it may.").
 			with("missing", []string{p.merchant}).with("granted", key.Merchants)
 	}
+	e.State = len(s.states) > 0 && filter.MatchType(s.states, e.Type)
 	exists, err := s.keyring.MerchantExists(ctx, p.merchant)
 	if err != nil {
 		return err

@@ -23,6 +23,10 @@ type Config struct {
 	Keyring *auth.Keyring
 	Logger  *slog.Logger // slog.Default() if nil
 	Version string       // of the program, for /metrics
+
+	// StateTypes are patterns of the event types that are state-like: of each
+	// subject only the newest event counts. Empty: none.
+	StateTypes []string
 }
 
 // A Server answers the public API and the operators' endpoints.
@@ -31,6 +35,7 @@ type Server struct {
 	hub      *streams.Hub
 	keyring  *auth.Keyring
 	logger   *slog.Logger
+	states   []string // patterns of state-like types
 	filters  filterCache
 	poller   *poller
 	metrics  *metrics
@@ -43,7 +48,7 @@ type Server struct {
 // New returns a server. It fails if the description of the API cannot be read,
 // or the system gives it nothing to wait for connections with.
 func New(c Config) (*Server, error) {
-	s := &Server{log: c.Log, hub: c.Hub, keyring: c.Keyring, logger: c.Logger}
+	s := &Server{log: c.Log, hub: c.Hub, keyring: c.Keyring, logger: c.Logger, states: c.StateTypes}
 	if s.logger == nil {
 		s.logger = slog.Default()
 	}
@@ -74,6 +79,7 @@ func (s *Server) endpoints() map[string]endpoint {
 	return map[string]endpoint{
 		"/v1/stream":    {http.MethodGet: s.stream},
 		"/v1/events":    {http.MethodGet: s.history, http.MethodPost: s.publish},
+		"/v1/state":     {http.MethodGet: s.state},
 		"/v1/me":        {http.MethodGet: s.me},
 		"/openapi.yaml": {http.MethodGet: s.describeYAML},
 		"/openapi.json": {http.MethodGet: s.describeJSON},
@@ -133,6 +139,11 @@ const (
 	headerTimeout  = 5 * time.Second
 	headerMax      = 16 << 10
 	streamsPerConn = 100 // of HTTP/2
+
+	// A connection of HTTP/2 on which nothing comes in for pingAfter is asked
+	// whether there is still somebody.
+	pingAfter   = 20 * time.Second
+	pingTimeout = 15 * time.Second
 )
 
 // NewHTTPServer returns a server for h with the bounds of the public API.
@@ -142,7 +153,11 @@ func NewHTTPServer(h http.Handler, logger *slog.Logger) *http.Server {
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       90 * time.Second,
 		MaxHeaderBytes:    headerMax - 4096, // net/http adds as much
-		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: streamsPerConn},
-		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: streamsPerConn,
+			SendPingTimeout:      pingAfter,
+			PingTimeout:          pingTimeout,
+		},
+		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 	}
 }

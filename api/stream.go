@@ -16,7 +16,7 @@ const (
 // stream answers GET /v1/stream.
 func (s *Server) stream(w http.ResponseWriter, r *http.Request) error {
 	q, err := parseQuery(r.URL.RawQuery, r.Header.Get("Authorization") != "",
-		append([]string{"last_event_id", "lastEventId"}, feedParameters...)...)
+		append([]string{"last_event_id", "lastEventId", "since", "snapshot", "conflate"}, feedParameters...)...)
 	if err != nil {
 		return err
 	}
@@ -39,10 +39,14 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if q["snapshot"] == "1" && q["since"] != "" {
+		return parameterProblem("snapshot", "does not go with since: a snapshot is of now")
+	}
 	return s.open(w, r, streams.Request{
 		Log: f.log, Filter: f.filter, Framing: framing(accepted, f.data),
 		Connection: "con_" + rand.Text()[:16],
 		After:      after, Foreign: foreign, Since: f.since,
+		Snapshot: q["snapshot"] == "1", Conflate: q["conflate"] != "off",
 	})
 }
 

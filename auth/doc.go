@@ -3,8 +3,8 @@
 // A caller shows a [Secret], the text of an API key. The program keeps only
 // its SHA-256, the [Hash], and beside it the [Key]: a record of what the
 // bearer may do. A [Store] holds those records and the names of merchants;
-// [MemoryStore] and [RedisStore] are two. A [Keyring] recognises a key, from a
-// bounded cache where it can.
+// [MemoryStore], [BoltStore] and [RedisStore] are the three that exist. A
+// [Keyring] recognises a key, from a bounded cache where it can.
 //
 // # The life of a key
 //

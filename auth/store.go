@@ -180,4 +180,4 @@ func checkMerchantName(name string) error {
 	return nil
 }
 
-var _, _ Store = (*MemoryStore)(nil), (*RedisStore)(nil)
+var _, _, _ Store = (*MemoryStore)(nil), (*BoltStore)(nil), (*RedisStore)(nil)

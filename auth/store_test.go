@@ -15,6 +15,7 @@ import (
 // stores are all that exist; each call returns an empty one.
 var stores = map[string]func(testing.TB) Store{
 	"memory": func(testing.TB) Store { return &MemoryStore{} },
+	"bolt":   func(t testing.TB) Store { return openBolt(t, newBoltPath(t)) },
 	"redis":  func(t testing.TB) Store { return NewRedisStore(emptyCluster(t), RedisOptions{}) },
 	"redis, replicated": func(t testing.TB) Store {
 		return NewRedisStore(emptyCluster(t), RedisOptions{Replicated: true, WaitTimeout: 5 * time.Second})

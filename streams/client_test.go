@@ -18,6 +18,7 @@ type client struct {
 	room   int
 	got    []byte
 	closed bool
+	lost   bool
 }
 
 func newClient(room int) *client { return &client{room: room} }
@@ -34,6 +35,14 @@ func (c *client) Write(p []byte) (int, error) {
 	c.got = append(c.got, p[:n]...)
 	c.room -= n
 	return n, nil
+}
+
+func (c *client) Progress() bool { return false }
+
+func (c *client) Lost() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.lost
 }
 
 func (c *client) Close() error {
@@ -104,4 +113,11 @@ func (c *client) ids(t *testing.T) []string {
 		}
 	}
 	return ids
+}
+
+// text returns all bytes so far.
+func (c *client) text() []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return bytes.Clone(c.got)
 }

@@ -21,13 +21,19 @@ type Event struct {
 	DataSchema string // URI of the schema of Data; may be empty
 	Extensions []byte // a JSON object of further CloudEvents attributes, or nil
 	Data       []byte // one JSON value, delivered byte for byte; nil if there is none
+
+	// State says that the type is state-like: of all events of one type and
+	// subject only the newest counts. Data that is null, or missing, then says
+	// that the subject is gone.
+	State bool
 }
 
 // A Digest identifies the content of an event: 16 bytes of its SHA-256.
 type Digest [16]byte
 
 // Digest returns the digest of what makes an event the same when it is sent
-// again: all but its time, which a gateway adds where the publisher did not.
+// again: all but its time, which a gateway adds where the publisher did not, and
+// State, which is how the gateway is configured.
 func (e *Event) Digest() Digest {
 	h := sha256.New()
 	var length [8]byte
@@ -43,6 +49,9 @@ func (e *Event) Digest() Digest {
 	copy(d[:], h.Sum(nil))
 	return d
 }
+
+// size is about how many bytes the event has, stored or encoded.
+func (e *Event) size() int { return 400 + len(e.Data) + len(e.Extensions) }
 
 // An Entry is an event in a log.
 type Entry struct {

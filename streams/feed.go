@@ -1,6 +1,7 @@
 package streams
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -14,25 +15,42 @@ type feed struct {
 
 	floor uint64  // everything that matches after this number is in items
 	items []*item // what matched, oldest first
-	subs  []*Subscription
-	idle  time.Time // since when nobody reads it; zero while somebody does
+	// newest is the newest of items for each state among them: a reader that
+	// lags skips those before it.
+	newest    map[stateKey]*item
+	snapshots [framings]*snapshot
+	subs      []*Subscription
+	waiting   map[*waiter]bool // who wants to know when something matches
+	idle      time.Time        // since when nobody reads it; zero while somebody does
 }
 
-// take adds those of items that match and returns them.
-func (f *feed) take(items []*item, events []*filter.Event) []*item {
-	n := len(f.items)
-	for i, it := range items {
-		if f.filter.Match(events[i]) {
-			f.items = append(f.items, it)
+// take adds items, which have matched.
+func (f *feed) take(items []*item) {
+	f.items = append(f.items, items...)
+	for _, it := range items {
+		if it.entry.Event.State {
+			if f.newest == nil {
+				f.newest = make(map[stateKey]*item)
+			}
+			f.newest[it.entry.Event.stateKey()] = it
 		}
 	}
-	return slices.Clone(f.items[n:])
+}
+
+// awaited returns who waits for a match, and forgets them.
+func (f *feed) awaited() []*waiter {
+	waiting := slices.Collect(maps.Keys(f.waiting))
+	clear(f.waiting)
+	return waiting
 }
 
 // trim drops what the stream has dropped, up to the number base.
 func (f *feed) trim(base uint64) {
 	n := 0
 	for n < len(f.items) && f.items[n].seq <= base {
+		if key := f.items[n].entry.Event.stateKey(); f.newest[key] == f.items[n] {
+			delete(f.newest, key)
+		}
 		n++
 	}
 	if n > 0 {
@@ -43,8 +61,9 @@ func (f *feed) trim(base uint64) {
 }
 
 // after appends to buf what matched after the number seq, as much as its
-// capacity has room for. ok is false if the feed does not remember that far back.
-func (f *feed) after(seq uint64, buf []*item) (items []*item, ok bool) {
+// capacity has room for; with conflate without what was superseded since. ok is
+// false if the feed does not remember that far back.
+func (f *feed) after(seq uint64, buf []*item, conflate bool) (items []*item, ok bool) {
 	if seq < f.floor {
 		return nil, false
 	}
@@ -52,8 +71,37 @@ func (f *feed) after(seq uint64, buf []*item) (items []*item, ok bool) {
 	for i > 0 && f.items[i-1].seq > seq {
 		i--
 	}
-	n := min(len(f.items)-i, cap(buf)-len(buf))
-	return append(buf, f.items[i:i+n]...), true
+	for ; i < len(f.items) && len(buf) < cap(buf); i++ {
+		if !conflate || !f.supersedes(&f.items[i].entry) {
+			buf = append(buf, f.items[i])
+		}
+	}
+	return buf, true
+}
+
+// supersedes reports whether the feed has a newer state of what e speaks of.
+func (f *feed) supersedes(e *Entry) bool {
+	if !e.Event.State {
+		return false
+	}
+	newer := f.newest[e.Event.stateKey()]
+	return newer != nil && newer.entry.ID.Compare(e.ID) > 0
+}
+
+// conflate returns those of items, which are older than or among the feed's own,
+// that nothing newer supersedes. The caller does not hold the stream's mutex.
+func (f *feed) conflate(items []*item) []*item {
+	newest := make(map[stateKey]*item)
+	for _, it := range items {
+		if it.entry.Event.State {
+			newest[it.entry.Event.stateKey()] = it
+		}
+	}
+	f.stream.mu.Lock()
+	defer f.stream.mu.Unlock()
+	return slices.DeleteFunc(items, func(it *item) bool {
+		return it.entry.Event.State && newest[it.entry.Event.stateKey()] != it || f.supersedes(&it.entry)
+	})
 }
 
 // add makes sub a reader of the feed.
@@ -79,7 +127,8 @@ func (f *feed) remove(sub *Subscription) {
 // unread reports whether the feed has had no reader for the linger time.
 func (f *feed) unread(now time.Time) bool {
 	switch {
-	case len(f.subs) > 0:
+	case len(f.subs) > 0, len(f.waiting) > 0:
+		f.idle = time.Time{}
 		return false
 	case f.idle.IsZero():
 		f.idle = now

@@ -21,8 +21,14 @@ const (
 
 func (f Framing) lines() bool { return f == Lines || f == LinesData }
 
-// event returns what carries an entry of the log.
-func (f Framing) event(e *Entry) []byte {
+// event returns what carries an entry of the log as it happens.
+func (f Framing) event(e *Entry) []byte { return f.entry(e, e.ID.String()) }
+
+// state returns what carries an entry of the log as a state: without an id,
+// for it is no position to resume from.
+func (f Framing) state(e *Entry) []byte { return f.entry(e, "") }
+
+func (f Framing) entry(e *Entry, id string) []byte {
 	data := e.Event.Data
 	switch {
 	case f == SSE || f == Lines:
@@ -30,7 +36,7 @@ func (f Framing) event(e *Entry) []byte {
 	case data == nil:
 		data = []byte("null")
 	}
-	return f.block(sse.Event{ID: e.ID.String(), Type: e.Event.Type, Data: data})
+	return f.block(sse.Event{ID: id, Type: e.Event.Type, Data: data})
 }
 
 // block returns the text of one event.

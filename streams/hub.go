@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,6 +38,7 @@ const (
 // Options of a [Hub]. The zero value works.
 type Options struct {
 	Heartbeat time.Duration // between signs of life on a quiet connection; 15 s if zero
+	MaxAge    time.Duration // after about which a subscription is ended, to within 10 %; zero: never
 	Logger    *slog.Logger  // slog.Default() if nil
 }
 
@@ -44,6 +47,7 @@ type Options struct {
 type Hub struct {
 	log       Log
 	heartbeat time.Duration
+	maxAge    time.Duration
 	logger    *slog.Logger
 	reads     chan struct{} // holds a token for each reader of the log
 	pulse     pulse
@@ -63,6 +67,7 @@ type Hub struct {
 	stalled  map[*Subscription]bool // whose log could not be read at the moment
 	closed   bool
 	draining bool
+	drained  chan struct{} // closed when draining
 }
 
 // counts are what [Stats] reports.
@@ -87,6 +92,7 @@ func NewHub(log Log, o Options) *Hub {
 	h := &Hub{
 		log:       log,
 		heartbeat: cmp.Or(o.Heartbeat, 15*time.Second),
+		maxAge:    o.MaxAge,
 		logger:    cmp.Or(o.Logger, slog.Default()),
 		reads:     make(chan struct{}, catchingUp),
 		ctx:       ctx,
@@ -94,6 +100,7 @@ func NewHub(log Log, o Options) *Hub {
 		streams:   make(map[string]*stream),
 		blocked:   make(map[*Subscription]bool),
 		stalled:   make(map[*Subscription]bool),
+		drained:   make(chan struct{}),
 	}
 	h.spawn(func() { log.Bells(ctx, h.ring) })
 	h.spawn(func() { h.every(lookAround, h.look) })
@@ -202,14 +209,7 @@ func (h *Hub) join(ctx context.Context, sub *Subscription, log string, f *filter
 func (h *Hub) look() {
 	now := time.Now()
 	h.mu.Lock()
-	heads := make(map[string]*stream, len(h.streams))
-	for log, st := range h.streams {
-		if st.sweep(now) {
-			delete(h.streams, log)
-		} else {
-			heads[log] = st
-		}
-	}
+	streams := maps.Clone(h.streams)
 	var wake, retry []*Subscription
 	for sub := range h.stalled {
 		wake = append(wake, sub)
@@ -226,7 +226,13 @@ func (h *Hub) look() {
 	for _, sub := range retry {
 		sub.retry(now)
 	}
-	h.compare(heads)
+	for log, st := range streams {
+		if st.sweep(now) {
+			h.forget(st)
+			delete(streams, log)
+		}
+	}
+	h.compare(streams)
 }
 
 // compare rings the streams whose log has another head than they have.
@@ -244,9 +250,12 @@ func (h *Hub) compare(streams map[string]*stream) {
 	}
 	ctx, cancel := context.WithTimeout(h.ctx, readTimeout)
 	defer cancel()
-	moved, err := h.log.Moved(ctx, heads)
+	moved, silent, err := h.log.Moved(ctx, heads)
 	if err != nil {
 		h.unreadable("", err)
+	}
+	for log := range heads {
+		streams[log].answers(!slices.Contains(silent, log))
 	}
 	for _, log := range moved {
 		streams[log].ring()
@@ -272,9 +281,10 @@ func (h *Hub) Stats() Stats {
 		Reads:         h.counts.reads.Load(),
 	}
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	s.Streams = len(h.streams)
-	for _, st := range h.streams {
+	streams := maps.Clone(h.streams)
+	h.mu.Unlock()
+	s.Streams = len(streams)
+	for _, st := range streams {
 		st.mu.Lock()
 		s.Feeds += len(st.feeds)
 		st.mu.Unlock()
@@ -282,14 +292,33 @@ func (h *Hub) Stats() Stats {
 	return s
 }
 
-// Drain refuses new subscriptions with [ErrDraining] and ends those there are
+// until returns when a subscription that begins now has lasted long enough, in
+// Unix seconds: not all that began together, as after a restart, end together.
+func (h *Hub) until() int64 {
+	if h.maxAge <= 0 {
+		return 0
+	}
+	return time.Now().Add(h.maxAge*9/10 + jitter(h.maxAge/5)).Unix()
+}
+
+// Drain refuses new subscriptions with [ErrDraining], answers pages that wait with
+// what there is, and ends the subscriptions there are
 // with a goodbye, each with its own time to come back, spread over spread.
 func (h *Hub) Drain(spread time.Duration) {
-	h.mu.Lock()
-	h.draining = true
-	h.mu.Unlock()
+	h.refuse(false)
 	for _, sub := range h.pulse.all() {
 		sub.End(Goodbye{Reason: "draining", Reconnect: true, Retry: retryTime + jitter(spread)})
+	}
+}
+
+// refuse has the hub take nothing new, and if it is closed open nothing either.
+func (h *Hub) refuse(closed bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.closed = h.closed || closed
+	if !h.draining {
+		h.draining = true
+		close(h.drained)
 	}
 }
 
@@ -302,9 +331,7 @@ func (h *Hub) Draining() bool {
 
 // Close ends every subscription and waits for all that the hub runs.
 func (h *Hub) Close() error {
-	h.mu.Lock()
-	h.closed, h.draining = true, true
-	h.mu.Unlock()
+	h.refuse(true)
 	for _, sub := range h.pulse.all() {
 		sub.Close(ErrDraining)
 	}

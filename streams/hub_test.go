@@ -242,6 +242,23 @@ func TestClientThatTakesNothingIsEnded(t *testing.T) {
 	})
 }
 
+func TestClientWhoseMachineIsGoneIsEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hub, _ := newTestHub(t, Retention{})
+		defer hub.Close()
+		c := newClient(plenty)
+		subscribe(t, hub, Request{}, c)
+		c.mu.Lock()
+		c.lost = true
+		c.mu.Unlock()
+		time.Sleep(16 * time.Second)
+		synctest.Wait()
+		if !c.isClosed() || hub.Stats().Subscriptions != 0 {
+			t.Errorf("closed: %t; %d subscriptions are left", c.isClosed(), hub.Stats().Subscriptions)
+		}
+	})
+}
+
 func TestDrainSaysGoodbye(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hub, _ := newTestHub(t, Retention{})

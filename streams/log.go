@@ -25,9 +25,9 @@ var (
 // own, named by [a-z0-9-]{1,64} with an optional ".test", or by a reserved name
 // that begins with an underscore.
 //
-// [MemoryLog] and [RedisLog] implement it; the same suite runs over both. All
-// methods may be called concurrently. Errors wrap one of those above, or the
-// context's.
+// [MemoryLog], [BoltLog] and [RedisLog] implement it; the same suite runs over
+// all of them. All methods may be called concurrently. Errors wrap one of those
+// above, or the context's.
 type Log interface {
 	// Append adds events to the log in their order and returns a receipt for
 	// each. An event whose source and id the log took within the duplicate
@@ -50,9 +50,15 @@ type Log interface {
 	// first is zero and after is the head.
 	Seek(ctx context.Context, log string, t time.Time) (after, first ID, err error)
 
-	// Moved returns the names of those logs whose head is not the given one.
-	// It is what finds a log whose bell was lost.
-	Moved(ctx context.Context, heads map[string]ID) ([]string, error)
+	// State returns the newest event of each (type, subject) that has [Event.State]
+	// and was not taken back. It holds events that the log itself no longer
+	// retains.
+	State(ctx context.Context, log string) (State, error)
+
+	// Moved returns the names of those logs whose head is not the given one, and
+	// of those whose storage did not answer: then there is an error, too. It is
+	// what finds a log whose bell was lost.
+	Moved(ctx context.Context, heads map[string]ID) (moved, silent []string, err error)
 
 	// Bells calls ring with the name of a log that may have grown, soon after
 	// it did, until ctx is done. It is a hint: calls may be missing, doubled or
@@ -76,6 +82,7 @@ type Durability string
 const (
 	Replicated Durability = "replicated"  // the loss of any one Redis node
 	BestEffort Durability = "best-effort" // nothing that Redis does not happen to survive
+	Durable    Durability = "durable"     // the end of the process, and of the machine's power as far as its disk keeps its word
 	InMemory   Durability = "memory"      // not the end of this process
 )
 

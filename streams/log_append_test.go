@@ -49,7 +49,7 @@ func testFidelity(t *testing.T, l Log) {
 	mustAppend(t, l, log, want...)
 	for i, e := range mustReadAll(t, l, log) {
 		if fmt.Sprintf("%#v", e.Event) != fmt.Sprintf("%#v", want[i]) {
-			t.Errorf("event %q came back as %.300q, want %.300q", want[i].ID, e.Event, want[i])
+			t.Errorf("event %q came back as %.300v, want %.300v", want[i].ID, e.Event, want[i])
 		}
 	}
 }

@@ -21,6 +21,7 @@ type subject struct {
 func TestLog(t *testing.T) {
 	for name, s := range map[string]subject{
 		"memory":     memorySubject,
+		"bolt":       boltSubject,
 		"cluster":    clusterSubject,
 		"standalone": standaloneSubject,
 	} {
@@ -44,6 +45,10 @@ func (s subject) test(t *testing.T) {
 		"concurrent appends lose nothing and stay in order": testConcurrent,
 		"a context that is done ends a call":                testContext,
 		"it agrees with a list":                             testModel,
+		"state is the newest event of each subject":         testStateNewest,
+		"states come back as they were":                     testStateFidelity,
+		"the state agrees with a map":                       testStateModel,
+		"beyond the most the oldest states go":              testStateIsCapped,
 	} {
 		t.Run(name, func(t *testing.T) { behaviour(t, l) })
 	}
@@ -52,6 +57,7 @@ func (s subject) test(t *testing.T) {
 		"the head of a log that aged empty is proof":       testAgedEmpty,
 		"a position that was rolled back is told so":       testRolledBack,
 		"a position of a log made anew is told so":         testRebuilt,
+		"a state outlives its event's place in the log":    testStateOutlivesTheLog,
 	} {
 		t.Run(name, func(t *testing.T) { behaviour(t, s, l) })
 	}
@@ -81,6 +87,7 @@ func newEvents(n int) []Event {
 // A fataler is a test, or one run of a property.
 type fataler interface {
 	Helper()
+	Context() context.Context
 	Fatalf(format string, args ...any)
 }
 

@@ -35,6 +35,7 @@ type memoryLog struct {
 	entries []Entry
 	taken   map[eventKey]taken
 	expiry  []eventKey // keys of taken, oldest first
+	states  states
 }
 
 // eventKey is what makes an event unique (CloudEvents 1.0, "source").
@@ -111,6 +112,7 @@ func (l *memoryLog) append(now time.Time, e Event) Receipt {
 	}
 	l.entries = append(l.entries, Entry{ID: id, Prev: l.head, Event: e})
 	l.head = id
+	l.states.apply(&l.entries[len(l.entries)-1])
 	l.taken[key] = taken{now, digest, id}
 	l.expiry = append(l.expiry, key)
 	return Receipt{ID: id}
@@ -135,6 +137,7 @@ func (l *memoryLog) trim(r Retention, now time.Time) {
 	}
 	clear(l.entries[:n]) // what readers still hold is theirs; the rest is garbage now
 	l.entries = l.entries[n:]
+	l.states.trim(now.Add(-r.State))
 }
 
 // bounds returns the ends of the log. The caller holds l.mu.
@@ -194,9 +197,21 @@ func (m *MemoryLog) Seek(ctx context.Context, log string, t time.Time) (after, f
 	return l.entries[i].Prev, l.entries[i].ID, ctx.Err()
 }
 
+// State implements [Log].
+func (m *MemoryLog) State(ctx context.Context, log string) (State, error) {
+	l := m.log(log)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.trim(m.retention, time.Now())
+	s := State{Head: l.head, Until: l.head}
+	for e := range l.states.all() {
+		s.Entries = append(s.Entries, *e)
+	}
+	return s, ctx.Err()
+}
+
 // Moved implements [Log].
-func (m *MemoryLog) Moved(ctx context.Context, heads map[string]ID) ([]string, error) {
-	var moved []string
+func (m *MemoryLog) Moved(ctx context.Context, heads map[string]ID) (moved, silent []string, err error) {
 	for name, head := range heads {
 		l := m.log(name)
 		l.mu.Lock()
@@ -205,7 +220,7 @@ func (m *MemoryLog) Moved(ctx context.Context, heads map[string]ID) ([]string, e
 		}
 		l.mu.Unlock()
 	}
-	return moved, ctx.Err()
+	return moved, nil, ctx.Err()
 }
 
 // Bells implements [Log].

@@ -25,9 +25,13 @@ type Page struct {
 	Reset   *Reset // set if completeness cannot be proved; then there are no entries
 }
 
-// scanLimit bounds how many entries a page looks at before it answers with
-// what it has, so that a filter that seldom matches holds nobody up.
-const scanLimit = 20_000
+// How much a page looks at, and how much it has, before it answers with what it
+// has: a filter that seldom matches holds nobody up, and large events do not
+// fill the memory.
+const (
+	scanLimit = 20_000    // entries
+	pageLimit = 256 << 10 // bytes, after which no further event is added
+)
 
 // Page returns what follows a position in a feed. Its errors wrap those of
 // [Log].
@@ -38,8 +42,9 @@ func (h *Hub) Page(ctx context.Context, req PageRequest) (Page, error) {
 		if err != nil || page.Reset != nil || len(page.Entries) > 0 || page.More {
 			return page, err
 		}
-		moved, err := h.moved(ctx, req.Log, page.Cursor, time.Until(deadline))
-		if err != nil || !moved {
+		cursor, changed, err := h.await(ctx, req.Log, req.Filter, page.Cursor, time.Until(deadline))
+		page.Cursor = cursor
+		if err != nil || !changed {
 			return page, err
 		}
 		req.After = page.Cursor
@@ -53,8 +58,10 @@ func (h *Hub) page(ctx context.Context, req *PageRequest) (Page, error) {
 	if err != nil || reset != nil {
 		return page, err
 	}
-	for scanned := 0; scanned < scanLimit; {
-		batch, err := h.read(ctx, req.Log, page.Cursor)
+	var pace pace
+	for scanned, size := 0, 0; scanned < scanLimit; {
+		limit := pace.limit(batchBytes, batchMost)
+		batch, err := h.read(ctx, req.Log, page.Cursor, &pace)
 		if err != nil {
 			return Page{}, err
 		}
@@ -68,15 +75,16 @@ func (h *Hub) page(ctx context.Context, req *PageRequest) (Page, error) {
 		for i := range batch.Entries {
 			e := &batch.Entries[i]
 			if req.Filter.Match(e.Event.predicate()) {
-				if len(page.Entries) == req.Limit {
+				if len(page.Entries) == req.Limit || size > pageLimit {
 					page.More = true
 					return page, nil
 				}
 				page.Entries = append(page.Entries, *e)
+				size += e.Event.size()
 			}
 			page.Cursor = e.ID
 		}
-		if len(batch.Entries) < batchLimit {
+		if len(batch.Entries) < limit {
 			return page, nil
 		}
 		scanned += len(batch.Entries)
@@ -112,31 +120,73 @@ func (h *Hub) seek(ctx context.Context, log string, since time.Time) (ID, *Reset
 	return after, reset, nil
 }
 
-// moved waits until the log has gone on from pos, and reports whether it has.
-func (h *Hub) moved(ctx context.Context, log string, pos ID, wait time.Duration) (bool, error) {
+// await waits until something that the filter lets through follows pos, and
+// reports whether it may have: otherwise all up to the returned position was
+// left out.
+func (h *Hub) await(ctx context.Context, log string, f *filter.Filter, pos ID, wait time.Duration) (ID, bool, error) {
 	if wait <= 0 {
-		return false, nil
+		return pos, false, nil
 	}
 	st, err := h.stream(ctx, log)
 	if err != nil {
-		return false, err
+		return pos, false, err
 	}
-	if head := st.head(); head.Compare(pos) < 0 {
-		st.ring() // the tail is behind what was just read
-		pos = head
+	changed := make(chan struct{})
+	fd, cancel := st.watch(f, pos, func() { close(changed) })
+	if cancel == nil {
+		return pos, true, nil
 	}
-	moved := make(chan struct{})
-	defer st.await(pos, func() { close(moved) })()
+	defer cancel()
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
-	case <-moved:
-		return true, nil
+	case <-changed:
+		return pos, true, nil
 	case <-timer.C:
-		return false, nil
+		return fd.passed(pos), false, nil
+	case <-h.drained:
+		return fd.passed(pos), false, nil
 	case <-ctx.Done():
-		return false, ctx.Err()
-	case <-h.ctx.Done():
-		return false, ErrDraining
+		return pos, false, ctx.Err()
 	}
+}
+
+// watch has call called once when the stream's feed for the filter has something
+// after pos, or the stream has ended, and not after cancel. If pos is further on
+// than the tail, what the tail meets up to it counts too. Cancel is nil, and
+// call is not called, if that is so already.
+func (st *stream) watch(f *filter.Filter, pos ID, call func()) (fd *feed, cancel func()) {
+	w := &waiter{call}
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.dead {
+		return nil, nil
+	}
+	fd = st.feed(f)
+	if pos.Compare(st.pos) <= 0 {
+		seq, known := st.find(pos)
+		var buf [1]*item
+		if items, ok := fd.after(seq, buf[:0], false); !known || !ok || len(items) > 0 {
+			return fd, nil
+		}
+	}
+	fd.waiting[w] = true
+	return fd, func() {
+		st.mu.Lock()
+		defer st.mu.Unlock()
+		delete(fd.waiting, w)
+	}
+}
+
+// passed returns the position up to which nothing after pos matched.
+func (f *feed) passed(pos ID) ID {
+	st := f.stream
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	seq, known := st.find(pos)
+	var buf [1]*item
+	if items, ok := f.after(seq, buf[:0], false); st.dead || !known || !ok || len(items) > 0 {
+		return pos
+	}
+	return st.pos
 }

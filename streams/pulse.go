@@ -3,6 +3,7 @@ package streams
 import (
 	"slices"
 	"sync"
+	"time"
 )
 
 // pulseBeats is how many parts of a heartbeat's interval the connections are
@@ -65,7 +66,12 @@ func (p *pulse) all() []*Subscription {
 
 // beat gives a sign of life to the connections whose turn it is.
 func (h *Hub) beat() {
+	now := time.Now()
 	for _, sub := range h.pulse.turn() {
+		if sub.until != 0 && now.Unix() >= sub.until {
+			sub.End(Goodbye{Reason: "max_age", Reconnect: true, Retry: retryTime + jitter(retryTime)})
+			continue
+		}
 		sub.beat()
 	}
 }
@@ -76,9 +82,13 @@ func (s *Subscription) beat() {
 		return // it is being written to
 	}
 	defer s.mu.Unlock()
+	if s.state != fresh && s.state != ended && s.w.Lost() {
+		s.end(ErrGone)
+		return
+	}
 	switch s.state {
 	case parked, stalled:
-	case busy:
+	case busy, blocked:
 		s.due = true
 		return
 	default:
@@ -101,19 +111,39 @@ func (s *Subscription) beat() {
 	}
 }
 
-// sign returns a heartbeat. If events went by that the filter left out, it
-// moves the client's position past them: a named control event with an id,
-// for a block with an id alone is an empty message to some clients. The caller
-// holds s.mu.
+// Why a client gets events later than they happen.
+const (
+	lagStorage = "storage" // the log cannot be read at the moment
+	lagReader  = "reader"  // the client takes them more slowly than they come
+)
+
+// lag returns the text of stream.lag. Behind is how old what comes next is at
+// least.
+func (f Framing) lag(reason string, behind time.Duration) []byte {
+	return f.control(ID{}, "stream.lag", 0, struct {
+		Reason string `json:"reason"`
+		Behind int64  `json:"behind_ms"`
+	}{reason, max(0, behind.Milliseconds())})
+}
+
+// sign returns a heartbeat. If the client is behind through no wish of its own
+// it says so. If events went by that the filter left out, it moves the client's
+// position past them: a named control event with an id, for a block with an id
+// alone is an empty message to some clients. The caller holds s.mu.
 func (s *Subscription) sign() []byte {
 	st := s.feed.stream
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	var buf [1]*item
-	if s.state == stalled || !s.live || st.dead || s.seq == st.seq {
+	switch {
+	case !st.silent.IsZero():
+		return s.framing.lag(lagStorage, time.Since(st.silent))
+	case !s.live && !s.owes && s.state == busy && !s.pos.IsOrigin():
+		return s.framing.lag(lagReader, time.Since(s.pos.Time()))
+	case s.state == stalled || !s.live || st.dead || s.seq == st.seq:
 		return s.framing.heartbeat()
 	}
-	if items, ok := s.feed.after(s.seq, buf[:0]); !ok || len(items) > 0 {
+	if items, ok := s.feed.after(s.seq, buf[:0], false); !ok || len(items) > 0 {
 		return s.framing.heartbeat()
 	}
 	s.seq, s.pos = st.seq, st.pos

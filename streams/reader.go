@@ -3,98 +3,12 @@ package streams
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
-// batchLimit is how many entries a single reader takes from the log at once:
-// about what a send buffer holds.
-const batchLimit = 200
-
 // stepItems is how many items a reader takes from memory at once.
 const stepItems = 128
-
-// opening is what a subscription says first.
-type opening struct {
-	connection string
-	oldest     ID
-	gap        *Reset // said next, if its start cannot be proved complete
-	batch      []Entry
-}
-
-// locate finds where the subscription starts. Nobody else knows it yet.
-func (s *Subscription) locate(ctx context.Context, req Request) error {
-	st := s.feed.stream
-	s.opening = &opening{connection: req.Connection}
-	st.mu.Lock()
-	s.opening.oldest = st.oldest
-	s.pos, s.seq, s.live = st.pos, st.seq, true
-	if !req.After.IsZero() {
-		s.pos = req.After
-		s.seq, s.live = st.find(req.After)
-		s.live = s.live && s.seq >= s.feed.floor
-	}
-	st.mu.Unlock()
-
-	switch {
-	case req.Foreign != "":
-		s.opening.gap = &Reset{Reason: Unknown, Requested: excerpt(req.Foreign), ResumeFrom: s.pos, Oldest: s.opening.oldest, After: s.pos}
-		s.owes = true
-	case !req.After.IsZero():
-		s.owes = true
-		if !s.live {
-			return s.prove(ctx, req.Log)
-		}
-	case !req.Since.IsZero():
-		s.owes = true
-		return s.seek(ctx, req)
-	}
-	return nil
-}
-
-// prove reads what follows the cursor for the first time.
-func (s *Subscription) prove(ctx context.Context, log string) error {
-	batch, err := s.hub.read(ctx, log, s.pos)
-	if err != nil {
-		return err
-	}
-	if batch.Gap == nil {
-		s.opening.batch = batch.Entries
-		return nil
-	}
-	reset, err := s.hub.reset(ctx, log, s.pos, batch.Gap)
-	if err != nil {
-		return err
-	}
-	s.opening.gap, s.pos, s.opening.oldest = reset, reset.After, reset.Oldest
-	return nil
-}
-
-// seek starts at a time of the log.
-func (s *Subscription) seek(ctx context.Context, req Request) error {
-	after, reset, err := s.hub.seek(ctx, req.Log, req.Since)
-	s.pos, s.live, s.opening.gap = after, false, reset
-	return err
-}
-
-// open writes what a subscription says first and reports whether it may go on.
-func (s *Subscription) open(preface []byte) bool {
-	o := s.opening
-	s.opening = nil
-	id := s.pos
-	if o.gap != nil {
-		id = ID{}
-	}
-	data := openData{o.connection, s.hub.heartbeat.Milliseconds(), ""}
-	if !o.oldest.IsZero() {
-		data.Oldest = o.oldest.String()
-	}
-	text := append(preface, s.framing.control(id, "stream.open", retryTime, data)...)
-	if o.gap != nil {
-		text = append(text, s.framing.control(ID{}, "stream.reset", 0, o.gap)...)
-		s.hub.counts.resets.Add(1)
-	}
-	return s.write(text) && (s.rest != nil || len(o.batch) == 0 || s.replay(o.batch))
-}
 
 // step works on the subscription where it is called, unless that takes the log.
 func (s *Subscription) step() {
@@ -119,9 +33,9 @@ func (s *Subscription) flush() bool {
 		s.mu.Lock()
 		rest := s.rest
 		if rest == nil && s.due {
-			rest = s.sign()
+			rest, s.due = s.sign(), false
 		}
-		s.rest, s.due = nil, false
+		s.rest = nil
 		s.mu.Unlock()
 		if rest == nil {
 			return true
@@ -132,14 +46,28 @@ func (s *Subscription) flush() bool {
 	}
 }
 
-// write writes one text and reports whether the subscription may go on.
-func (s *Subscription) write(text []byte) bool {
-	n, err := s.w.Write(text)
-	s.hub.counts.bytes.Add(uint64(n))
-	if n < len(text) {
-		s.rest = text[n:]
+// write writes texts and reports whether the subscription may go on.
+func (s *Subscription) write(texts ...[]byte) bool {
+	for i, text := range texts {
+		if len(text) == 0 {
+			continue
+		}
+		n, err := s.w.Write(text)
+		s.hub.counts.bytes.Add(uint64(n))
+		if n < len(text) {
+			s.rest = text[n:]
+			if further := slices.Concat(texts[i+1:]...); len(further) > 0 {
+				s.rest = slices.Concat(s.rest, further)
+			}
+		}
+		if !s.settle(n, n == len(text), err) {
+			return false
+		}
+		if n < len(text) {
+			break // what is left goes out first
+		}
 	}
-	return s.settle(n, n == len(text), err)
+	return true
 }
 
 // settle looks at how a write ended: n bytes were taken, of all or not. It
@@ -194,7 +122,7 @@ func (s *Subscription) advance() bool {
 	}
 	var items []*item
 	if s.live {
-		items, s.live = s.feed.after(s.seq, buf[:0])
+		items, s.live = s.feed.after(s.seq, buf[:0], s.conflates())
 	}
 	head := st.pos
 	live, owes := s.live, s.owes
@@ -229,35 +157,60 @@ func (s *Subscription) writeItems(items []*item) bool {
 
 // readLog writes what follows the position in the log.
 func (s *Subscription) readLog(st *stream, head ID) bool {
-	batch, err := s.hub.read(s.hub.ctx, st.log, s.pos)
+	batch, err := s.hub.read(s.hub.ctx, st.log, s.pos, &st.pace)
 	switch {
 	case err != nil:
 		return s.stall(st.log, err)
 	case batch.Gap != nil:
-		reset, err := s.hub.reset(s.hub.ctx, st.log, s.pos, batch.Gap)
-		if err != nil {
-			return s.stall(st.log, err)
-		}
-		s.pos, s.owes = reset.After, true
-		s.hub.counts.resets.Add(1)
-		return s.write(s.framing.control(ID{}, "stream.reset", 0, reset))
+		return s.tellGap(st.log, batch.Gap)
 	case len(batch.Entries) == 0:
 		return s.await(st, head)
 	}
 	return s.replay(batch.Entries)
 }
 
+// tellGap says that events are missing, and what the client can go on from.
+func (s *Subscription) tellGap(log string, gap *Gap) bool {
+	reset, err := s.hub.reset(s.hub.ctx, log, s.pos, gap)
+	if err != nil {
+		return s.stall(log, err)
+	}
+	ctx, cancel := context.WithTimeout(s.hub.ctx, readTimeout)
+	defer cancel()
+	states, err := s.before(ctx, reset.After)
+	if err != nil {
+		return s.stall(log, err)
+	}
+	s.pos, s.owes = reset.After, true
+	s.hub.counts.resets.Add(1)
+	return s.write(append(s.framing.control(ID{}, "stream.reset", 0, reset), states...))
+}
+
+// conflates reports whether the client wants to skip what was superseded.
+// History that it asked for, or needs after a reset, comes whole.
+func (s *Subscription) conflates() bool { return s.conflate && !s.owes }
+
 // await waits until the stream's tail has moved from head: it is behind this
 // reader, who comes from a gateway that was ahead.
 func (s *Subscription) await(st *stream, head ID) bool {
-	if s.forget != nil {
+	s.mu.Lock()
+	switch {
+	case s.cause != nil:
+		s.mu.Unlock()
+		s.conclude()
+		return false
+	case s.forget != nil:
 		s.forget() // one wait at a time
 	}
-	if s.pause() {
-		s.forget = st.await(head, s.wake)
-		st.ring()
+	// Who wakes it needs the mutex, so finds it stalled and not still busy.
+	forget, waits := st.await(head, s.wake)
+	s.forget = forget
+	if waits {
+		s.stalls()
 	}
-	return false
+	s.mu.Unlock()
+	st.ring()
+	return !waits
 }
 
 // stall waits until the log can be read again.
@@ -277,16 +230,17 @@ func (s *Subscription) pause() bool {
 		return false
 	}
 	defer s.mu.Unlock()
-	s.state, s.since = stalled, time.Time{}
-	s.hub.stall(s)
+	s.stalls()
 	return true
 }
 
-// stall has the subscription woken at the next look around.
-func (h *Hub) stall(s *Subscription) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.stalled[s] = true
+// stalls has the subscription woken at the next look around, if not before. The
+// caller holds s.mu.
+func (s *Subscription) stalls() {
+	s.state, s.since = stalled, time.Time{}
+	s.hub.mu.Lock()
+	defer s.hub.mu.Unlock()
+	s.hub.stalled[s] = true
 }
 
 // replay writes those of entries that match.
@@ -296,6 +250,9 @@ func (s *Subscription) replay(entries []Entry) bool {
 		if s.feed.filter.Match(entries[i].Event.predicate()) {
 			items = append(items, &item{entry: entries[i]})
 		}
+	}
+	if s.conflates() {
+		items = s.feed.conflate(items)
 	}
 	for len(items) > 0 {
 		piece, n := join(items, s.framing, nil)
@@ -320,7 +277,7 @@ func (s *Subscription) detach(st *stream) {
 		return
 	}
 	var buf [1]*item
-	items, ok := s.feed.after(s.seq, buf[:0])
+	items, ok := s.feed.after(s.seq, buf[:0], false)
 	switch {
 	case !ok: // pos is what it was
 	case len(items) > 0:
@@ -340,8 +297,8 @@ func (s *Subscription) rejoin(old *stream) bool {
 	return true
 }
 
-// read reads the log for one reader.
-func (h *Hub) read(ctx context.Context, log string, after ID) (Batch, error) {
+// read reads the log for one reader, as much as goes into one write.
+func (h *Hub) read(ctx context.Context, log string, after ID, p *pace) (Batch, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	select {
@@ -351,5 +308,11 @@ func (h *Hub) read(ctx context.Context, log string, after ID) (Batch, error) {
 		return Batch{}, fmt.Errorf("wait to read %q: %w: %w", log, ErrUnavailable, ctx.Err())
 	}
 	h.counts.reads.Add(1)
-	return h.log.Read(ctx, log, after, batchLimit)
+	batch, err := h.log.Read(ctx, log, after, p.limit(batchBytes, batchMost))
+	if err != nil {
+		p.slow()
+		return Batch{}, err
+	}
+	p.learn(batch.Entries)
+	return batch, nil
 }

@@ -65,6 +65,8 @@ type RedisLog struct {
 	logger     *slog.Logger
 	now        func() time.Time
 	closed     atomic.Bool
+	stop       context.CancelFunc // ends what runs in the background
+	running    sync.WaitGroup
 
 	mu     sync.RWMutex      // guards the following
 	shards map[string]*shard // by address of a node, for all the cluster client ever met
@@ -91,10 +93,13 @@ func OpenRedisLog(ctx context.Context, o RedisOptions) (*RedisLog, error) {
 		return nil, err
 	}
 	l.connect(o, clustered)
+	background, stop := context.WithCancel(context.Background())
+	l.stop = stop
 	if err := l.settlePartitions(ctx); err != nil {
 		l.Close()
 		return nil, err
 	}
+	l.running.Go(func() { l.sweep(background) })
 	return l, nil
 }
 
@@ -210,7 +215,10 @@ func (l *RedisLog) Close() error {
 	if l.closed.Swap(true) {
 		return nil
 	}
-	return errors.Join(l.client.Close(), l.bells.Close())
+	l.stop()
+	err := errors.Join(l.client.Close(), l.bells.Close())
+	l.running.Wait()
+	return err
 }
 
 // A Password prints as "[redacted]", whatever prints it.

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -127,19 +128,24 @@ func (l *RedisLog) appendArgs(log string, events []Event, tags [][tagLen]byte) [
 	bucket := l.now().UnixNano() / int64(half)
 	incarnation := newTag()
 
-	args := make([]any, 0, 12+12*len(events))
+	args := make([]any, 0, 17+13*len(events))
 	args = append(args, 6, k.log, k.head)
 	for b := bucket - 2; b <= bucket+1; b++ {
 		args = append(args, k.duplicates+strconv.FormatInt(b%4, 10))
 	}
+	if slices.ContainsFunc(events, func(e Event) bool { return e.State }) {
+		args[0] = 8
+		args = append(args, k.states, k.ages)
+	}
 	args = append(args,
 		l.retention.Events, max(l.retention.Age.Milliseconds(), 1),
-		bucket, max(4*half.Milliseconds(), 1), string(incarnation[:]))
+		bucket, max(4*half.Milliseconds(), 1), string(incarnation[:]),
+		MaxStates, max(l.retention.State.Milliseconds(), 1), l.retention.stateLife().Milliseconds())
 	for i := range events {
 		e := &events[i]
 		digest := e.Digest()
 		args = append(args,
-			eventKeyHash(e), digest[:], string(tags[i][:]),
+			eventKeyHash(e), digest[:], string(tags[i][:]), e.stateMark(),
 			e.ID, e.Source, e.Type, e.Subject, e.Time, e.Merchant, e.DataSchema, e.Extensions, e.Data)
 	}
 	return args

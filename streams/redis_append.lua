@@ -4,16 +4,20 @@
 -- content, "!<position>" there before with another, "-<error>" refused.
 --
 -- KEYS: the log, its head, and the duplicate buckets of the half windows b-2,
--- b-1, b and b+1 (clocks of gateways differ). All are declared and, after the
+-- b-1, b and b+1 (clocks of gateways differ); if an event has a state also the
+-- states and the order of their positions. All are declared and, after the
 -- first call, all exist: while a slot moves, Redis answers a script that names
 -- a missing key with TRYAGAIN until the move is over.
 --
 -- ARGV: how many events to retain, for how many ms; b; the life of a bucket in
--- ms; the incarnation of the log if it is new; then of each event its key, its
--- digest, its tag, and the values of the fields i to d.
-local log, head = KEYS[1], KEYS[2]
+-- ms; the incarnation of the log if it is new; how many states to retain, for
+-- how many ms, and their life; then of each event its key, its digest, its tag,
+-- its state ('' none, 's' its data, 'x' gone) and the values of the fields i to
+-- d.
+local log, head, states, ages = KEYS[1], KEYS[2], KEYS[7], KEYS[8]
 local events, age, b, life, inc = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5]
-local stride, first = 12, 6
+local most_states, state_age, state_life = tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8]
+local stride, first = 13, 9
 
 -- A position of digits is ordered by length and then by text: it is 64 bits
 -- wide, and Lua's numbers hold 53.
@@ -59,6 +63,11 @@ for i = 1, 4 do
   end
 end
 
+if states then
+  redis.call('HLEN', states)
+  redis.call('ZCARD', ages)
+end
+
 if not known[2] then redis.call('HSET', head, 'inc', inc) end
 for i = 1, 4 do
   if not marks[i] then redis.call('HSET', KEYS[2 + i], '', '') end
@@ -66,9 +75,30 @@ end
 
 local function add(a)
   return redis.pcall('XADD', log, 'MAXLEN', '~', events, '*',
-    'r', ARGV[a + 2], 'p', last, 'i', ARGV[a + 3], 's', ARGV[a + 4], 't', ARGV[a + 5], 'u', ARGV[a + 6],
-    'c', ARGV[a + 7], 'm', ARGV[a + 8], 'e', ARGV[a + 9], 'x', ARGV[a + 10], 'd', ARGV[a + 11])
+    'r', ARGV[a + 2], 'p', last, 'i', ARGV[a + 4], 's', ARGV[a + 5], 't', ARGV[a + 6], 'u', ARGV[a + 7],
+    'c', ARGV[a + 8], 'm', ARGV[a + 9], 'e', ARGV[a + 10], 'x', ARGV[a + 11], 'd', ARGV[a + 12],
+    unpack(ARGV[a + 3] ~= '' and {'k', '1'} or {}))
 end
+
+-- Keeps the state of the event at a, which got this position.
+local function settle(a, id)
+  local field = ARGV[a + 6] .. '\0' .. ARGV[a + 7]
+  if ARGV[a + 3] == 'x' then
+    redis.call('HDEL', states, field)
+    redis.call('ZREM', ages, field)
+    return
+  end
+  local position = id .. '-' .. ARGV[a + 2]
+  local parts = {#position, ':', position}
+  for f = a + 4, a + 12 do
+    parts[#parts + 1] = #ARGV[f]
+    parts[#parts + 1] = ':'
+    parts[#parts + 1] = ARGV[f]
+  end
+  redis.call('HSET', states, field, table.concat(parts))
+  redis.call('ZADD', ages, string.match(id, '^%d+'), field)
+end
+local settled = false
 
 local reply, fresh = {}, {}
 for a = first, #ARGV, stride do
@@ -91,6 +121,10 @@ for a = first, #ARGV, stride do
       taken[key] = digest .. last
       fresh[#fresh + 1] = key
       fresh[#fresh + 1] = taken[key]
+      if ARGV[a + 3] ~= '' then
+        settle(a, id)
+        settled = true
+      end
       reply[#reply + 1] = '+' .. id
     else
       reply[#reply + 1] = '-' .. id.err
@@ -115,5 +149,22 @@ redis.call('HSET', bucket, unpack(fresh))
 local oldest = tonumber(string.match(last, '^%d+')) - age
 if oldest > 0 then
   redis.call('XTRIM', log, 'MINID', '~', string.format('%.0f', oldest))
+end
+if settled then
+  -- The marks are what keeps both keys there when no state is left.
+  redis.call('HSET', states, '', '')
+  redis.call('ZADD', ages, '+inf', '')
+  local function drop(fields)
+    if #fields > 0 then
+      redis.call('HDEL', states, unpack(fields))
+      redis.call('ZREM', ages, unpack(fields))
+    end
+  end
+  local newest = tonumber(string.match(last, '^%d+'))
+  drop(redis.call('ZRANGE', ages, '-inf', '(' .. string.format('%.0f', newest - state_age), 'BYSCORE', 'LIMIT', 0, 128))
+  local over = redis.call('ZCARD', ages) - 1 - most_states
+  if over > 0 then drop(redis.call('ZRANGE', ages, 0, math.min(over, 1000) - 1)) end
+  redis.call('PEXPIRE', states, state_life)
+  redis.call('PEXPIRE', ages, state_life)
 end
 return reply

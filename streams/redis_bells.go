@@ -112,14 +112,13 @@ func precedes(x, y string) bool {
 	return errX == nil && errY == nil && a.Compare(b) < 0
 }
 
-// Moved implements [Log]. If some of Redis does not answer, it returns an error
-// and the names that it found in the rest.
+// Moved implements [Log].
 //
 // It asks for heads one by one, in one pipeline for each node: a command of one
 // key is answered while its slot moves, a script of many is not.
-func (l *RedisLog) Moved(ctx context.Context, heads map[string]ID) ([]string, error) {
+func (l *RedisLog) Moved(ctx context.Context, heads map[string]ID) (moved, silent []string, err error) {
 	if len(heads) == 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
 	patient, cancel := context.WithTimeout(ctx, readPatience)
 	defer cancel()
@@ -131,9 +130,7 @@ func (l *RedisLog) Moved(ctx context.Context, heads map[string]ID) ([]string, er
 	}
 	_, _ = pipe.Exec(patient) // each command has its own error
 
-	var moved []string
 	var failed error
-	unanswered := 0
 	for i, log := range logs {
 		head, err := replies[i].Result()
 		switch {
@@ -141,16 +138,16 @@ func (l *RedisLog) Moved(ctx context.Context, heads map[string]ID) ([]string, er
 			moved = append(moved, log) // whoever reads it will hear of it
 		case err != nil:
 			failed = fault(ctx, log, err)
-			unanswered++
+			silent = append(silent, log)
 		case readHead(head) != heads[log]:
 			moved = append(moved, log)
 		}
 	}
 	if failed != nil {
 		l.reload()
-		failed = fmt.Errorf("compare heads: %d of %d unanswered: %w", unanswered, len(logs), failed)
+		failed = fmt.Errorf("compare heads: %d of %d unanswered: %w", len(silent), len(logs), failed)
 	}
-	return moved, failed
+	return moved, silent, failed
 }
 
 // readHead returns the head in a reply to HMGET last inc, or the zero ID.

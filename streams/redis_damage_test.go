@@ -59,7 +59,7 @@ func TestRedisPoisonedLogHarmsItselfOnly(t *testing.T) {
 			if got := idsOf(mustReadAll(t, l, neighbour)); !slices.Equal(got, want) {
 				t.Errorf("the neighbour has %v, want %v", got, want)
 			}
-			if _, err := l.Moved(t.Context(), map[string]ID{log: first[0], neighbour: {}}); err != nil {
+			if _, _, err := l.Moved(t.Context(), map[string]ID{log: first[0], neighbour: {}}); err != nil {
 				t.Errorf("moved: %v", err)
 			}
 		})
@@ -234,5 +234,27 @@ func TestRedisBellsRingAfterABellIsMadeAnew(t *testing.T) {
 		}
 	default:
 		t.Error("the bell did not ring")
+	}
+}
+
+func TestRedisIdleLogsAreSweptAndTheirHeadStaysProof(t *testing.T) {
+	l := openRedis(t, RedisOptions{Addrs: sharedCluster(t).Addrs(), Retention: Retention{Age: time.Hour}})
+	log := newName()
+	head := mustAppend(t, l, log, newEvents(300)...)[299]
+	if err := l.sweepOnce(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := len(mustReadAll(t, l, log)); got != 300 {
+		t.Errorf("%d events are left of 300 that are not old", got)
+	}
+	l.now = func() time.Time { return time.Now().Add(2 * time.Hour) }
+	if err := l.sweepOnce(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := mustDo(t, l, "XLEN", keysOf(log).log); n != int64(0) {
+		t.Errorf("%v events are left of a log that is two hours idle", n)
+	}
+	if got := mustRead(t, l, log, head, 10); len(got) != 0 {
+		t.Errorf("after the head there is %v", got)
 	}
 }

@@ -101,7 +101,7 @@ func TestRedisAppendsWhileASlotMoves(t *testing.T) {
 	if got := idsOf(mustReadAll(t, l, log)); !slices.Equal(got, ids) {
 		t.Errorf("after they moved: read %v, want %v", got, ids)
 	}
-	if moved, err := l.Moved(t.Context(), map[string]ID{log: ids[0]}); err != nil || !slices.Equal(moved, []string{log}) {
+	if moved, _, err := l.Moved(t.Context(), map[string]ID{log: ids[0]}); err != nil || !slices.Equal(moved, []string{log}) {
 		t.Errorf("after they moved: moved %v, %v; want %q", moved, err, log)
 	}
 }

@@ -32,11 +32,14 @@ func partitionOf(log string) int {
 }
 
 // keys are the names under which Redis has the parts of one log.
-type keys struct{ log, head, duplicates string }
+type keys struct{ log, head, duplicates, states, ages string }
 
 func keysOf(log string) keys {
 	base := partitionTag(partitionOf(log)) + log
-	return keys{log: base + ":log", head: base + ":head", duplicates: base + ":dup:"}
+	return keys{
+		log: base + ":log", head: base + ":head", duplicates: base + ":dup:",
+		states: base + ":state", ages: base + ":state-ages",
+	}
 }
 
 // bellKey is the stream that names the logs of a partition that grew.

@@ -239,6 +239,8 @@ func (e *Entry) read(reply any) error {
 			e.Event.Extensions = bytesOf(value)
 		case "d":
 			e.Event.Data = bytesOf(value)
+		case "k":
+			e.Event.State = true
 		}
 	}
 	var err error

@@ -64,11 +64,13 @@ var clusterSubject = subject{
 
 var standaloneSubject = subject{
 	open: func(t *testing.T) Log {
-		node := redistest.StartStandalone(t)
-		return openRedis(t, RedisOptions{Addrs: []string{node.Addr()}, Durability: BestEffort})
+		return openRedis(t, RedisOptions{Addrs: []string{standaloneAddr(t)}, Durability: BestEffort})
 	},
 	trim: redisTrim, revert: redisRevert, erase: redisErase,
 }
+
+// standaloneAddr starts a Redis that is no cluster, until the test ends.
+func standaloneAddr(t testing.TB) string { return redistest.StartStandalone(t).Addr() }
 
 // mustDo sends a command by the log's client.
 func mustDo(t testing.TB, l Log, args ...any) any {

@@ -9,20 +9,28 @@ import (
 const (
 	DefaultAge             = 24 * time.Hour
 	DefaultEvents          = 100_000
+	DefaultState           = 30 * 24 * time.Hour
 	DefaultDuplicateWindow = time.Hour
 )
 
+// MaxStates is how many states a log keeps at most. Beyond it the oldest go.
+const MaxStates = 100_000
+
 // Retention says how long a log keeps an event: until it is older than Age or
 // has Events newer ones, whichever comes first. A log may keep somewhat more.
-// Zero fields stand for the defaults, 24 hours and 100,000 events.
+// The newest event of a state-like type and a subject is kept apart from them
+// until it is older than State. Zero fields stand for the defaults: 24 hours,
+// 100,000 events and 30 days.
 type Retention struct {
 	Age    time.Duration
 	Events int
+	State  time.Duration
 }
 
 func (r Retention) orDefault() Retention {
 	return Retention{
 		Age:    cmp.Or(r.Age, DefaultAge),
 		Events: cmp.Or(r.Events, DefaultEvents),
+		State:  cmp.Or(r.State, DefaultState),
 	}
 }

@@ -17,9 +17,6 @@ const (
 	keepBytes = 1 << 20
 )
 
-// drainLimit is how many entries one read of the log's tail takes.
-const drainLimit = 512
-
 // A stream is the recent end of one log, in memory, shared by all its readers
 // on this gateway.
 //
@@ -33,10 +30,11 @@ type stream struct {
 	err   error         // why it failed; to be read after ready
 
 	tail atomic.Int32 // what the goroutine that reads the tail is doing
+	pace pace
 
 	mu      sync.Mutex // guards the following
-	origin  ID
-	oldest  ID     // the oldest retained entry when we last knew
+	oldest  ID         // the oldest retained entry when we last asked
+	asked   time.Time
 	pos     ID     // the newest position
 	seq     uint64 // its number in this stream
 	floor   ID     // the position before the first of items
@@ -45,6 +43,8 @@ type stream struct {
 	bytes   int
 	feeds   map[string]*feed // by the filter's key
 	waiting map[*waiter]bool // who wants to know when the tail moves
+	present present
+	silent  time.Time // since when the log's storage does not answer; zero while it does
 	dead    bool
 	idle    time.Time // since when it has no feed; zero while it has
 }
@@ -65,7 +65,7 @@ func (st *stream) open(ctx context.Context) error {
 		return err
 	}
 	st.mu.Lock()
-	st.origin, st.oldest = bounds.Origin, bounds.Oldest
+	st.oldest, st.asked = bounds.Oldest, time.Now()
 	st.pos, st.floor = bounds.Head, bounds.Head
 	st.mu.Unlock()
 	st.rest()
@@ -112,11 +112,14 @@ func (st *stream) drain() {
 			return
 		}
 		ctx, cancel := context.WithTimeout(st.hub.ctx, readTimeout)
-		batch, err := st.hub.log.Read(ctx, st.log, pos, drainLimit)
+		limit := st.pace.limit(tailBytes, tailMost)
+		batch, err := st.hub.log.Read(ctx, st.log, pos, limit)
 		cancel()
 		switch {
 		case err != nil:
 			// The comparison of heads rings again when the log is back.
+			st.pace.slow()
+			st.answers(false)
 			st.hub.unreadable(st.log, err)
 			return
 		case batch.Gap != nil:
@@ -125,12 +128,27 @@ func (st *stream) drain() {
 			st.end()
 			return
 		case len(batch.Entries) == 0:
+			st.answers(true)
 			return
 		}
+		st.pace.learn(batch.Entries)
+		st.answers(true)
 		st.hub.fanOut(st.take(batch.Entries))
-		if len(batch.Entries) < drainLimit {
+		if len(batch.Entries) < limit {
 			return
 		}
+	}
+}
+
+// answers notes whether the log's storage has answered.
+func (st *stream) answers(yes bool) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	switch {
+	case yes:
+		st.silent = time.Time{}
+	case st.silent.IsZero():
+		st.silent = time.Now()
 	}
 }
 
@@ -143,7 +161,7 @@ func (st *stream) take(entries []Entry) []delivery {
 		events[i] = entries[i].Event.predicate()
 	}
 
-	st.mu.Lock()
+	matched := st.match(items, events)
 	for _, it := range items {
 		st.seq++
 		it.seq = st.seq
@@ -151,23 +169,60 @@ func (st *stream) take(entries []Entry) []delivery {
 	}
 	st.items = append(st.items, items...)
 	st.pos = entries[len(entries)-1].ID
+	for _, it := range items {
+		st.present.take(&it.entry)
+	}
 	if st.oldest.IsZero() {
 		st.oldest = entries[0].ID
 	}
-	st.trim()
 	var deliveries []delivery
+	waiting := st.awaited()
 	for _, f := range st.feeds {
-		if matched := f.take(items, events); len(matched) > 0 && len(f.subs) > 0 {
-			deliveries = append(deliveries, delivery{f, matched, slices.Clone(f.subs)})
+		if len(matched[f]) == 0 {
+			continue
+		}
+		f.take(matched[f])
+		waiting = append(waiting, f.awaited()...)
+		if len(f.subs) > 0 {
+			deliveries = append(deliveries, delivery{f, matched[f], slices.Clone(f.subs)})
 		}
 	}
-	waiting := st.awaited()
+	st.trim()
 	st.mu.Unlock()
 
 	for _, w := range waiting {
 		w.call()
 	}
 	return deliveries
+}
+
+// match returns which of items each feed lets through, and locks st.mu. Filters
+// run without it: there may be many, and whoever connects or leaves needs it.
+// Nobody else adds items meanwhile.
+func (st *stream) match(items []*item, events []*filter.Event) map[*feed][]*item {
+	matched := make(map[*feed][]*item)
+	st.mu.Lock()
+	for {
+		var fresh []*feed // all at first, then those that came meanwhile
+		for _, f := range st.feeds {
+			if _, done := matched[f]; !done {
+				fresh = append(fresh, f)
+			}
+		}
+		if len(fresh) == 0 {
+			return matched
+		}
+		st.mu.Unlock()
+		for _, f := range fresh {
+			matched[f] = nil
+			for i, it := range items {
+				if f.filter.Match(events[i]) {
+					matched[f] = append(matched[f], it)
+				}
+			}
+		}
+		st.mu.Lock()
+	}
 }
 
 // trim drops what the stream need not keep. The caller holds st.mu.
@@ -181,6 +236,7 @@ func (st *stream) trim() {
 	if n == 0 {
 		return
 	}
+	st.present.states.trim(time.Time{})
 	clear(st.items[:n]) // append leaves them behind with their array
 	st.items = st.items[n:]
 	for _, f := range st.feeds {
@@ -210,23 +266,21 @@ func (st *stream) find(pos ID) (seq uint64, ok bool) {
 type waiter struct{ call func() }
 
 // await has call called once when the tail has moved from pos, or the stream
-// has ended: at once if that is so already, and not after cancel.
-func (st *stream) await(pos ID, call func()) (cancel func()) {
+// has ended, and not after cancel. It reports false, and does not call, if that
+// is so already.
+func (st *stream) await(pos ID, call func()) (cancel func(), waits bool) {
 	w := &waiter{call}
 	st.mu.Lock()
-	moved := st.dead || st.pos != pos
-	if !moved {
-		st.waiting[w] = true
+	defer st.mu.Unlock()
+	if st.dead || st.pos != pos {
+		return func() {}, false
 	}
-	st.mu.Unlock()
-	if moved {
-		call()
-	}
+	st.waiting[w] = true
 	return func() {
 		st.mu.Lock()
 		defer st.mu.Unlock()
 		delete(st.waiting, w)
-	}
+	}, true
 }
 
 // awaited returns who waits, and forgets them. The caller holds st.mu.
@@ -242,10 +296,11 @@ func (st *stream) end() {
 	var subs []*Subscription
 	st.mu.Lock()
 	st.dead = true
+	waiting := st.awaited()
 	for _, f := range st.feeds {
 		subs = append(subs, f.subs...)
+		waiting = append(waiting, f.awaited()...)
 	}
-	waiting := st.awaited()
 	st.mu.Unlock()
 
 	for _, sub := range subs {
@@ -264,12 +319,19 @@ func (st *stream) join(sub *Subscription, f *filter.Filter) *feed {
 	if st.dead {
 		return nil
 	}
+	fd := st.feed(f)
+	fd.add(sub)
+	return fd
+}
+
+// feed returns the stream's feed for the filter, made if need be. The caller
+// holds st.mu.
+func (st *stream) feed(f *filter.Filter) *feed {
 	fd := st.feeds[f.Key()]
 	if fd == nil {
-		fd = &feed{stream: st, filter: f, floor: st.seq}
+		fd = &feed{stream: st, filter: f, floor: st.seq, waiting: make(map[*waiter]bool)}
 		st.feeds[f.Key()] = fd
 	}
-	fd.add(sub)
 	st.idle = time.Time{}
 	return fd
 }
@@ -296,6 +358,26 @@ func (st *stream) sweep(now time.Time) bool {
 	}
 	st.dead = true // whoever holds it still looks for another
 	return true
+}
+
+// refresh asks for the oldest retained entry if that was long ago. It does not
+// block.
+func (st *stream) refresh() {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.dead || time.Since(st.asked) < linger {
+		return
+	}
+	st.asked = time.Now()
+	st.hub.spawn(func() {
+		ctx, cancel := context.WithTimeout(st.hub.ctx, readTimeout)
+		defer cancel()
+		if bounds, err := st.hub.log.Bounds(ctx, st.log); err == nil {
+			st.mu.Lock()
+			defer st.mu.Unlock()
+			st.oldest = bounds.Oldest
+		}
+	})
 }
 
 // head returns the stream's newest position.

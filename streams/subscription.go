@@ -18,6 +18,9 @@ type Request struct {
 	After   ID        // the position to go on after; it wins over Since
 	Foreign string    // what the client sent as its position, if it is none: a reset answers it
 	Since   time.Time // the log time to start from; zero: now
+
+	Snapshot bool // start with what is true now; a position or Since wins over it
+	Conflate bool // when the client lags, skip states that were superseded
 }
 
 // A Subscription is a cursor on a feed, bound to one connection.
@@ -33,6 +36,9 @@ type Subscription struct {
 	slot    int           // in feed.subs, -1 if not there; the stream's mutex guards it
 	framing Framing
 
+	conflate bool
+	until    int64 // when it has lasted long enough, in Unix seconds; 0: never
+
 	part     uint8 // in the hub's pulse, which guards these two
 	partSlot int32
 
@@ -44,7 +50,7 @@ type Subscription struct {
 	owes    bool      // stream.live is to be written when the head is reached
 	seq     uint64    // everything that matched up to this number was begun to be written
 	pos     ID        // everything that matched up to here was begun to be written
-	forget  func()    // ends a wait for the stream's tail; nil if there was none
+	forget  func()    // ends a wait for the stream's tail; nil if there is none
 	rest    []byte    // what is left of the text that was begun
 	since   time.Time // when the client last took something; zero unless blocked
 	cause   error     // why it ended; nil while it is open
@@ -72,7 +78,7 @@ func (h *Hub) Subscribe(ctx context.Context, req Request) (*Subscription, error)
 	if h.Draining() {
 		return nil, ErrDraining
 	}
-	s := &Subscription{hub: h, framing: req.Framing, slot: -1}
+	s := &Subscription{hub: h, framing: req.Framing, conflate: req.Conflate, until: h.until(), slot: -1}
 	if err := h.join(ctx, s, req.Log, req.Filter); err != nil {
 		return nil, err
 	}
@@ -167,6 +173,9 @@ func (s *Subscription) wake() {
 // for the kernel to say so, and ends one that took nothing for too long.
 func (s *Subscription) retry(now time.Time) {
 	s.mu.Lock()
+	if s.state == blocked && s.w.Progress() {
+		s.since = now
+	}
 	if s.state == blocked && now.Sub(s.since) < stuckAfter {
 		s.dispatch()
 	}
@@ -266,6 +275,11 @@ func (h *Hub) unblock(s *Subscription) {
 func (s *Subscription) Close(cause error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.end(cause)
+}
+
+// end is Close. The caller holds s.mu.
+func (s *Subscription) end(cause error) {
 	switch {
 	case s.state == fresh:
 		s.finish(cause)
@@ -330,6 +344,9 @@ func (s *Subscription) finish(cause error) {
 		s.cause = cause
 	}
 	s.rest = nil
+	if s.forget != nil {
+		s.forget()
+	}
 	s.leave()
 	s.hub.pulse.remove(s)
 	if s.w != nil {

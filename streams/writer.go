@@ -13,6 +13,16 @@ type Writer interface {
 	// waits for the client, within a limit of its own.
 	Write(p []byte) (n int, err error)
 
+	// Progress reports whether the client has taken anything since the last call,
+	// written bytes that were on their way included: a slow client may take
+	// long until there is room to write again. It is asked of writers given to
+	// Start.
+	Progress() bool
+
+	// Lost reports whether the client must be gone, although nothing says so: its
+	// machine does not even confirm what was sent. It is asked at heartbeats.
+	Lost() bool
+
 	// Close ends the connection after what was written. It is called once,
 	// after the last Write.
 	Close() error

@@ -126,12 +126,19 @@ var announcement = regexp.MustCompile(`msg=listening for=clients address=(\S+)`)
 // beginGateway runs serve over Redis until the test ends, and returns its URL.
 func beginGateway(t *testing.T, redis string) string {
 	t.Helper()
+	url, _ := startGateway(t, "--redis", redis, "--heartbeat", "1s")
+	return url
+}
+
+// startGateway runs serve until it is ended, or the test ends, and returns its URL.
+func startGateway(t *testing.T, flags ...string) (url string, end func()) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	r, w := io.Pipe()
 	done := make(chan int, 1)
 	go func() {
-		code := run(ctx, []string{"serve", "--redis", redis, "--heartbeat", "1s",
-			"--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"}, strings.NewReader(""), io.Discard, w)
+		args := append([]string{"serve", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"}, flags...)
+		code := run(ctx, args, strings.NewReader(""), io.Discard, w)
 		w.Close()
 		done <- code
 	}()
@@ -154,10 +161,10 @@ func beginGateway(t *testing.T, redis string) string {
 	})
 	select {
 	case url := <-found:
-		return url
+		return url, cancel
 	case <-time.After(20 * time.Second):
 		t.Fatal("serve did not say where it listens")
-		return ""
+		return "", nil
 	}
 }
 

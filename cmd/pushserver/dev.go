@@ -14,6 +14,9 @@ import (
 // devMerchants are the merchants that dev makes.
 var devMerchants = []string{"acme", "globex"}
 
+// devStateTypes are the state-like types of dev.
+var devStateTypes = []string{"ticket.availability", "seat.status"}
+
 type devCommand struct {
 	Listen string `help:"Address for clients; port 0 takes any free one." placeholder:"HOST:PORT" default:"127.0.0.1:8080" env:"PUSHSERVER_LISTEN"`
 	JSON   bool   `name:"json" help:"Print address and keys as one line of JSON."`
@@ -43,7 +46,7 @@ func (d *devCommand) Run(ctx context.Context, c *console) error {
 	}
 	defer g.close()
 	log := streams.NewMemoryLog(streams.MemoryOptions{})
-	if err := g.open(d.Listen, log, store, 0); err != nil {
+	if err := g.open(d.Listen, log, store, behaviour{stateTypes: devStateTypes}); err != nil {
 		return err
 	}
 	intro.URL, intro.OpsURL = g.url(), g.opsURL()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -17,8 +18,11 @@ import (
 )
 
 const (
-	// drainSpread is over how long the clients of an ending gateway come back.
-	drainSpread = 2 * time.Second
+	// The clients of an ending gateway come back over drainLeast, or longer if
+	// they are many: drainPace a second, but within drainMost.
+	drainLeast = 2 * time.Second
+	drainMost  = 30 * time.Second
+	drainPace  = 1000
 	// shutdownLimit is how long requests may take to finish at the end.
 	shutdownLimit = 10 * time.Second
 )
@@ -33,6 +37,7 @@ type gateway struct {
 	cert, key string // files; empty: no TLS
 
 	log    streams.Log
+	store  auth.Store
 	hub    *streams.Hub
 	server *http.Server
 
@@ -70,17 +75,27 @@ func answerStarting(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintln(w, "starting: waiting for storage")
 }
 
-// open binds the public listener and begins to serve log, which is the
-// gateway's to close from now on, even if open fails.
-func (g *gateway) open(listen string, log streams.Log, store auth.Store, heartbeat time.Duration) error {
-	g.log = log
-	g.hub = streams.NewHub(log, streams.Options{Heartbeat: heartbeat, Logger: g.logger})
+// behaviour is how a gateway serves streams. The zero value has no maximum age
+// and no state-like types.
+type behaviour struct {
+	heartbeat  time.Duration // zero: the default
+	maxAge     time.Duration
+	stateTypes []string
+}
+
+// open binds the public listener and begins to serve log and store, which are
+// the gateway's to close from now on, even if open fails.
+func (g *gateway) open(listen string, log streams.Log, store auth.Store, b behaviour) error {
+	g.log, g.store = log, store
+	g.hub = streams.NewHub(log, streams.Options{Heartbeat: b.heartbeat, MaxAge: b.maxAge, Logger: g.logger})
 	server, err := api.New(api.Config{
 		Log:     log,
 		Hub:     g.hub,
 		Keyring: auth.NewKeyring(store, auth.KeyringOptions{}),
 		Logger:  g.logger,
 		Version: buildVersion(),
+
+		StateTypes: b.stateTypes,
 	})
 	if err != nil {
 		return err
@@ -116,13 +131,14 @@ func (g *gateway) wait(ctx context.Context) error {
 }
 
 // close ends everything in good order: streams with a goodbye, requests with
-// their answer, then the log. The ops listener goes last, so that whoever
+// their answer, then log and keys. The ops listener goes last, so that whoever
 // watches sees the end coming.
 func (g *gateway) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), shutdownLimit)
 	defer cancel()
 	if g.hub != nil {
-		g.hub.Drain(drainSpread)
+		spread := time.Duration(g.hub.Stats().Subscriptions) * time.Second / drainPace
+		g.hub.Drain(min(max(spread, drainLeast), drainMost))
 	}
 	if g.server != nil {
 		if err := g.server.Shutdown(ctx); err != nil {
@@ -136,6 +152,11 @@ func (g *gateway) close() {
 	if g.log != nil {
 		if err := g.log.Close(); err != nil {
 			g.logger.Warn("the log did not close well", "error", err)
+		}
+	}
+	if store, ok := g.store.(io.Closer); ok {
+		if err := store.Close(); err != nil {
+			g.logger.Warn("the keys did not close well", "error", err)
 		}
 	}
 	g.opsServer.Close()

@@ -142,6 +142,7 @@ func TestBadInputIsRefusedInOneLineThatNamesIt(t *testing.T) {
 		{[]string{"serve", "--retain-events", "0"}, exitUsage, "--retain-events"},
 		{[]string{"serve", "--tls-cert", "a"}, exitUsage, "--tls-key"},
 		{[]string{"serve", "--redis", "nowhere"}, exitFailed, "HOST:PORT"},
+		{[]string{"serve", "--data", "x", "--redis", "127.0.0.1:1"}, exitUsage, "--data and --redis exclude each other"},
 		{[]string{"fly"}, exitUsage, "fly"},
 		{[]string{"keys", "list"}, exitFailed, "--redis"},
 		{append(create, "--types", "pay*ment"), exitFailed, "--types"},

@@ -11,15 +11,20 @@ import (
 
 	"github.com/paylogic/pushserver/auth"
 	"github.com/paylogic/pushserver/streams"
+	"github.com/paylogic/pushserver/streams/filter"
 )
 
 type serveCommand struct {
 	Listen       string        `help:"Address for clients." placeholder:"HOST:PORT" default:"127.0.0.1:8080" env:"PUSHSERVER_LISTEN"`
 	OpsListen    string        `help:"Address for health, readiness and metrics." placeholder:"HOST:PORT" default:"127.0.0.1:9090" env:"PUSHSERVER_OPS_LISTEN"`
 	Redis        redisFlags    `embed:""`
+	Data         string        `help:"Directory to keep events and keys in, on this machine and without Redis." placeholder:"DIR" env:"PUSHSERVER_DATA"`
 	RetainAge    time.Duration `help:"How long events are kept." default:"24h" env:"PUSHSERVER_RETAIN_AGE"`
 	RetainEvents int           `help:"How many events are kept of each merchant." default:"100000" env:"PUSHSERVER_RETAIN_EVENTS"`
 	Heartbeat    time.Duration `help:"Between signs of life on a quiet stream." default:"15s" env:"PUSHSERVER_HEARTBEAT"`
+	DupWindow    time.Duration `help:"How long an event sent again is recognised." default:"1h" env:"PUSHSERVER_DUP_WINDOW"`
+	StateTypes   []string      `help:"Types of which only the newest event of each subject counts, such as seat.status." placeholder:"TYPE" env:"PUSHSERVER_STATE_TYPES"`
+	MaxStreamAge time.Duration `help:"After which a stream is ended and its client reconnects, give or take a tenth; 0: never." default:"1h" env:"PUSHSERVER_MAX_STREAM_AGE"`
 	Durability   string        `help:"What an accepted event survives: ${enum}." enum:"replicated,best-effort" default:"replicated" env:"PUSHSERVER_DURABILITY"`
 	TLSCert      string        `name:"tls-cert" help:"File with the certificate chain." placeholder:"FILE" env:"PUSHSERVER_TLS_CERT"`
 	TLSKey       string        `name:"tls-key" help:"File with the certificate's key." placeholder:"FILE" env:"PUSHSERVER_TLS_KEY"`
@@ -28,10 +33,16 @@ type serveCommand struct {
 // Validate is called by kong when all flags are there.
 func (s *serveCommand) Validate() error {
 	switch {
+	case s.Data != "" && len(s.Redis.Redis) > 0:
+		return errors.New("--data and --redis exclude each other: keep events in a directory of this machine, or in Redis")
 	case s.RetainAge <= 0:
 		return errors.New("--retain-age must be more than 0")
 	case s.RetainEvents <= 0:
 		return errors.New("--retain-events must be more than 0")
+	case s.DupWindow < time.Second:
+		return errors.New("--dup-window must be 1s or more")
+	case s.MaxStreamAge < 0:
+		return errors.New("--max-stream-age must be 0 or more")
 	case s.Heartbeat < time.Second:
 		return errors.New("--heartbeat must be 1s or more")
 	case (s.TLSCert == "") != (s.TLSKey == ""):
@@ -54,6 +65,10 @@ func (s *serveCommand) Run(ctx context.Context, c *console) error {
 	}
 	options.Durability = streams.Durability(s.Durability)
 	options.Retention = streams.Retention{Age: s.RetainAge, Events: s.RetainEvents}
+	options.DuplicateWindow = s.DupWindow
+	if err := checkStateTypes(s.StateTypes); err != nil {
+		return err
+	}
 
 	g, err := newGateway(s.OpsListen, logger)
 	if err != nil {
@@ -63,7 +78,7 @@ func (s *serveCommand) Run(ctx context.Context, c *console) error {
 	g.cert, g.key = s.TLSCert, s.TLSKey
 
 	if len(s.Redis.Redis) == 0 {
-		return s.serveEmbedded(ctx, c, g, options.Retention)
+		return s.serveEmbedded(ctx, c, g, options)
 	}
 	log, err := awaitRedis(ctx, options, logger)
 	switch {
@@ -75,27 +90,28 @@ func (s *serveCommand) Run(ctx context.Context, c *console) error {
 	if err := log.Check(ctx); err != nil {
 		logger.Warn("accepted events are not as safe as they should be", "durability", s.Durability, "reason", err)
 	}
-	if err := g.open(s.Listen, log, auth.NewRedisStore(log.Client(), auth.RedisOptions{}), s.Heartbeat); err != nil {
+	if err := g.open(s.Listen, log, auth.NewRedisStore(log.Client(), auth.RedisOptions{}), s.behaviour()); err != nil {
 		return err
 	}
 	return g.wait(ctx)
 }
 
-// serveEmbedded serves from memory. The store is empty, so there must be a
-// first key, or nobody could do anything.
-func (s *serveCommand) serveEmbedded(ctx context.Context, c *console, g *gateway, retention streams.Retention) error {
-	store := new(auth.MemoryStore)
-	secret, _, err := auth.Issue(ctx, store, auth.Key{Kind: auth.Adm, Name: "first"})
-	if err != nil {
+// behaviour returns how streams are served.
+func (s *serveCommand) behaviour() behaviour {
+	return behaviour{heartbeat: s.Heartbeat, maxAge: s.MaxStreamAge, stateTypes: s.StateTypes}
+}
+
+// checkStateTypes refuses what is no pattern of types, so that a typo does not
+// leave a type without its state.
+func checkStateTypes(patterns []string) error {
+	if _, err := filter.Compile(filter.Spec{Types: patterns}); err != nil {
+		var clause *filter.Error
+		if errors.As(err, &clause) {
+			return fmt.Errorf("--state-types: %s", clause.Reason)
+		}
 		return err
 	}
-	log := streams.NewMemoryLog(streams.MemoryOptions{Retention: retention})
-	if err := g.open(s.Listen, log, store, s.Heartbeat); err != nil {
-		return err
-	}
-	g.logger.Warn("without --redis everything is kept in memory and ends with this process; to try it out with ready keys, run pushserver dev")
-	fmt.Fprintf(c.out, "admin key, shown once: %s\n", secret.Reveal())
-	return g.wait(ctx)
+	return nil
 }
 
 // awaitRedis tries until Redis answers. Its errors are ctx's, and those that

@@ -1,0 +1,38 @@
+package api
+
+import (
+	"net/http"
+
+	"github.com/paylogic/pushserver/auth"
+)
+
+// state answers GET /v1/state.
+func (s *Server) state(w http.ResponseWriter, r *http.Request) error {
+	q, err := parseQuery(r.URL.RawQuery, r.Header.Get("Authorization") != "", feedParameters...)
+	if err != nil {
+		return err
+	}
+	key, err := s.authenticate(r, auth.History)
+	if err != nil {
+		return err
+	}
+	if err := s.contract.check("GET /v1/state", r, q); err != nil {
+		return err
+	}
+	f, err := s.feed(key, q)
+	if err != nil {
+		return err
+	}
+	state, err := s.hub.State(r.Context(), f.log, f.filter)
+	if err != nil {
+		return err
+	}
+	b := appendItems([]byte(`{"state":[`), state.Entries, f.data)
+	b = append(b, `],"cursor":"`...)
+	b = state.Head.Append(b)
+	b = append(b, "\"}\n"...)
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusOK)
+	_, _ = w.Write(b) // the client left; there is nobody to tell
+	return nil
+}

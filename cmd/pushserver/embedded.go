@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+
+	"github.com/paylogic/pushserver/auth"
+	"github.com/paylogic/pushserver/boltfile"
+	"github.com/paylogic/pushserver/streams"
+)
+
+// The files in the directory of --data.
+const (
+	eventsFile = "events.db"
+	keysFile   = "keys.db"
+)
+
+// serveEmbedded serves without Redis.
+func (s *serveCommand) serveEmbedded(ctx context.Context, c *console, g *gateway, o streams.RedisOptions) error {
+	log, store, err := s.openEmbedded(g, o)
+	if err != nil {
+		return err
+	}
+	if err := g.open(s.Listen, log, store, s.behaviour()); err != nil {
+		return err
+	}
+	// Not before there is nothing left that can go wrong: a key that was made
+	// and never shown would be there the next time.
+	if err := showFirstKey(c, store); err != nil {
+		return err
+	}
+	return g.wait(ctx)
+}
+
+// showFirstKey makes a key in a store that is empty, where nobody could do
+// anything, and shows it.
+func showFirstKey(c *console, store auth.Store) error {
+	ctx := context.Background() // as soon as it is begun, it is not given up
+	keys, err := store.List(ctx, "", 1)
+	if err != nil || len(keys) > 0 {
+		return err
+	}
+	secret, _, err := auth.Issue(ctx, store, auth.Key{Kind: auth.Adm, Name: "first"})
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(c.out, "admin key, shown once: %s\n", secret.Reveal())
+	return err
+}
+
+// openEmbedded opens what is in the directory of --data, or what is in memory.
+func (s *serveCommand) openEmbedded(g *gateway, o streams.RedisOptions) (streams.Log, auth.Store, error) {
+	if s.Data == "" {
+		g.logger.Warn("without --redis or --data everything is kept in memory and ends with this process; to try it out with ready keys, run pushserver dev")
+		return streams.NewMemoryLog(streams.MemoryOptions{Retention: o.Retention, DuplicateWindow: o.DuplicateWindow}), new(auth.MemoryStore), nil
+	}
+	if err := boltfile.MakeDirectory(s.Data); err != nil {
+		return nil, nil, fmt.Errorf("--data: %w", err)
+	}
+	store, err := auth.OpenBoltStore(filepath.Join(s.Data, keysFile))
+	if err != nil {
+		return nil, nil, fmt.Errorf("--data: %w", err)
+	}
+	log, err := streams.OpenBoltLog(filepath.Join(s.Data, eventsFile), streams.BoltOptions{
+		Retention: o.Retention, DuplicateWindow: o.DuplicateWindow, Logger: g.logger,
+	})
+	if err != nil {
+		store.Close()
+		return nil, nil, fmt.Errorf("--data: %w", err)
+	}
+	return log, store, nil
+}
