@@ -1,10 +1,12 @@
 package auth
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -15,18 +17,19 @@ import (
 const (
 	// boltLayout says what the file of a BoltStore holds. Another form gets
 	// another number.
-	boltLayout = "keys 1"
+	boltLayout = "keys 2"
 
 	boltTimeout = 5 * time.Second
 )
 
-// The buckets of a BoltStore's file. A revocation lies beside its record, for
-// the reason that a [record] gives.
+// The buckets of a BoltStore's file. A revocation and a last use lie beside the
+// record, for the reason that a [record] gives.
 var (
-	boltRecords   = []byte("records")   // hash → record
-	boltRevoked   = []byte("revoked")   // hash → time of revocation (ms)
-	boltIDs       = []byte("ids")       // id → hash; an entry never changes
-	boltOrder     = []byte("order")     // creation (ms) and id → hash
+	boltRecords   = []byte("records")   // id → record
+	boltRevoked   = []byte("revoked")   // id → time of revocation (ms)
+	boltUsed      = []byte("used")      // id → time of the last use (ms)
+	boltSecrets   = []byte("secrets")   // hash of a secret → id
+	boltOrder     = []byte("order")     // creation (ms) and id → id
 	boltMerchants = []byte("merchants") // name → boltThere
 )
 
@@ -59,7 +62,7 @@ func OpenBoltStore(path string) (*BoltStore, error) {
 
 // makeBuckets makes the buckets that are missing. If none is, it writes nothing.
 func (s *BoltStore) makeBuckets() error {
-	kinds := [][]byte{boltRecords, boltRevoked, boltIDs, boltOrder, boltMerchants}
+	kinds := [][]byte{boltRecords, boltRevoked, boltUsed, boltSecrets, boltOrder, boltMerchants}
 	missing := false
 	err := s.file.View(func(tx *bbolt.Tx) error {
 		for _, kind := range kinds {
@@ -84,38 +87,59 @@ func (s *BoltStore) makeBuckets() error {
 func (s *BoltStore) Close() error { return s.file.Close() }
 
 // Create implements [Store].
-func (s *BoltStore) Create(ctx context.Context, hash Hash, key *Key) error {
+func (s *BoltStore) Create(ctx context.Context, key *Key) error {
+	_, err := s.create(ctx, key, false)
+	return err
+}
+
+// CreateFirst implements [Store].
+func (s *BoltStore) CreateFirst(ctx context.Context, key *Key) (bool, error) {
+	return s.create(ctx, key, true)
+}
+
+// create reports whether the file has the key now. If it is to be the first,
+// there may be no other.
+func (s *BoltStore) create(ctx context.Context, key *Key, first bool) (bool, error) {
 	text, err := encodeRecord(key)
 	if err != nil {
-		return fmt.Errorf("auth: encode %s: %w", key.ID, err)
+		return false, fmt.Errorf("auth: encode %s: %w", key.ID, err)
 	}
-	id, merchant, order := key.ID, key.Merchant, boltOrderOf(key)
-	_, err = inBolt(ctx, s.file.Update, "create "+id, func(tx *bbolt.Tx) (none struct{}, err error) {
-		if tx.Bucket(boltRecords).Get(hash[:]) != nil || tx.Bucket(boltIDs).Get([]byte(id)) != nil {
-			return none, errors.New("it is there already")
+	key = key.clone() // the caller's may change once it is not waited for
+	id := []byte(key.ID)
+	return inBolt(ctx, s.file.Update, "create "+key.ID, func(tx *bbolt.Tx) (bool, error) {
+		kept, owner := tx.Bucket(boltRecords).Get(id), tx.Bucket(boltSecrets).Get(key.secret[:])
+		if bytes.Equal(kept, text) && bytes.Equal(owner, id) {
+			return true, nil
 		}
-		puts := []struct{ bucket, key, value []byte }{
-			{boltRecords, hash[:], text},
-			{boltIDs, []byte(id), hash[:]},
-			{boltOrder, order, hash[:]},
+		if oldest, _ := tx.Bucket(boltOrder).Cursor().First(); first && oldest != nil {
+			return false, nil
 		}
-		if merchant != "" {
-			puts = append(puts, struct{ bucket, key, value []byte }{boltMerchants, []byte(merchant), boltThere})
+		if kept != nil || owner != nil {
+			return false, errors.New("it is there already")
 		}
-		for _, p := range puts {
-			if err := tx.Bucket(p.bucket).Put(p.key, p.value); err != nil {
-				return none, err
-			}
+		puts := []boltPut{
+			{boltRecords, id, text},
+			{boltSecrets, key.secret[:], id},
+			{boltOrder, boltOrderOf(key), id},
 		}
-		return none, nil
+		if key.Merchant != "" {
+			puts = append(puts, boltPut{boltMerchants, []byte(key.Merchant), boltThere})
+		}
+		return true, putAll(tx, puts)
 	})
-	return err
 }
 
 // Find implements [Store].
 func (s *BoltStore) Find(ctx context.Context, hash Hash) (*Key, error) {
 	return inBolt(ctx, s.file.View, "find a key", func(tx *bbolt.Tx) (*Key, error) {
-		return boltKeyOf(tx, hash[:])
+		return boltKeyOf(tx, tx.Bucket(boltSecrets).Get(hash[:]))
+	})
+}
+
+// FindByID implements [Store].
+func (s *BoltStore) FindByID(ctx context.Context, id string) (*Key, error) {
+	return inBolt(ctx, s.file.View, "find "+id, func(tx *bbolt.Tx) (*Key, error) {
+		return boltKeyOf(tx, []byte(id))
 	})
 }
 
@@ -123,18 +147,18 @@ func (s *BoltStore) Find(ctx context.Context, hash Hash) (*Key, error) {
 func (s *BoltStore) List(ctx context.Context, after string, limit int) ([]*Key, error) {
 	return inBolt(ctx, s.file.View, "list keys", func(tx *bbolt.Tx) ([]*Key, error) {
 		c := tx.Bucket(boltOrder).Cursor()
-		at, hash := c.First()
+		at, id := c.First()
 		if after != "" {
-			last, err := boltKeyOf(tx, tx.Bucket(boltIDs).Get([]byte(after)))
+			last, err := boltKeyOf(tx, []byte(after))
 			if err != nil {
 				return nil, err
 			}
 			c.Seek(boltOrderOf(last))
-			at, hash = c.Next()
+			at, id = c.Next()
 		}
 		var keys []*Key
-		for ; at != nil && len(keys) < pageSize(limit); at, hash = c.Next() {
-			key, err := boltKeyOf(tx, hash)
+		for ; at != nil && len(keys) < pageSize(limit); at, id = c.Next() {
+			key, err := boltKeyOf(tx, id)
 			if err != nil {
 				return nil, err
 			}
@@ -144,17 +168,69 @@ func (s *BoltStore) List(ctx context.Context, after string, limit int) ([]*Key, 
 	})
 }
 
+// Replace implements [Store].
+func (s *BoltStore) Replace(ctx context.Context, key *Key) error {
+	text, err := encodeRecord(key)
+	if err != nil {
+		return fmt.Errorf("auth: encode %s: %w", key.ID, err)
+	}
+	key = key.clone()
+	id := []byte(key.ID)
+	_, err = inBolt(ctx, s.file.Update, "replace "+key.ID, func(tx *bbolt.Tx) (none struct{}, err error) {
+		kept, err := boltKeyOf(tx, id)
+		if err != nil {
+			return none, err
+		}
+		if err := replaces(kept, key); err != nil {
+			return none, err
+		}
+		secrets := tx.Bucket(boltSecrets)
+		if owner := secrets.Get(key.secret[:]); owner != nil && !bytes.Equal(owner, id) {
+			return none, errors.New("its secret is another key's")
+		}
+		for _, ended := range []Hash{kept.secret, kept.former} {
+			if err := secrets.Delete(ended[:]); err != nil {
+				return none, err
+			}
+		}
+		puts := []boltPut{{boltRecords, id, text}, {boltSecrets, key.secret[:], id}}
+		if key.former != (Hash{}) {
+			puts = append(puts, boltPut{boltSecrets, key.former[:], id})
+		}
+		return none, putAll(tx, puts)
+	})
+	return err
+}
+
 // Revoke implements [Store].
 func (s *BoltStore) Revoke(ctx context.Context, id string) (*Key, error) {
 	return inBolt(ctx, s.file.Update, "revoke "+id, func(tx *bbolt.Tx) (*Key, error) {
-		hash := tx.Bucket(boltIDs).Get([]byte(id))
-		key, err := boltKeyOf(tx, hash)
+		key, err := boltKeyOf(tx, []byte(id))
 		if err != nil || !key.Revoked.IsZero() {
 			return key, err
 		}
 		key.Revoked = timestamp()
-		return key, tx.Bucket(boltRevoked).Put(hash, boltTime(key.Revoked))
+		return key, tx.Bucket(boltRevoked).Put([]byte(id), boltTime(key.Revoked))
 	})
+}
+
+// MarkUsed implements [Store].
+func (s *BoltStore) MarkUsed(ctx context.Context, at map[string]time.Time) error {
+	at = maps.Clone(at)
+	_, err := inBolt(ctx, s.file.Update, "note the use of keys", func(tx *bbolt.Tx) (none struct{}, err error) {
+		used := tx.Bucket(boltUsed)
+		for id, now := range at {
+			noted, err := timeOfBolt(used.Get([]byte(id)))
+			if err == nil && now.After(noted) {
+				err = used.Put([]byte(id), boltTime(now))
+			}
+			if err != nil {
+				return none, fmt.Errorf("last use of %s: %w", id, err)
+			}
+		}
+		return none, nil
+	})
+	return err
 }
 
 // MerchantExists implements [Store].
@@ -191,9 +267,21 @@ func (s *BoltStore) Merchants(ctx context.Context, after string, limit int) ([]s
 	})
 }
 
-// boltKeyOf returns the key of this hash, or [ErrUnknown].
-func boltKeyOf(tx *bbolt.Tx, hash []byte) (*Key, error) {
-	text := tx.Bucket(boltRecords).Get(hash)
+// A boltPut is what goes under a key of a bucket.
+type boltPut struct{ bucket, key, value []byte }
+
+func putAll(tx *bbolt.Tx, puts []boltPut) error {
+	for _, p := range puts {
+		if err := tx.Bucket(p.bucket).Put(p.key, p.value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// boltKeyOf returns the key with this id, or [ErrUnknown].
+func boltKeyOf(tx *bbolt.Tx, id []byte) (*Key, error) {
+	text := tx.Bucket(boltRecords).Get(id)
 	if text == nil {
 		return nil, ErrUnknown
 	}
@@ -201,10 +289,11 @@ func boltKeyOf(tx *bbolt.Tx, hash []byte) (*Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	if at := tx.Bucket(boltRevoked).Get(hash); len(at) == 8 {
-		key.Revoked = time.UnixMilli(int64(binary.BigEndian.Uint64(at))).UTC()
-	} else if at != nil {
-		return nil, fmt.Errorf("auth: time of revocation of %s has %d bytes", key.ID, len(at))
+	if key.Revoked, err = timeOfBolt(tx.Bucket(boltRevoked).Get(id)); err != nil {
+		return nil, fmt.Errorf("auth: time of revocation of %s: %w", key.ID, err)
+	}
+	if key.LastUsed, err = timeOfBolt(tx.Bucket(boltUsed).Get(id)); err != nil {
+		return nil, fmt.Errorf("auth: time of last use of %s: %w", key.ID, err)
 	}
 	return key, nil
 }
@@ -218,6 +307,17 @@ func boltOrderOf(key *Key) []byte {
 
 func boltTime(t time.Time) []byte {
 	return binary.BigEndian.AppendUint64(nil, uint64(t.UnixMilli()))
+}
+
+// timeOfBolt reads what [boltTime] returns; nothing is no time.
+func timeOfBolt(at []byte) (time.Time, error) {
+	switch len(at) {
+	case 0:
+		return time.Time{}, nil
+	case 8:
+		return time.UnixMilli(int64(binary.BigEndian.Uint64(at))).UTC(), nil
+	}
+	return time.Time{}, fmt.Errorf("%d bytes", len(at))
 }
 
 // inBolt has do called in a transaction of transact, and returns what it

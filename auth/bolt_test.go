@@ -37,6 +37,13 @@ func TestBoltStoreOpenedAgainHoldsWhatItHeld(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := s.MarkUsed(t.Context(), map[string]time.Time{key.ID: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	next, key, err := Rotate(t.Context(), s, key.ID, Rotation{Overlap: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := s.AddMerchant(t.Context(), "globex"); err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +55,7 @@ func TestBoltStoreOpenedAgainHoldsWhatItHeld(t *testing.T) {
 	for _, want := range []struct {
 		secret Secret
 		key    *Key
-	}{{secret, key}, {gone, revoked}} {
+	}{{secret, key}, {next, key}, {gone, revoked}} {
 		if got, err := s.Find(t.Context(), want.secret.Hash()); err != nil || !sameKey(got, want.key) {
 			t.Errorf("found %+v (%v), want %+v", got, err, want.key)
 		}
@@ -103,7 +110,7 @@ func TestBoltStoreThatIsNotForUsIsRefused(t *testing.T) {
 	f.Close()
 	for path, says := range map[string]string{
 		held:   "another process holds it",
-		events: "it holds events 1, and this program reads keys 1",
+		events: "it holds events 1, and this program reads keys 2",
 	} {
 		if s, err := OpenBoltStore(path); err == nil {
 			s.Close()
@@ -120,7 +127,11 @@ func TestBoltStoreThatIsClosedIsUnavailable(t *testing.T) {
 	s.Close()
 	ctx := t.Context()
 	for name, call := range map[string]func() error{
-		"Create":         func() error { return s.Create(ctx, Mint(Adm).Hash(), key) },
+		"Create":         func() error { return s.Create(ctx, key) },
+		"CreateFirst":    func() error { _, err := s.CreateFirst(ctx, key); return err },
+		"FindByID":       func() error { _, err := s.FindByID(ctx, key.ID); return err },
+		"Replace":        func() error { return s.Replace(ctx, key) },
+		"MarkUsed":       func() error { return s.MarkUsed(ctx, map[string]time.Time{key.ID: time.Now()}) },
 		"Find":           func() error { _, err := s.Find(ctx, secret.Hash()); return err },
 		"List":           func() error { _, err := s.List(ctx, "", 1); return err },
 		"List after":     func() error { _, err := s.List(ctx, key.ID, 1); return err },
@@ -153,10 +164,10 @@ func TestBoltStoreThatHangsIsNotWaitedFor(t *testing.T) {
 func TestBoltStoreDamagedRecordIsAFaultOfItsOwn(t *testing.T) {
 	s := openBolt(t, newBoltPath(t))
 	sound, _ := issue(t, s, Key{Kind: Pub})
-	for bucket, value := range map[string]string{"records": "x", "revoked": "soon"} {
-		secret, _ := issue(t, s, Key{Kind: Pub})
+	for bucket, value := range map[string]string{"records": "x", "revoked": "soon", "used": "late"} {
+		secret, damaged := issue(t, s, Key{Kind: Pub})
 		hash := secret.Hash()
-		err := s.file.Update(func(tx *bbolt.Tx) error { return tx.Bucket([]byte(bucket)).Put(hash[:], []byte(value)) })
+		err := s.file.Update(func(tx *bbolt.Tx) error { return tx.Bucket([]byte(bucket)).Put([]byte(damaged.ID), []byte(value)) })
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,16 +1,11 @@
 package auth
 
-import (
-	"container/list"
-	"sync"
-)
+import "container/list"
 
 // A cache holds a fixed number of values at most; the one not asked for the
-// longest makes room.
+// longest makes room. Whoever has it guards it.
 type cache[K comparable, V any] struct {
-	size int
-
-	mu      sync.Mutex          // guards the following
+	size    int
 	entries map[K]*list.Element // of entry[K, V]
 	used    list.List           // latest first
 }
@@ -25,8 +20,6 @@ func newCache[K comparable, V any](size int) *cache[K, V] {
 }
 
 func (c *cache[K, V]) get(key K) (value V, ok bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	e, ok := c.entries[key]
 	if !ok {
 		return value, false
@@ -36,8 +29,6 @@ func (c *cache[K, V]) get(key K) (value V, ok bool) {
 }
 
 func (c *cache[K, V]) put(key K, value V) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	if e, ok := c.entries[key]; ok {
 		e.Value.(*entry[K, V]).value = value
 		c.used.MoveToFront(e)
@@ -52,16 +43,13 @@ func (c *cache[K, V]) put(key K, value V) {
 }
 
 func (c *cache[K, V]) drop(key K) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	if e, ok := c.entries[key]; ok {
 		delete(c.entries, key)
 		c.used.Remove(e)
 	}
 }
 
-func (c *cache[K, V]) len() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.entries)
+func (c *cache[K, V]) clear() {
+	clear(c.entries)
+	c.used.Init()
 }

@@ -2,6 +2,8 @@ package auth
 
 import (
 	"cmp"
+	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
@@ -30,10 +32,25 @@ type Key struct {
 	// Scopes narrow what the key may do. Empty: all that its kind may, and
 	// what the kind may in a later version too.
 	Scopes []string
+	// Origins are those of the pages that tokens of a live or test key may be
+	// for, as browsers send them. Empty: any, though each token is for one.
+	Origins []string
+	// Limits go before the server's own, name by name. Empty: the server's.
+	Limits Limits
 
-	Created time.Time
-	Expires time.Time // zero: never
-	Revoked time.Time // zero: it is not; any other time counts at once
+	Revision int64 // 1 when the key is made, one more with each edit and rotation
+	Created  time.Time
+	Expires  time.Time // zero: never
+	Revoked  time.Time // zero: it is not; any other time counts at once
+
+	// FormerUntil is when the secret before the last rotation ends, or ended.
+	// Zero: there is none.
+	FormerUntil time.Time
+	// LastUsed is when the key was last used, to about a minute. Zero: never.
+	LastUsed time.Time
+
+	secret Hash // of the secret that the bearer has
+	former Hash // of the one before the last rotation; zero: none
 }
 
 // Usable returns nil while the key may be used, else [ErrRevoked] or
@@ -49,6 +66,40 @@ func (k *Key) Usable(now time.Time) error {
 		return ErrExpired
 	}
 	return nil
+}
+
+// UsableBy is [Key.Usable] for a bearer whose secret has this hash.
+func (k *Key) UsableBy(hash Hash, now time.Time) error {
+	if !k.has(hash) {
+		return ErrUnknown
+	}
+	if err := k.Usable(now); err != nil {
+		return err
+	}
+	if hash != k.secret && !now.Before(k.FormerUntil) {
+		return fmt.Errorf("secret was replaced: %w", ErrExpired)
+	}
+	return nil
+}
+
+// Ends returns the time from which on the secret with this hash is no longer
+// taken, as far as it is known; zero: never.
+func (k *Key) Ends(hash Hash) time.Time {
+	if hash != k.secret && (k.Expires.IsZero() || k.FormerUntil.Before(k.Expires)) {
+		return k.FormerUntil
+	}
+	return k.Expires
+}
+
+// has reports whether the hash is that of the key's secret, or of the former.
+func (k *Key) has(hash Hash) bool {
+	return hash != Hash{} && (hash == k.secret || hash == k.former)
+}
+
+// AllowsOrigin reports whether tokens of the key may be for pages of this
+// origin. Origins are compared byte by byte.
+func (k *Key) AllowsOrigin(origin string) bool {
+	return len(k.Origins) == 0 || slices.Contains(k.Origins, origin)
 }
 
 // May reports whether the key may do what scope names.
@@ -87,6 +138,8 @@ func (k *Key) clone() *Key {
 	c.Subjects = slices.Clone(k.Subjects)
 	c.Merchants = slices.Clone(k.Merchants)
 	c.Scopes = slices.Clone(k.Scopes)
+	c.Origins = slices.Clone(k.Origins)
+	c.Limits = maps.Clone(k.Limits)
 	return &c
 }
 

@@ -31,6 +31,39 @@ func TestKeyIsUsableUntilItEnds(t *testing.T) {
 	}
 }
 
+func TestSecretEndsWithItsKeyOrItsOverlap(t *testing.T) {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	present, former := Hash{1}, Hash{2}
+	later := now.Add(time.Hour)
+	tests := []struct {
+		name string
+		key  Key
+		hash Hash
+		want error
+		ends time.Time
+	}{
+		{"the secret", Key{}, present, nil, time.Time{}},
+		{"the secret of a key that expires", Key{Expires: later}, present, nil, later},
+		{"the secret of one that has expired", Key{Expires: now}, present, ErrExpired, now},
+		{"the former", Key{former: former, FormerUntil: later}, former, nil, later},
+		{"the former, at its end", Key{former: former, FormerUntil: now}, former, ErrExpired, now},
+		{"the former of a key that expires later", Key{former: former, FormerUntil: later, Expires: later.Add(1)}, former, nil, later},
+		{"the former of a key that expires sooner", Key{former: former, FormerUntil: later, Expires: later.Add(-1)}, former, nil, later.Add(-1)},
+		{"the former of a revoked key", Key{former: former, FormerUntil: now, Revoked: now}, former, ErrRevoked, now},
+		{"another", Key{former: former, FormerUntil: later}, Hash{3}, ErrUnknown, later},
+		{"none, of a key without a former", Key{}, Hash{}, ErrUnknown, time.Time{}},
+	}
+	for _, test := range tests {
+		test.key.secret = present
+		if err := test.key.UsableBy(test.hash, now); !errors.Is(err, test.want) {
+			t.Errorf("%s: got %v, want %v", test.name, err, test.want)
+		}
+		if got := test.key.Ends(test.hash); !got.Equal(test.ends) {
+			t.Errorf("%s: ends at %v, want %v", test.name, got, test.ends)
+		}
+	}
+}
+
 func TestKindsNeverCross(t *testing.T) {
 	roles := map[string][]Kind{
 		Stream:  {Live, Test},

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -34,10 +37,10 @@ const (
 // KeyringOptions say how a [Keyring] caches. The zero value is good.
 type KeyringOptions struct {
 	// TTL is how long a key is served without asking the store, and with it
-	// how long a revocation may go unnoticed. Zero: 2 s.
+	// how long a change may go unnoticed of which no notice comes. Zero: 2 s.
 	TTL time.Duration
-	// Size is how many keys are cached at most, and as many hashes of unknown
-	// secrets, and as many merchants. Zero: 10,000.
+	// Size is how many keys are cached at most, as many of their secrets'
+	// hashes, of unknown secrets' hashes, and of merchants. Zero: 10,000.
 	Size int
 }
 
@@ -45,18 +48,27 @@ type KeyringOptions struct {
 // callers who ask for the same key at once share one look-up, and a text that
 // is no key is refused without any.
 //
+// What it has cached is never older than the last notice of a change
+// ([Keyring.Apply]): a look-up that was under way when the notice came answers
+// those who wait for it and nobody else.
+//
 // Keys that do not exist are remembered apart from those that do, so that no
 // flood of wrong ones can push out a good one.
 type Keyring struct {
-	store Store
-	ttl   time.Duration
+	store   Store
+	ttl     time.Duration
+	lookups atomic.Int64
 
-	known     *cache[Hash, held]
-	unknown   *cache[Hash, time.Time] // when the store last denied it
-	merchants *cache[string, time.Time]
+	keyFlights      singleflight.Group
+	merchantFlights singleflight.Group
 
-	keyLookups      singleflight.Group
-	merchantLookups singleflight.Group
+	mu         sync.Mutex // guards the following
+	generation uint64     // how many notices came
+	keys       *cache[string, held]
+	ids        *cache[Hash, string] // whose secret it is, or was
+	unknown    *cache[Hash, time.Time]
+	merchants  *cache[string, time.Time]
+	used       map[string]time.Time // by id, since it was last written down
 }
 
 // held is a cached key.
@@ -77,15 +89,17 @@ func NewKeyring(store Store, opts KeyringOptions) *Keyring {
 	return &Keyring{
 		store:     store,
 		ttl:       opts.TTL,
-		known:     newCache[Hash, held](opts.Size),
+		keys:      newCache[string, held](opts.Size),
+		ids:       newCache[Hash, string](opts.Size),
 		unknown:   newCache[Hash, time.Time](opts.Size),
 		merchants: newCache[string, time.Time](opts.Size),
+		used:      map[string]time.Time{},
 	}
 }
 
 // Authenticate returns the key whose secret is text, or [ErrMalformed],
 // [ErrUnknown], [ErrRevoked], [ErrExpired] or [ErrUnavailable]. Expiry is
-// checked on every call, revocation as of the last look-up.
+// checked on every call, all else as of the last look-up.
 //
 // While the store cannot be asked, keys read from it in the last [StaleLimit]
 // are still recognised; of all others nothing is known, and they get
@@ -95,32 +109,115 @@ func (r *Keyring) Authenticate(ctx context.Context, text string) (*Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, err := r.find(ctx, secret.Hash())
+	return r.Recognise(ctx, secret.Hash())
+}
+
+// Recognise is [Keyring.Authenticate] for somebody who has the hash of a secret
+// and no longer the secret: an open stream, which is to end with the secret
+// that opened it.
+//
+// A stream that is announced first, and then recognised, misses no change:
+// either the notice finds it or it sees the change.
+func (r *Keyring) Recognise(ctx context.Context, hash Hash) (*Key, error) {
+	key, err := r.find(ctx, question{hash: hash})
 	if err != nil {
 		return nil, err
 	}
-	if err := key.Usable(time.Now()); err != nil {
+	now := time.Now()
+	if err := key.UsableBy(hash, now); err != nil {
 		return nil, fmt.Errorf("%s: %w", key.ID, err)
 	}
+	r.markUsed(key.ID, now)
 	return key, nil
 }
 
-func (r *Keyring) find(ctx context.Context, hash Hash) (*Key, error) {
-	now := time.Now()
-	if h, ok := r.known.get(hash); ok {
-		if h.fresh(now, r.ttl) {
-			return h.key, nil
-		}
-	} else if denied, ok := r.unknown.get(hash); ok && now.Sub(denied) < unknownFor {
-		return nil, ErrUnknown
+// Verify is [Keyring.Recognise] by the id of a key, for those who are there by
+// no secret of it.
+func (r *Keyring) Verify(ctx context.Context, id string) (*Key, error) {
+	key, err := r.find(ctx, question{id: id})
+	if err != nil {
+		return nil, err
 	}
-	key, err := share(ctx, &r.keyLookups, string(hash[:]), func(ctx context.Context) (any, error) {
-		return r.load(ctx, hash)
+	now := time.Now()
+	if err := key.Usable(now); err != nil {
+		return nil, fmt.Errorf("%s: %w", key.ID, err)
+	}
+	r.markUsed(key.ID, now)
+	return key, nil
+}
+
+// Apply takes notice of a change. Whoever asks for the key afterwards gets what
+// the store has then.
+func (r *Keyring) Apply(c Change) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.generation++
+	r.keys.drop(c.Key)
+	r.unknown.clear() // one of them may be its new secret
+}
+
+// Reset forgets all keys: it is for those who may have missed a notice.
+func (r *Keyring) Reset() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.generation++
+	r.keys.clear()
+	r.ids.clear()
+	r.unknown.clear()
+}
+
+// Lookups returns how many times the store was asked for a key.
+func (r *Keyring) Lookups() int64 { return r.lookups.Load() }
+
+// A question is for a key: by the hash of a secret, or, if that is zero, by id.
+type question struct {
+	hash Hash
+	id   string
+}
+
+// find answers from the cache, or asks the store.
+func (r *Keyring) find(ctx context.Context, q question) (*Key, error) {
+	generation, key, err := r.recall(q, time.Now())
+	if key != nil || err != nil {
+		return key, err
+	}
+	// Who comes after a notice does not join a look-up from before it.
+	flight := strconv.FormatUint(generation, 10) + "h" + string(q.hash[:])
+	if q.hash == (Hash{}) {
+		flight = strconv.FormatUint(generation, 10) + "i" + q.id
+	}
+	answer, err := share(ctx, &r.keyFlights, flight, func(ctx context.Context) (any, error) {
+		return r.load(ctx, q, generation)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return key.(*Key), nil
+	return answer.(*Key), nil
+}
+
+// recall returns what is cached, if anything, and how many notices came so far.
+func (r *Keyring) recall(q question, now time.Time) (generation uint64, key *Key, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if h, ok := r.cached(q); ok && h.fresh(now, r.ttl) {
+		return r.generation, h.key, nil
+	}
+	if denied, ok := r.unknown.get(q.hash); ok && now.Sub(denied) < unknownFor {
+		return r.generation, nil, ErrUnknown
+	}
+	return r.generation, nil, nil
+}
+
+// cached is called with mu held.
+func (r *Keyring) cached(q question) (held, bool) {
+	if q.hash == (Hash{}) {
+		return r.keys.get(q.id)
+	}
+	id, ok := r.ids.get(q.hash)
+	if !ok {
+		return held{}, false
+	}
+	return r.keys.get(id)
 }
 
 // fresh reports whether the key may be served without asking the store.
@@ -129,27 +226,60 @@ func (h held) fresh(now time.Time, ttl time.Duration) bool {
 	return age < ttl || age < StaleLimit && !h.failed.IsZero() && now.Sub(h.failed) < retryAfter
 }
 
-// load asks the store for a key and caches the answer. Its age counts from the
-// question: what changed in between may have missed the answer.
-func (r *Keyring) load(ctx context.Context, hash Hash) (*Key, error) {
+// load asks the store for a key. The answer is cached if no notice has come
+// since generation. Its age counts from the question: what changed in between
+// may have missed the answer.
+func (r *Keyring) load(ctx context.Context, q question, generation uint64) (*Key, error) {
 	asked := time.Now()
-	key, err := r.store.Find(ctx, hash)
-	switch {
-	case err == nil:
-		r.known.put(hash, held{key: key, read: asked})
-		r.unknown.drop(hash)
-	case errors.Is(err, ErrUnknown):
-		r.known.drop(hash)
-		r.unknown.put(hash, asked)
+	r.lookups.Add(1)
+	var key *Key
+	var err error
+	if q.hash == (Hash{}) {
+		key, err = r.store.FindByID(ctx, q.id)
+	} else {
+		key, err = r.store.Find(ctx, q.hash)
+	}
+
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch current := generation == r.generation; {
+	case err == nil && current:
+		r.keep(q, held{key: key, read: asked})
+	case errors.Is(err, ErrUnknown) && current:
+		r.deny(q, asked)
 	case errors.Is(err, ErrUnavailable):
 		now := time.Now()
-		if h, ok := r.known.get(hash); ok && now.Sub(h.read) < StaleLimit {
+		if h, ok := r.cached(q); ok && now.Sub(h.read) < StaleLimit {
 			h.failed = now
-			r.known.put(hash, h)
+			r.keys.put(h.key.ID, h)
 			return h.key, nil
 		}
 	}
 	return key, err
+}
+
+// keep is called with mu held. Of two look-ups that overlap, the one that comes
+// back last may have read first.
+func (r *Keyring) keep(q question, h held) {
+	if q.hash != (Hash{}) {
+		r.ids.put(q.hash, h.key.ID)
+		r.unknown.drop(q.hash)
+	}
+	if other, ok := r.keys.get(h.key.ID); ok && other.fresh(h.read, r.ttl) &&
+		(other.key.Revision > h.key.Revision || !other.key.Revoked.IsZero()) {
+		return
+	}
+	r.keys.put(h.key.ID, h)
+}
+
+// deny is called with mu held.
+func (r *Keyring) deny(q question, asked time.Time) {
+	if q.hash == (Hash{}) {
+		r.keys.drop(q.id)
+		return
+	}
+	r.ids.drop(q.hash)
+	r.unknown.put(q.hash, asked)
 }
 
 // MerchantExists reports whether a merchant has this name, as [Store] does. A
@@ -158,14 +288,19 @@ func (r *Keyring) MerchantExists(ctx context.Context, name string) (bool, error)
 	if !ValidMerchant(name) {
 		return false, nil
 	}
-	if seen, ok := r.merchants.get(name); ok && time.Since(seen) < merchantFor {
+	r.mu.Lock()
+	seen, ok := r.merchants.get(name)
+	r.mu.Unlock()
+	if ok && time.Since(seen) < merchantFor {
 		return true, nil
 	}
-	exists, err := share(ctx, &r.merchantLookups, name, func(ctx context.Context) (any, error) {
+	exists, err := share(ctx, &r.merchantFlights, name, func(ctx context.Context) (any, error) {
 		asked := time.Now()
 		exists, err := r.store.MerchantExists(ctx, name)
 		if exists {
+			r.mu.Lock()
 			r.merchants.put(name, asked)
+			r.mu.Unlock()
 		}
 		return exists, err
 	})

@@ -16,7 +16,7 @@ type watched struct {
 	MemoryStore
 	asked atomic.Int64
 	away  atomic.Bool
-	hold  chan struct{} // if not nil, Find answers once it is closed
+	hold  chan struct{} // if not nil, answers that were found are given once it is closed
 }
 
 func (w *watched) ask() error {
@@ -28,13 +28,30 @@ func (w *watched) ask() error {
 }
 
 func (w *watched) Find(ctx context.Context, hash Hash) (*Key, error) {
+	return w.find(func() (*Key, error) { return w.MemoryStore.Find(ctx, hash) })
+}
+
+func (w *watched) FindByID(ctx context.Context, id string) (*Key, error) {
+	return w.find(func() (*Key, error) { return w.MemoryStore.FindByID(ctx, id) })
+}
+
+func (w *watched) find(find func() (*Key, error)) (*Key, error) {
 	if err := w.ask(); err != nil {
 		return nil, err
 	}
-	if w.hold != nil {
-		<-w.hold
+	hold := w.hold
+	key, err := find()
+	if hold != nil {
+		<-hold
 	}
-	return w.MemoryStore.Find(ctx, hash)
+	return key, err
+}
+
+func (w *watched) MarkUsed(ctx context.Context, at map[string]time.Time) error {
+	if err := w.ask(); err != nil {
+		return err
+	}
+	return w.MemoryStore.MarkUsed(ctx, at)
 }
 
 func (w *watched) List(ctx context.Context, after string, limit int) ([]*Key, error) {
@@ -120,6 +137,9 @@ func TestWrongChecksumCostsNoLookup(t *testing.T) {
 		b.wantsOf(string(text), ErrMalformed)
 		b.wantsOf("", ErrMalformed)
 		b.wantsAsked(0)
+		if n := b.ring.Lookups(); n != 0 {
+			b.Errorf("%d look-ups were counted, want none", n)
+		}
 	})
 }
 
@@ -222,7 +242,7 @@ func TestCachesAreBoundedAndWrongSecretsPushOutNoGoodKey(t *testing.T) {
 	for range 5 * size {
 		authenticate(Mint(Live), ErrUnknown)
 	}
-	known, unknown, merchants := ring.known.len(), ring.unknown.len(), ring.merchants.len()
+	known, unknown, merchants := len(ring.keys.entries), len(ring.unknown.entries), len(ring.merchants.entries)
 	if known != size || unknown != size || merchants != size {
 		t.Errorf("cached are %d keys, %d unknown hashes and %d merchants, want %d of each", known, unknown, merchants, size)
 	}
@@ -248,8 +268,8 @@ func TestKeyAskedForLastIsKeptLongest(t *testing.T) {
 	}
 	c.drop("a")
 	c.drop("a")
-	if _, ok := c.get("a"); ok || c.len() != 1 {
-		t.Errorf("a was dropped, and %d values are left, want c alone", c.len())
+	if _, ok := c.get("a"); ok || len(c.entries) != 1 {
+		t.Errorf("a was dropped, and %d values are left, want c alone", len(c.entries))
 	}
 }
 

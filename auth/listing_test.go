@@ -11,7 +11,7 @@ import (
 // create keeps a key without Issue, for tests that choose ids and times.
 func create(t *testing.T, store Store, id string, created time.Time) {
 	t.Helper()
-	if err := store.Create(t.Context(), Mint(Adm).Hash(), &Key{ID: id, Kind: Adm, Created: created}); err != nil {
+	if err := store.Create(t.Context(), &Key{ID: id, Kind: Adm, Created: created, secret: Mint(Adm).Hash()}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -5,33 +5,52 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 )
 
 // A MemoryStore is a [Store] that lives and ends with the process. The zero
 // value is empty and ready for use by any number of goroutines.
 type MemoryStore struct {
-	mu        sync.RWMutex // guards the following
-	keys      map[Hash]*Key
-	hashes    map[string]Hash // of each id
+	mu        sync.RWMutex    // guards the following
+	keys      map[string]*Key // by id
+	ids       map[Hash]string // by the hashes of secrets
 	ordered   []*Key          // by compareKeys; the same pointers as in keys
 	merchants []string        // in byte order
 }
 
 // Create implements [Store].
-func (m *MemoryStore) Create(_ context.Context, hash Hash, key *Key) error {
+func (m *MemoryStore) Create(_ context.Context, key *Key) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	_, sameHash := m.keys[hash]
-	_, sameID := m.hashes[key.ID]
+	return m.create(key)
+}
+
+// CreateFirst implements [Store].
+func (m *MemoryStore) CreateFirst(_ context.Context, key *Key) (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if kept, ok := m.keys[key.ID]; len(m.keys) > 0 && !(ok && sameRecord(kept, key)) {
+		return false, nil
+	}
+	return true, m.create(key)
+}
+
+// create is called with mu held.
+func (m *MemoryStore) create(key *Key) error {
+	if kept, ok := m.keys[key.ID]; ok && sameRecord(kept, key) {
+		return nil
+	}
+	_, sameHash := m.ids[key.secret]
+	_, sameID := m.keys[key.ID]
 	if sameHash || sameID {
 		return fmt.Errorf("auth: create %s: it is there already", key.ID)
 	}
 	if m.keys == nil {
-		m.keys, m.hashes = map[Hash]*Key{}, map[string]Hash{}
+		m.keys, m.ids = map[string]*Key{}, map[Hash]string{}
 	}
 	key = key.clone()
-	m.keys[hash] = key
-	m.hashes[key.ID] = hash
+	m.keys[key.ID] = key
+	m.ids[key.secret] = key.ID
 	at, _ := slices.BinarySearchFunc(m.ordered, key, compareKeys)
 	m.ordered = slices.Insert(m.ordered, at, key)
 	if key.Merchant != "" {
@@ -44,7 +63,18 @@ func (m *MemoryStore) Create(_ context.Context, hash Hash, key *Key) error {
 func (m *MemoryStore) Find(_ context.Context, hash Hash) (*Key, error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	key, ok := m.keys[hash]
+	id, ok := m.ids[hash]
+	if !ok {
+		return nil, ErrUnknown
+	}
+	return m.keys[id].clone(), nil
+}
+
+// FindByID implements [Store].
+func (m *MemoryStore) FindByID(_ context.Context, id string) (*Key, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	key, ok := m.keys[id]
 	if !ok {
 		return nil, ErrUnknown
 	}
@@ -57,11 +87,11 @@ func (m *MemoryStore) List(_ context.Context, after string, limit int) ([]*Key, 
 	defer m.mu.RUnlock()
 	from := 0
 	if after != "" {
-		hash, ok := m.hashes[after]
+		key, ok := m.keys[after]
 		if !ok {
 			return nil, ErrUnknown
 		}
-		at, _ := slices.BinarySearchFunc(m.ordered, m.keys[hash], compareKeys)
+		at, _ := slices.BinarySearchFunc(m.ordered, key, compareKeys)
 		from = at + 1
 	}
 	page := cut(m.ordered, from, limit)
@@ -71,19 +101,56 @@ func (m *MemoryStore) List(_ context.Context, after string, limit int) ([]*Key, 
 	return page, nil
 }
 
+// Replace implements [Store].
+func (m *MemoryStore) Replace(_ context.Context, key *Key) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	kept, ok := m.keys[key.ID]
+	if !ok {
+		return ErrUnknown
+	}
+	if err := replaces(kept, key); err != nil {
+		return err
+	}
+	if id, ok := m.ids[key.secret]; ok && id != key.ID {
+		return fmt.Errorf("auth: replace %s: its secret is another key's", key.ID)
+	}
+	delete(m.ids, kept.secret)
+	delete(m.ids, kept.former)
+	m.ids[key.secret] = key.ID
+	if key.former != (Hash{}) {
+		m.ids[key.former] = key.ID
+	}
+	used := kept.LastUsed
+	*kept = *key.clone() // in its place, for ordered has the same pointer
+	kept.LastUsed = used
+	return nil
+}
+
 // Revoke implements [Store].
 func (m *MemoryStore) Revoke(_ context.Context, id string) (*Key, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	hash, ok := m.hashes[id]
+	key, ok := m.keys[id]
 	if !ok {
 		return nil, ErrUnknown
 	}
-	key := m.keys[hash]
 	if key.Revoked.IsZero() {
 		key.Revoked = timestamp()
 	}
 	return key.clone(), nil
+}
+
+// MarkUsed implements [Store].
+func (m *MemoryStore) MarkUsed(_ context.Context, at map[string]time.Time) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for id, used := range at {
+		if key, ok := m.keys[id]; ok && used.After(key.LastUsed) {
+			key.LastUsed = cutTime(used)
+		}
+	}
+	return nil
 }
 
 // MerchantExists implements [Store].

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,10 +9,12 @@ import (
 )
 
 // recordVersion is the newest form of record that this program understands.
-const recordVersion = 1
+const recordVersion = 2
 
-// A record is a key at rest, revocation excepted: that is kept beside it, so
-// that revoking a key never rewrites what a newer version may have put here.
+// A record is a key at rest. Its revocation and its last use are kept beside
+// it: revoking a key must not depend on what a newer version has put here, and
+// a use is no change. An edit writes the whole record, and so loses the labels
+// that this program does not know.
 //
 // Version is the oldest form that a reader must understand to treat the key
 // rightly. Members it does not know are skipped as long as that holds: a new
@@ -30,11 +33,27 @@ type record struct {
 	Scopes    []string  `json:"scopes,omitempty"`
 	Created   time.Time `json:"created"`
 	Expires   time.Time `json:"expires,omitzero"`
+	Revision  int64     `json:"rev"` // replace.lua reads it, and the two hashes
+	Secret    Hash      `json:"secret"`
+
+	// What follows came with version 2.
+	Origins     []string  `json:"origins,omitempty"`
+	Limits      Limits    `json:"limits,omitempty"`
+	Former      Hash      `json:"former,omitzero"`
+	FormerUntil time.Time `json:"former_until,omitzero"`
+}
+
+// versionOf returns the oldest form whose readers treat the key rightly.
+func versionOf(k *Key) int {
+	if len(k.Origins) > 0 || len(k.Limits) > 0 || k.former != (Hash{}) {
+		return 2
+	}
+	return 1
 }
 
 func encodeRecord(k *Key) ([]byte, error) {
 	return json.Marshal(record{
-		Version:   1, // raise it only for keys that use what version 1 does not know
+		Version:   versionOf(k),
 		ID:        k.ID,
 		Kind:      k.Kind,
 		Merchant:  k.Merchant,
@@ -46,6 +65,13 @@ func encodeRecord(k *Key) ([]byte, error) {
 		Scopes:    k.Scopes,
 		Created:   k.Created,
 		Expires:   k.Expires,
+		Revision:  k.Revision,
+		Secret:    k.secret,
+
+		Origins:     k.Origins,
+		Limits:      k.Limits,
+		Former:      k.former,
+		FormerUntil: k.FormerUntil,
 	})
 }
 
@@ -63,6 +89,10 @@ func decodeRecord(text string) (*Key, error) {
 		return nil, fmt.Errorf("auth: record of %s has kind %q, which this program does not know", r.ID, r.Kind)
 	case r.Kind.Reads() && !ValidMerchant(r.Merchant):
 		return nil, fmt.Errorf("auth: record of %s names no merchant", r.ID)
+	case r.Secret == Hash{}:
+		return nil, fmt.Errorf("auth: record of %s has no secret", r.ID)
+	case r.Limits.check() != nil:
+		return nil, fmt.Errorf("auth: record of %s: %w", r.ID, r.Limits.check())
 	}
 	return &Key{
 		ID:        r.ID,
@@ -76,5 +106,33 @@ func decodeRecord(text string) (*Key, error) {
 		Scopes:    r.Scopes,
 		Created:   r.Created,
 		Expires:   r.Expires,
+		Revision:  r.Revision,
+		secret:    r.Secret,
+
+		Origins:     r.Origins,
+		Limits:      r.Limits,
+		former:      r.Former,
+		FormerUntil: r.FormerUntil,
 	}, nil
+}
+
+// replaces returns nil if next may take the place of the key that is kept under
+// its id, else [ErrRevoked] or [ErrConflict]. What is there already may: to
+// write it again is how a change is confirmed. Every [Store] decides by it, or,
+// as replace.lua, like it.
+func replaces(kept, next *Key) error {
+	switch {
+	case !kept.Revoked.IsZero():
+		return ErrRevoked
+	case kept.Revision != next.Revision-1 && !sameRecord(kept, next):
+		return ErrConflict
+	}
+	return nil
+}
+
+// sameRecord reports whether two keys are the same at rest.
+func sameRecord(a, b *Key) bool {
+	textA, errA := encodeRecord(a)
+	textB, errB := encodeRecord(b)
+	return errA == nil && errB == nil && bytes.Equal(textA, textB)
 }

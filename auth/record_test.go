@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"encoding/json"
 	"reflect"
 	"strings"
 	"testing"
@@ -19,6 +20,12 @@ func anyKey(t *rapid.T, id string) *Key {
 		Kind:    anyKind(t),
 		Name:    rapid.StringMatching(`[ -~äß]{0,20}`).Draw(t, "name"),
 		Created: start.Add(time.Duration(rapid.IntRange(0, 5).Draw(t, "created")) * time.Millisecond),
+
+		Revision: rapid.Int64Range(1, 1<<40).Draw(t, "revision"),
+	}
+	key.secret = Mint(key.Kind).Hash()
+	if rapid.Bool().Draw(t, "rotated") {
+		key.former, key.FormerUntil = Mint(key.Kind).Hash(), start
 	}
 	if rapid.Bool().Draw(t, "expires") {
 		key.Expires = start.Add(time.Hour + time.Millisecond)
@@ -28,11 +35,13 @@ func anyKey(t *rapid.T, id string) *Key {
 		key.Merchant = names.Draw(t, "merchant")
 		key.Types = patterns.Draw(t, "types")
 		key.Subjects = patterns.Draw(t, "subjects")
+		key.Origins = rapid.SliceOfN(rapid.SampledFrom([]string{"https://shop.example", "http://[::1]:3000"}), 0, 3).Draw(t, "origins")
 		key.Filter = rapid.SampledFrom([]string{"", `data.a > 1 && subject != "x\ny"`}).Draw(t, "filter")
 	case key.Kind == Pub:
 		key.Types = patterns.Draw(t, "types")
 		key.Merchants = rapid.SliceOfN(names, 0, 3).Draw(t, "merchants")
 	}
+	key.Limits = anyLimits(t)
 	key.Scopes = rapid.SampledFrom([][]string{nil, {Me}}).Draw(t, "scopes")
 	if err := key.Validate(start); err != nil {
 		t.Fatalf("drew a key that does not stand: %v", err)
@@ -44,16 +53,19 @@ func anyKey(t *rapid.T, id string) *Key {
 func sameKey(a, b *Key) bool {
 	a, b = a.clone(), b.clone()
 	for _, k := range []*Key{a, b} {
-		for _, list := range []*[]string{&k.Types, &k.Subjects, &k.Merchants, &k.Scopes} {
+		for _, list := range []*[]string{&k.Types, &k.Subjects, &k.Merchants, &k.Scopes, &k.Origins} {
 			if len(*list) == 0 {
 				*list = nil
 			}
+		}
+		if len(k.Limits) == 0 {
+			k.Limits = nil
 		}
 	}
 	return reflect.DeepEqual(a, b)
 }
 
-func TestRecordKeepsAllOfAKeyButItsRevocation(t *testing.T) {
+func TestRecordKeepsAllOfAKeyButItsRevocationAndItsUse(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		want := anyKey(t, "key_1")
 		text, err := encodeRecord(want)
@@ -71,22 +83,28 @@ func TestEveryFieldOfAKeyIsInItsRecord(t *testing.T) {
 	key, rec := reflect.TypeFor[Key](), reflect.TypeFor[record]()
 	for i := range key.NumField() {
 		name := key.Field(i).Name
-		if _, ok := rec.FieldByName(name); !ok && name != "Revoked" {
+		name = strings.ToUpper(name[:1]) + name[1:]
+		if _, ok := rec.FieldByName(name); !ok && name != "Revoked" && name != "LastUsed" {
 			t.Errorf("Key.%s would be lost at rest", name)
 		}
 	}
 }
 
 func TestRecordOfALaterVersion(t *testing.T) {
+	secret := Mint(Live).Hash().String()
 	tests := []struct{ name, record, refusal string }{
 		{"with a label of its own",
-			`{"v":1,"id":"key_1","kind":"live","merchant":"acme","colour":{"a":[1]},"created":"2026-11-23T12:00:00Z"}`, ""},
+			`{"v":1,"id":"key_1","kind":"live","merchant":"acme","colour":{"a":[1]},"created":"2026-11-23T12:00:00Z","secret":"` + secret + `"}`, ""},
 		{"with a restriction of its own",
-			`{"v":2,"id":"key_1","kind":"live","merchant":"acme","created":"2026-11-23T12:00:00Z"}`, "version 2"},
+			`{"v":3,"id":"key_1","kind":"live","merchant":"acme","created":"2026-11-23T12:00:00Z","secret":"` + secret + `"}`, "version 3"},
 		{"with a kind of its own",
-			`{"v":1,"id":"key_1","kind":"root","created":"2026-11-23T12:00:00Z"}`, `kind "root"`},
-		{"without a version", `{"id":"key_1","kind":"adm","created":"2026-11-23T12:00:00Z"}`, "version 0"},
+			`{"v":1,"id":"key_1","kind":"root","created":"2026-11-23T12:00:00Z","secret":"` + secret + `"}`, `kind "root"`},
+		{"without a version", `{"id":"key_1","kind":"adm","created":"2026-11-23T12:00:00Z","secret":"` + secret + `"}`, "version 0"},
 		{"without an id", `{"v":1,"kind":"adm"}`, "no id"},
+		{"with a limit of its own",
+			`{"v":2,"id":"key_1","kind":"adm","limits":{"colours":"5"},"secret":"` + secret + `"}`, "limits must be"},
+		{"without a secret", `{"v":1,"id":"key_1","kind":"adm"}`, "no secret"},
+		{"with half a secret", `{"v":1,"id":"key_1","kind":"adm","secret":"` + secret[1:] + `"}`, "another length"},
 		{"without its merchant", `{"v":1,"id":"key_1","kind":"test"}`, "no merchant"},
 		{"cut short", `{"v":1,"id":"key_1"`, "decode"},
 	}
@@ -97,6 +115,32 @@ func TestRecordOfALaterVersion(t *testing.T) {
 			t.Errorf("a record %s: got %+v (%v), want key_1", test.name, key, err)
 		case test.refusal != "" && (err == nil || !strings.Contains(err.Error(), test.refusal)):
 			t.Errorf("a record %s: got %v, want an error with %q", test.name, err, test.refusal)
+		}
+	}
+}
+
+// A gateway of version 1 would skip what came with version 2.
+func TestRestrictionOfVersion2RaisesTheVersion(t *testing.T) {
+	tests := []struct {
+		name string
+		key  Key
+		want int
+	}{
+		{"what version 1 knows", Key{Types: []string{"a"}, Expires: time.Now()}, 1},
+		{"a later revision", Key{Revision: 7}, 1},
+		{"origins", Key{Origins: []string{"https://shop.example"}}, 2},
+		{"limits", Key{Limits: Limits{"streams": {N: 1}}}, 2},
+		{"a secret that ends", Key{former: Mint(Adm).Hash(), FormerUntil: time.Now()}, 2},
+	}
+	for _, test := range tests {
+		test.key.ID, test.key.Kind, test.key.secret = "key_1", Adm, Mint(Adm).Hash()
+		text, err := encodeRecord(&test.key)
+		var got record
+		if err == nil {
+			err = json.Unmarshal(text, &got)
+		}
+		if err != nil || got.Version != test.want {
+			t.Errorf("%s: version %d (%v), want %d", test.name, got.Version, err, test.want)
 		}
 	}
 }

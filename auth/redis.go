@@ -1,8 +1,8 @@
 package auth
 
 import (
+	"cmp"
 	"context"
-	_ "embed"
 	"errors"
 	"fmt"
 	"net"
@@ -16,75 +16,69 @@ import (
 // them in a cluster too. They are few and small, and gateways ask for each
 // only when their cache does not know.
 const (
-	redisKey       = "ps:{auth}:key:"      // + hash of the secret: hash of "record" and "revoked" (ms)
-	redisIndex     = "ps:{auth}:keys"      // sorted set: ids by creation (ms)
-	redisIDs       = "ps:{auth}:ids"       // hash: id → hash of the secret; an entry never changes
+	redisRecords   = "ps:{auth}:records"   // hash: id → record
+	redisSecrets   = "ps:{auth}:secrets"   // hash: hash of a secret → id; what the record says of it holds
+	redisRevoked   = "ps:{auth}:revoked"   // hash: id → when (ms)
+	redisUsed      = "ps:{auth}:used"      // hash: id → when (ms)
+	redisCreated   = "ps:{auth}:created"   // sorted set: ids by creation (ms)
 	redisMerchants = "ps:{auth}:merchants" // sorted set: names, by bytes
 
 	redisTimeout = time.Second
 )
 
-//go:embed create.lua
-var createLua string
-
-//go:embed revoke.lua
-var revokeLua string
-
-//go:embed merchant.lua
-var merchantLua string
+// RedisOptions of a [RedisStore]. The zero value is for a Redis without
+// replicas.
+type RedisOptions struct {
+	// Replicated has every change confirmed by a replica before it succeeds.
+	Replicated bool
+	// WaitTimeout is how long a change waits for a replica. Zero: 500 ms.
+	WaitTimeout time.Duration
+}
 
 // A RedisStore is a [Store] in a Redis Cluster, or in a Redis that stands
 // alone. Any number of processes may share one.
 //
-// Each call has a deadline of a second, which the client keeps only with
+// Each call has a deadline of a second, a change that waits for a replica as
+// much more as it may wait; the client keeps it only with
 // ContextTimeoutEnabled. The client must read from masters, as it does by
 // default: a replica may not have heard of a revocation.
 type RedisStore struct {
 	client  redis.UniversalClient
 	timeout time.Duration
-
-	create, revoke, addMerchant *redis.Script
+	wait    time.Duration // for a replica; 0: it is not waited for
 }
 
 // NewRedisStore returns the store that lies in client's Redis. It asks Redis
 // for nothing yet, and does not close the client.
-func NewRedisStore(client redis.UniversalClient) *RedisStore {
-	return &RedisStore{
-		client:      client,
-		timeout:     redisTimeout,
-		create:      redis.NewScript(createLua),
-		revoke:      redis.NewScript(revokeLua),
-		addMerchant: redis.NewScript(merchantLua),
+func NewRedisStore(client redis.UniversalClient, o RedisOptions) *RedisStore {
+	s := &RedisStore{client: client, timeout: redisTimeout}
+	if o.Replicated {
+		s.wait = cmp.Or(max(o.WaitTimeout.Truncate(time.Millisecond), 0), 500*time.Millisecond) // to WAIT, 0 is for ever
 	}
-}
-
-// Create implements [Store].
-func (s *RedisStore) Create(ctx context.Context, hash Hash, key *Key) error {
-	text, err := encodeRecord(key)
-	if err != nil {
-		return fmt.Errorf("auth: encode %s: %w", key.ID, err)
-	}
-	made, err := s.write(ctx, s.create,
-		[]string{redisKey + hash.String(), redisIndex, redisIDs, redisMerchants},
-		text, key.ID, hash.String(), key.Created.UnixMilli(), key.Merchant).Int()
-	if err != nil {
-		return s.unavailable("create "+key.ID, err)
-	}
-	if made == 0 {
-		return fmt.Errorf("auth: create %s: it is there already", key.ID)
-	}
-	return nil
+	return s
 }
 
 // Find implements [Store].
 func (s *RedisStore) Find(ctx context.Context, hash Hash) (*Key, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	fields, err := s.client.HMGet(ctx, redisKey+hash.String(), "record", "revoked").Result()
+	fields, err := findScript.RunRO(ctx, s.client,
+		[]string{redisSecrets, redisRecords, redisRevoked, redisUsed}, hash.String()).Slice()
 	if err != nil {
 		return nil, s.unavailable("find a key", err)
 	}
 	return keyOf(fields)
+}
+
+// FindByID implements [Store].
+func (s *RedisStore) FindByID(ctx context.Context, id string) (*Key, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	keys, err := s.keysOf(ctx, []string{id})
+	if err != nil {
+		return nil, err
+	}
+	return keys[0], nil
 }
 
 // List implements [Store].
@@ -93,7 +87,7 @@ func (s *RedisStore) List(ctx context.Context, after string, limit int) ([]*Key,
 	defer cancel()
 	var from int64
 	if after != "" {
-		rank, err := s.client.ZRank(ctx, redisIndex, after).Result()
+		rank, err := s.client.ZRank(ctx, redisCreated, after).Result()
 		if errors.Is(err, redis.Nil) {
 			return nil, ErrUnknown
 		}
@@ -102,7 +96,7 @@ func (s *RedisStore) List(ctx context.Context, after string, limit int) ([]*Key,
 		}
 		from = rank + 1 // it stays true: keys are not removed
 	}
-	ids, err := s.client.ZRange(ctx, redisIndex, from, from+int64(pageSize(limit))-1).Result()
+	ids, err := s.client.ZRange(ctx, redisCreated, from, from+int64(pageSize(limit))-1).Result()
 	if err != nil {
 		return nil, s.unavailable("list keys", err)
 	}
@@ -112,60 +106,26 @@ func (s *RedisStore) List(ctx context.Context, after string, limit int) ([]*Key,
 	return s.keysOf(ctx, ids)
 }
 
-// keysOf returns the keys with these ids, all of which are in the index.
+// keysOf returns the keys with these ids, all of which must be there.
 func (s *RedisStore) keysOf(ctx context.Context, ids []string) ([]*Key, error) {
-	hashes, err := s.client.HMGet(ctx, redisIDs, ids...).Result()
-	if err != nil {
-		return nil, s.unavailable("list keys", err)
-	}
-	records := make([]*redis.SliceCmd, len(ids))
-	_, err = s.client.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for i, hash := range hashes {
-			text, _ := hash.(string)
-			records[i] = p.HMGet(ctx, redisKey+text, "record", "revoked")
+	var fields [3]*redis.SliceCmd
+	_, err := s.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, name := range []string{redisRecords, redisRevoked, redisUsed} {
+			fields[i] = p.HMGet(ctx, name, ids...)
 		}
 		return nil
 	})
 	if err != nil {
-		return nil, s.unavailable("list keys", err)
+		return nil, s.unavailable("find keys by id", err)
 	}
 	keys := make([]*Key, len(ids))
-	for i, r := range records {
-		if keys[i], err = keyOf(r.Val()); err != nil {
-			return nil, fmt.Errorf("list %s: %w", ids[i], err)
+	for i, id := range ids {
+		keys[i], err = keyOf([]any{fields[0].Val()[i], fields[1].Val()[i], fields[2].Val()[i]})
+		if err != nil {
+			return nil, fmt.Errorf("find %s: %w", id, err)
 		}
 	}
 	return keys, nil
-}
-
-// Revoke implements [Store].
-func (s *RedisStore) Revoke(ctx context.Context, id string) (*Key, error) {
-	hash, err := s.hashOf(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	fields, err := s.write(ctx, s.revoke, []string{redisKey + hash}, timestamp().UnixMilli()).Slice()
-	if errors.Is(err, redis.Nil) {
-		return nil, ErrUnknown
-	}
-	if err != nil {
-		return nil, s.unavailable("revoke "+id, err)
-	}
-	return keyOf(fields)
-}
-
-// hashOf returns the hash of the secret of the key with this id.
-func (s *RedisStore) hashOf(ctx context.Context, id string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	hash, err := s.client.HGet(ctx, redisIDs, id).Result()
-	if errors.Is(err, redis.Nil) {
-		return "", ErrUnknown
-	}
-	if err != nil {
-		return "", s.unavailable("find a key by id", err)
-	}
-	return hash, nil
 }
 
 // MerchantExists implements [Store].
@@ -180,17 +140,6 @@ func (s *RedisStore) MerchantExists(ctx context.Context, name string) (bool, err
 		return false, s.unavailable("find a merchant", err)
 	}
 	return true, nil
-}
-
-// AddMerchant implements [Store].
-func (s *RedisStore) AddMerchant(ctx context.Context, name string) error {
-	if err := checkMerchantName(name); err != nil {
-		return err
-	}
-	if err := s.write(ctx, s.addMerchant, []string{redisMerchants}, name).Err(); err != nil {
-		return s.unavailable("add a merchant", err)
-	}
-	return nil
 }
 
 // Merchants implements [Store].
@@ -210,20 +159,10 @@ func (s *RedisStore) Merchants(ctx context.Context, after string, limit int) ([]
 	return names, nil
 }
 
-// write runs a script that changes something. Every change goes through here,
-// so that what must hold for all of them has one place.
-func (s *RedisStore) write(ctx context.Context, script *redis.Script, keys []string, args ...any) *redis.Cmd {
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	return script.Run(ctx, s.client, keys, args...)
-}
-
 // unavailable says that Redis could not be asked, and has a cluster client
 // look at the cluster again: left alone it may ask a dead master for long.
 func (s *RedisStore) unavailable(what string, err error) error {
-	if c, ok := s.client.(*redis.ClusterClient); ok {
-		c.ReloadState(context.Background())
-	}
+	s.reload()
 	var op *net.OpError
 	if errors.As(err, &op) {
 		err = op.Err // without the node's address: errors are logged
@@ -231,11 +170,20 @@ func (s *RedisStore) unavailable(what string, err error) error {
 	return fmt.Errorf("%s: %w: %w", what, ErrUnavailable, err)
 }
 
-// keyOf returns the key of the fields "record" and "revoked", as Redis answers
-// them: text, or nil for what is not there.
+func (s *RedisStore) reload() {
+	if c, ok := s.client.(*redis.ClusterClient); ok {
+		c.ReloadState(context.Background())
+	}
+}
+
+// keyOf returns the key of a record, the time of its revocation and that of its
+// last use, as Redis answers them: text, or nil for what is not there.
 func keyOf(fields []any) (*Key, error) {
-	if len(fields) != 2 {
-		return nil, fmt.Errorf("auth: a record of %d fields", len(fields))
+	if len(fields) == 0 {
+		return nil, ErrUnknown
+	}
+	if len(fields) != 3 {
+		return nil, fmt.Errorf("auth: a key of %d fields", len(fields))
 	}
 	text, ok := fields[0].(string)
 	if !ok {
@@ -245,12 +193,23 @@ func keyOf(fields []any) (*Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	if at, ok := fields[1].(string); ok {
-		ms, err := strconv.ParseInt(at, 10, 64)
-		if err != nil {
-			return nil, fmt.Errorf("auth: time of revocation of %s: %w", key.ID, err)
-		}
-		key.Revoked = time.UnixMilli(ms).UTC()
+	if key.Revoked, err = timeOf(fields[1]); err != nil {
+		return nil, fmt.Errorf("auth: time of revocation of %s: %w", key.ID, err)
+	}
+	if key.LastUsed, err = timeOf(fields[2]); err != nil {
+		return nil, fmt.Errorf("auth: time of last use of %s: %w", key.ID, err)
 	}
 	return key, nil
+}
+
+func timeOf(field any) (time.Time, error) {
+	text, ok := field.(string)
+	if !ok {
+		return time.Time{}, nil
+	}
+	ms, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return time.UnixMilli(ms).UTC(), nil
 }

@@ -19,7 +19,7 @@ func TestSilentRedisIsUnavailableAtTheDeadline(t *testing.T) {
 		ReadTimeout:           -1, // the store's own deadline is the only one
 	})
 	t.Cleanup(func() { _ = client.Close() })
-	store := NewRedisStore(client)
+	store := NewRedisStore(client, RedisOptions{})
 	secret, key := issue(t, store, Key{Kind: Live, Merchant: "acme"})
 	uncached, _ := issue(t, store, Key{Kind: Live, Merchant: "acme"})
 	ring := NewKeyring(store, KeyringOptions{TTL: time.Nanosecond}) // asks every time
@@ -50,7 +50,7 @@ func TestSilentRedisIsUnavailableAtTheDeadline(t *testing.T) {
 }
 
 func TestStoreFollowsItsSlot(t *testing.T) {
-	store := NewRedisStore(emptyCluster(t))
+	store := NewRedisStore(emptyCluster(t), RedisOptions{Replicated: true, WaitTimeout: 5 * time.Second})
 	secret, key := issue(t, store, Key{Kind: Live, Merchant: "acme"})
 	// works reads and writes through the client that knew the slot's old place.
 	works := func(after string) {
@@ -64,10 +64,10 @@ func TestStoreFollowsItsSlot(t *testing.T) {
 		}
 	}
 
-	first := testCluster.Master(redisIndex)
+	first := testCluster.Master(redisRecords)
 	testCluster.Failover(testCluster.Replica(first))
 	works("a failover")
-	testCluster.MigrateSlot(redisIndex, testCluster.Master("elsewhere"))
+	testCluster.MigrateSlot(redisRecords, testCluster.Master("elsewhere"))
 	works("a migration")
 
 	if _, err := store.Revoke(t.Context(), key.ID); err != nil {
@@ -81,14 +81,15 @@ func TestStoreFollowsItsSlot(t *testing.T) {
 
 func TestDamagedRecordIsNeitherUnknownNorUnavailable(t *testing.T) {
 	client := emptyCluster(t)
-	store := NewRedisStore(client)
+	store := NewRedisStore(client, RedisOptions{})
 	for _, damage := range []struct{ field, value string }{
-		{"record", "{"},
-		{"record", `{"v":2,"id":"key_1","kind":"adm"}`},
-		{"revoked", "yesterday"}, // read as never, it would bring the key back
+		{redisRecords, "{"},
+		{redisRecords, `{"v":3,"id":"key_1","kind":"adm"}`},
+		{redisRevoked, "yesterday"}, // read as never, it would bring the key back
+		{redisUsed, "yesterday"},
 	} {
-		secret, _ := issue(t, store, Key{Kind: Adm})
-		if err := client.HSet(t.Context(), redisKey+secret.Hash().String(), damage.field, damage.value).Err(); err != nil {
+		secret, key := issue(t, store, Key{Kind: Adm})
+		if err := client.HSet(t.Context(), damage.field, key.ID, damage.value).Err(); err != nil {
 			t.Fatal(err)
 		}
 		key, err := store.Find(t.Context(), secret.Hash())

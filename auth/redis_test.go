@@ -7,7 +7,9 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -21,12 +23,17 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	redis.SetLogger(silent{}) // about nodes that tests have killed
 	code := m.Run()
 	if testCluster != nil {
 		testCluster.Close()
 	}
 	os.Exit(code)
 }
+
+type silent struct{}
+
+func (silent) Printf(context.Context, string, ...any) {}
 
 // emptyCluster returns a client of the cluster, in which nothing is kept.
 func emptyCluster(t testing.TB) *redis.ClusterClient {
@@ -40,17 +47,23 @@ func emptyCluster(t testing.TB) *redis.ClusterClient {
 	if testCluster == nil {
 		t.Fatal("the cluster did not start")
 	}
-	client := redis.NewClusterClient(&redis.ClusterOptions{
-		Addrs:                 testCluster.Addrs(),
-		ContextTimeoutEnabled: true,
-	})
-	t.Cleanup(func() { _ = client.Close() })
+	client := newClient(t)
 	err := client.ForEachMaster(t.Context(), func(ctx context.Context, node *redis.Client) error {
 		return node.FlushAll(ctx).Err()
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return client
+}
+
+// newClient returns another client of the cluster, with connections of its own.
+func newClient(t testing.TB) *redis.ClusterClient {
+	client := redis.NewClusterClient(&redis.ClusterOptions{
+		Addrs:                 testCluster.Addrs(),
+		ContextTimeoutEnabled: true,
+	})
+	t.Cleanup(func() { _ = client.Close() })
 	return client
 }
 
@@ -87,6 +100,8 @@ func contentOf(ctx context.Context, node *redis.Client, key string) (string, err
 	case "hash":
 		fields, err := node.HGetAll(ctx, key).Result()
 		return fmt.Sprint(fields), err
+	case "string":
+		return node.Get(ctx, key).Result()
 	case "zset":
 		members, err := node.ZRange(ctx, key, 0, -1).Result()
 		return fmt.Sprint(members), err
@@ -96,7 +111,7 @@ func contentOf(ctx context.Context, node *redis.Client, key string) (string, err
 
 func TestRedisHoldsNoSecret(t *testing.T) {
 	client := emptyCluster(t)
-	store := NewRedisStore(client)
+	store := NewRedisStore(client, RedisOptions{Replicated: true, WaitTimeout: 5 * time.Second})
 	var secrets []Secret
 	for _, kind := range Kinds() {
 		for range 5 {
@@ -108,15 +123,22 @@ func TestRedisHoldsNoSecret(t *testing.T) {
 			if _, err := store.Find(t.Context(), secret.Hash()); err != nil {
 				t.Fatal(err)
 			}
+			next, _, err := Rotate(t.Context(), store, key.ID, Rotation{Overlap: time.Hour})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := store.MarkUsed(t.Context(), map[string]time.Time{key.ID: time.Now()}); err != nil {
+				t.Fatal(err)
+			}
 			if _, err := store.Revoke(t.Context(), key.ID); err != nil {
 				t.Fatal(err)
 			}
-			secrets = append(secrets, secret)
+			secrets = append(secrets, secret, next)
 		}
 	}
 
 	found := keyspace(t, client)
-	if want := len(secrets) + 3; len(found) != want {
+	if want := 7; len(found) != want {
 		t.Errorf("the store uses %d Redis keys, want %d", len(found), want)
 	}
 	var all strings.Builder
@@ -144,7 +166,7 @@ func TestRedisThatIsAwayIsUnavailable(t *testing.T) {
 	node := redistest.StartStandalone(t)
 	client := redis.NewClient(&redis.Options{Addr: node.Addr(), ContextTimeoutEnabled: true, MaxRetries: -1, DialerRetries: 1})
 	t.Cleanup(func() { _ = client.Close() })
-	store := NewRedisStore(client)
+	store := NewRedisStore(client, RedisOptions{})
 	secret, key := issue(t, store, Key{Kind: Live, Merchant: "acme"})
 	if got, err := store.Find(t.Context(), secret.Hash()); err != nil || !sameKey(got, key) {
 		t.Fatalf("alone, Redis answers %+v (%v), want %+v", got, err, key)
@@ -153,7 +175,11 @@ func TestRedisThatIsAwayIsUnavailable(t *testing.T) {
 
 	ctx := t.Context()
 	calls := map[string]func() error{
-		"Create":         func() error { return store.Create(ctx, Mint(Adm).Hash(), key) },
+		"Create":         func() error { return store.Create(ctx, key) },
+		"CreateFirst":    func() error { _, err := store.CreateFirst(ctx, key); return err },
+		"FindByID":       func() error { _, err := store.FindByID(ctx, key.ID); return err },
+		"Replace":        func() error { return store.Replace(ctx, key) },
+		"MarkUsed":       func() error { return store.MarkUsed(ctx, map[string]time.Time{key.ID: time.Now()}) },
 		"Find":           func() error { _, err := store.Find(ctx, secret.Hash()); return err },
 		"List":           func() error { _, err := store.List(ctx, "", 1); return err },
 		"List after":     func() error { _, err := store.List(ctx, key.ID, 1); return err },
@@ -165,6 +191,58 @@ func TestRedisThatIsAwayIsUnavailable(t *testing.T) {
 	for name, call := range calls {
 		if err := call(); !errors.Is(err, ErrUnavailable) || errors.Is(err, ErrUnknown) {
 			t.Errorf("%s: got %v, want ErrUnavailable", name, err)
+		}
+	}
+}
+
+// A counter counts the commands that a client sends, scripts among them.
+type counter struct{ commands atomic.Int64 }
+
+func (c *counter) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (c *counter) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		c.commands.Add(1)
+		return next(ctx, cmd)
+	}
+}
+
+func (c *counter) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		c.commands.Add(int64(len(cmds)))
+		return next(ctx, cmds)
+	}
+}
+
+func TestAttack2WrongChecksumCostsNoCommandAndAKeyCostsOne(t *testing.T) {
+	client := emptyCluster(t)
+	store := NewRedisStore(client, RedisOptions{})
+	secret, _ := issue(t, store, Key{Kind: Live, Merchant: "acme"})
+	if _, err := store.Find(t.Context(), Mint(Live).Hash()); !errors.Is(err, ErrUnknown) { // Redis knows the script now
+		t.Fatal(err)
+	}
+	var count counter
+	client.AddHook(&count)
+	ring := NewKeyring(store, KeyringOptions{TTL: time.Hour})
+	wrong := []byte(secret.Reveal())
+	if wrong[10]++; !isBase62(wrong[10]) {
+		wrong[10] = 'a'
+	}
+	for _, step := range []struct {
+		name, text string
+		err        error
+		commands   int64 // in all, by then
+	}{
+		{"a wrong checksum", string(wrong), ErrMalformed, 0},
+		{"a key", secret.Reveal(), nil, 1},
+		{"the same key", secret.Reveal(), nil, 1},
+		{"an unknown key", Mint(Live).Reveal(), ErrUnknown, 2},
+	} {
+		if _, err := ring.Authenticate(t.Context(), step.text); !errors.Is(err, step.err) {
+			t.Errorf("%s: got %v, want %v", step.name, err, step.err)
+		}
+		if got := count.commands.Load(); got != step.commands {
+			t.Errorf("after %s: %d commands, want %d", step.name, got, step.commands)
 		}
 	}
 }

@@ -1,10 +1,11 @@
 -- Marks a key as revoked; the first time stays. The record is not rewritten.
--- KEYS: the key's own hash
--- ARGV: now in ms
--- Returns the record and the time of revocation, or false if there is no record.
-local record = redis.call('HGET', KEYS[1], 'record')
+-- KEYS: records, revoked, used
+-- ARGV: id, now in ms
+-- Returns the record, the time of revocation, and that of the last use or false;
+-- nothing if there is no record.
+local record = redis.call('HGET', KEYS[1], ARGV[1])
 if not record then
-  return false
+  return {}
 end
-redis.call('HSETNX', KEYS[1], 'revoked', ARGV[1])
-return {record, redis.call('HGET', KEYS[1], 'revoked')}
+redis.call('HSETNX', KEYS[2], ARGV[1], ARGV[2])
+return {record, redis.call('HGET', KEYS[2], ARGV[1]), redis.call('HGET', KEYS[3], ARGV[1])}

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -108,6 +109,18 @@ type Hash [sha256.Size]byte
 
 // String returns the hash in lower-case hexadecimal.
 func (h Hash) String() string { return hex.EncodeToString(h[:]) }
+
+// MarshalText returns [Hash.String].
+func (h Hash) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
+
+// UnmarshalText reads what [Hash.MarshalText] writes.
+func (h *Hash) UnmarshalText(text []byte) error {
+	if len(text) != hex.EncodedLen(len(h)) {
+		return errors.New("auth: a hash of another length")
+	}
+	_, err := hex.Decode(h[:], text)
+	return err
+}
 
 // checksum returns the CRC-32 of body as base62, most significant digit first.
 func checksum(body string) [checksumLen]byte {

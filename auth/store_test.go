@@ -16,7 +16,10 @@ import (
 var stores = map[string]func(testing.TB) Store{
 	"memory": func(testing.TB) Store { return &MemoryStore{} },
 	"bolt":   func(t testing.TB) Store { return openBolt(t, newBoltPath(t)) },
-	"redis":  func(t testing.TB) Store { return NewRedisStore(emptyCluster(t)) },
+	"redis":  func(t testing.TB) Store { return NewRedisStore(emptyCluster(t), RedisOptions{}) },
+	"redis, replicated": func(t testing.TB) Store {
+		return NewRedisStore(emptyCluster(t), RedisOptions{Replicated: true, WaitTimeout: 5 * time.Second})
+	},
 }
 
 // Every store keeps these promises.
@@ -34,6 +37,16 @@ func TestStore(t *testing.T) {
 		"merchants exist by a key or by name":       merchantsExist,
 		"merchants are listed by page, by bytes":    merchantsByPage,
 		"what a caller does to a key stays outside": copiesAreTheCallers,
+
+		"a key is replaced by its next revision only":  replacedByTheNext,
+		"racing edits lose nothing":                    racingEdits,
+		"an edit that was seen before is no conflict":  editIsRepeatable,
+		"a revoked key stays as it is":                 revokedStays,
+		"both secrets find a rotated key":              rotatedIsFound,
+		"a rotation can be asked for again":            rotationIsRepeatable,
+		"a third secret ends the first, or is refused": twoSecretsAtMost,
+		"of racing first keys one is made":             racingFirstKeys,
+		"the last use is noted, and the latest stays":  latestUseStays,
 	}
 	for name, open := range stores {
 		t.Run(name, func(t *testing.T) {
@@ -82,13 +95,17 @@ func drawnComesBack(t *testing.T, store Store) {
 	rapid.Check(t, func(t *rapid.T) {
 		n++
 		want := anyKey(t, fmt.Sprint("key_", n))
-		hash := Mint(want.Kind).Hash()
-		if err := store.Create(context.Background(), hash, want); err != nil {
+		if err := store.Create(context.Background(), want); err != nil {
 			t.Fatal(err)
 		}
-		got, err := store.Find(context.Background(), hash)
-		if err != nil || !sameKey(got, want) {
-			t.Fatalf("got %+v (%v), want %+v", got, err, want)
+		for _, hash := range []Hash{want.secret, {}} {
+			got, err := store.FindByID(context.Background(), want.ID)
+			if hash != (Hash{}) {
+				got, err = store.Find(context.Background(), hash)
+			}
+			if err != nil || !sameKey(got, want) {
+				t.Fatalf("got %+v (%v), want %+v", got, err, want)
+			}
 		}
 	})
 }
@@ -97,6 +114,15 @@ func absentIsUnknown(t *testing.T, store Store) {
 	issue(t, store, Key{Kind: Adm})
 	if key, err := store.Find(t.Context(), Mint(Adm).Hash()); !errors.Is(err, ErrUnknown) {
 		t.Errorf("Find: got %+v (%v), want ErrUnknown", key, err)
+	}
+	if key, err := store.FindByID(t.Context(), "key_none"); !errors.Is(err, ErrUnknown) {
+		t.Errorf("FindByID: got %+v (%v), want ErrUnknown", key, err)
+	}
+	if err := store.Replace(t.Context(), &Key{ID: "key_none", Kind: Adm, secret: Mint(Adm).Hash(), Revision: 1}); !errors.Is(err, ErrUnknown) {
+		t.Errorf("Replace: got %v, want ErrUnknown", err)
+	}
+	if err := store.MarkUsed(t.Context(), map[string]time.Time{"key_none": time.Now()}); err != nil {
+		t.Errorf("MarkUsed: got %v, want nothing", err)
 	}
 	if key, err := store.Revoke(t.Context(), "key_none"); !errors.Is(err, ErrUnknown) {
 		t.Errorf("Revoke: got %+v (%v), want ErrUnknown", key, err)
@@ -128,13 +154,13 @@ func refusedLeavesNothing(t *testing.T, store Store) {
 
 func takenOnce(t *testing.T, store Store) {
 	secret, key := issue(t, store, Key{Kind: Live, Merchant: "acme"})
-	sameHash := &Key{ID: "key_other", Kind: Live, Merchant: "globex", Created: timestamp()}
-	if err := store.Create(t.Context(), secret.Hash(), sameHash); err == nil {
+	sameHash := &Key{ID: "key_other", Kind: Live, Merchant: "globex", Created: timestamp(), secret: secret.Hash()}
+	if err := store.Create(t.Context(), sameHash); err == nil {
 		t.Error("a hash was given to a second key")
 	}
 	otherHash := Mint(Live).Hash()
-	sameID := &Key{ID: key.ID, Kind: Live, Merchant: "globex", Created: timestamp()}
-	if err := store.Create(t.Context(), otherHash, sameID); err == nil {
+	sameID := &Key{ID: key.ID, Kind: Live, Merchant: "globex", Created: timestamp(), secret: otherHash}
+	if err := store.Create(t.Context(), sameID); err == nil {
 		t.Error("an id was given to a second key")
 	}
 
@@ -157,8 +183,8 @@ func racingCreates(t *testing.T, store Store) {
 	var wg sync.WaitGroup
 	for i := range errs {
 		wg.Go(func() {
-			key := &Key{ID: "key_1", Kind: Adm, Created: timestamp()}
-			errs[i] = store.Create(t.Context(), Mint(Adm).Hash(), key)
+			key := &Key{ID: "key_1", Kind: Adm, Created: timestamp(), secret: Mint(Adm).Hash()}
+			errs[i] = store.Create(t.Context(), key)
 		})
 	}
 	wg.Wait()

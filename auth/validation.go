@@ -16,6 +16,8 @@ const (
 	MaxSubjectLen   = 256   // bytes of a subject pattern
 	MaxFilterLen    = 2_048 // bytes of a filter
 	MaxMerchants    = 1_000 // merchants of a publisher's key
+	MaxOrigins      = 64    // origins of a key
+	MaxOriginLen    = 256   // bytes of an origin
 	maxMerchantLen  = 64
 	lastYearOfATime = 9999 // RFC 3339 writes four digits
 )
@@ -48,6 +50,7 @@ func (k *Key) Validate(now time.Time) error {
 	}
 	for _, check := range []func() *FieldError{
 		k.checkName, k.checkMerchants, k.checkTypes, k.checkSubjects, k.checkFilter, k.checkScopes,
+		k.checkOrigins, k.Limits.check,
 	} {
 		if err := check(); err != nil {
 			return err
@@ -126,6 +129,21 @@ func (k *Key) checkScopes() *FieldError {
 	for _, scope := range k.Scopes {
 		if !slices.Contains(scopes, scope) {
 			return &FieldError{"scopes", "must be among those of a " + string(k.Kind) + " key"}
+		}
+	}
+	return nil
+}
+
+func (k *Key) checkOrigins() *FieldError {
+	switch {
+	case !k.Kind.Reads() && len(k.Origins) > 0:
+		return &FieldError{"origins", "must be empty: only live and test keys have tokens for pages"}
+	case len(k.Origins) > MaxOrigins:
+		return tooMany("origins", MaxOrigins)
+	}
+	for _, origin := range k.Origins {
+		if !ValidOrigin(origin) {
+			return badOrigin("origins")
 		}
 	}
 	return nil

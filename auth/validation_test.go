@@ -25,7 +25,8 @@ func TestDescriptionThatCannotStandNamesItsField(t *testing.T) {
 		{"an admin's key", Key{Kind: Adm}, ""},
 		{"a full live key", Key{Kind: Live, Merchant: "a-1", Name: "Größe 🎟", Types: []string{"payment.*"},
 			Subjects: []string{"event/42/**"}, Filter: "data.amount >= 10000",
-			Scopes: []string{Stream}, Expires: now.Add(time.Hour)}, ""},
+			Scopes: []string{Stream}, Expires: now.Add(time.Hour), Origins: []string{"https://shop.example", "http://[::1]:3000"},
+			Limits: Limits{"streams": {N: 50}, "connects": {60, time.Minute}}}, ""},
 		{"a full publisher's key", Key{Kind: Pub, Merchants: []string{"acme", "globex"}, Types: []string{"seat.*"}}, ""},
 
 		{"no kind", Key{Merchant: "acme"}, "kind"},
@@ -59,6 +60,12 @@ func TestDescriptionThatCannotStandNamesItsField(t *testing.T) {
 		{"broken UTF-8 in the filter", Key{Kind: Live, Merchant: "a", Filter: "\xff"}, "filter"},
 		{"another kind's scope", Key{Kind: Live, Merchant: "a", Scopes: []string{Admin}}, "scopes"},
 		{"too many scopes", Key{Kind: Pub, Scopes: slices.Repeat([]string{Me}, 3)}, "scopes"},
+		{"an origin with a path", Key{Kind: Live, Merchant: "a", Origins: []string{"https://shop.example/"}}, "origins"},
+		{"any origin", Key{Kind: Live, Merchant: "a", Origins: []string{"*"}}, "origins"},
+		{"too many origins", Key{Kind: Live, Merchant: "a", Origins: slices.Repeat([]string{"https://a"}, MaxOrigins+1)}, "origins"},
+		{"a publisher's origins", Key{Kind: Pub, Origins: []string{"https://a"}}, "origins"},
+		{"a limit of 0", Key{Kind: Pub, Limits: Limits{"publishes": {0, time.Second}}}, "limits.publishes"},
+		{"a limit of another name", Key{Kind: Pub, Limits: Limits{"publish": {1, time.Second}}}, "limits"},
 		{"expired at birth", Key{Kind: Adm, Expires: now}, "expires"},
 		{"a year of five digits", Key{Kind: Adm, Expires: now.AddDate(8000, 0, 0)}, "expires"},
 	}

@@ -108,7 +108,7 @@ func (b *backend) issue(ctx context.Context, merchants int) error {
 		return err
 	}
 	defer log.Close()
-	store := auth.NewRedisStore(log.Client())
+	store := auth.NewRedisStore(log.Client(), auth.RedisOptions{})
 	issue := func(key auth.Key) (string, error) {
 		secret, _, err := auth.Issue(ctx, store, key)
 		if err != nil {

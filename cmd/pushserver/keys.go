@@ -241,5 +241,5 @@ func withStore(ctx context.Context, flags *redisFlags, c *console, use func(cont
 		return err
 	}
 	defer log.Close()
-	return use(ctx, auth.NewRedisStore(log.Client()))
+	return use(ctx, auth.NewRedisStore(log.Client(), auth.RedisOptions{}))
 }

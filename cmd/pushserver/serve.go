@@ -97,7 +97,7 @@ func (s *serveCommand) Run(ctx context.Context, c *console) error {
 	if err := log.Check(ctx); err != nil {
 		logger.Warn("accepted events are not as safe as they should be", "durability", s.Durability, "reason", err)
 	}
-	if err := g.open(s.Listen, log, auth.NewRedisStore(log.Client()), s.behaviour()); err != nil {
+	if err := g.open(s.Listen, log, auth.NewRedisStore(log.Client(), auth.RedisOptions{}), s.behaviour()); err != nil {
 		return err
 	}
 	return g.wait(ctx)

@@ -1,0 +1,416 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+func replacedByTheNext(t *testing.T, store Store) {
+	_, other := issue(t, store, Key{Kind: Adm})
+	secret, key := issue(t, store, Key{Kind: Live, Merchant: "acme"})
+	if key.Revision != 1 {
+		t.Errorf("a new key has revision %d, want 1", key.Revision)
+	}
+	revision := func(n int64, name string) *Key {
+		next := key.clone()
+		next.Revision, next.Name = n, name
+		return next
+	}
+	for _, step := range []struct {
+		name string
+		next *Key
+		want error
+	}{
+		{"itself", key, nil},
+		{"another of the same revision", revision(1, "other"), ErrConflict},
+		{"the one after the next", revision(3, "third"), ErrConflict},
+		{"the next", revision(2, "second"), nil},
+		{"the next, again", revision(2, "second"), nil},
+		{"another next", revision(2, "other"), ErrConflict},
+		{"the one before", key, ErrConflict},
+	} {
+		if err := store.Replace(t.Context(), step.next); !errors.Is(err, step.want) {
+			t.Errorf("replaced by %s: got %v, want %v", step.name, err, step.want)
+		}
+	}
+	stolen := revision(3, "third")
+	stolen.secret = other.secret
+	if err := store.Replace(t.Context(), stolen); err == nil || errors.Is(err, ErrConflict) {
+		t.Errorf("another key's secret: got %v, want an error of its own", err)
+	}
+	want := revision(2, "second")
+	if got, err := store.Find(t.Context(), secret.Hash()); err != nil || !sameKey(got, want) {
+		t.Errorf("found %+v (%v), want %+v", got, err, want)
+	}
+	if keys, err := store.List(t.Context(), "", 0); err != nil || len(keys) != 2 || !sameKey(keys[1], want) && !sameKey(keys[0], want) {
+		t.Errorf("listed %v (%v), want two keys, one of them edited", ids(keys), err)
+	}
+}
+
+func racingEdits(t *testing.T, store Store) {
+	_, key := issue(t, store, Key{Kind: Live, Merchant: "acme"})
+	fields := []func(*Key){
+		func(k *Key) { k.Name = "a" },
+		func(k *Key) { k.Types = []string{"b"} },
+		func(k *Key) { k.Subjects = []string{"c"} },
+		func(k *Key) { k.Filter = "d" },
+		func(k *Key) { k.Scopes = []string{Stream} },
+		func(k *Key) { k.Origins = []string{"https://e"} },
+	}
+	seen := make([]error, len(fields))
+	var wg sync.WaitGroup
+	for i, change := range fields {
+		wg.Go(func() {
+			_, _, seen[i] = Edit(t.Context(), store, key.ID, 1, change)
+			if errors.Is(seen[i], ErrConflict) {
+				if _, _, err := Edit(t.Context(), store, key.ID, 0, change); err != nil {
+					t.Errorf("edit %d on top of any other: %v", i, err)
+				}
+			} else if seen[i] != nil {
+				t.Errorf("edit %d: %v", i, seen[i])
+			}
+		})
+	}
+	wg.Wait()
+	first := 0
+	for _, err := range seen {
+		if err == nil {
+			first++
+		}
+	}
+	got, err := store.FindByID(t.Context(), key.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := key.clone()
+	for _, change := range fields {
+		change(want)
+	}
+	want.Revision = 1 + int64(len(fields))
+	if first != 1 || !sameKey(got, want) {
+		t.Errorf("%d edits of revision 1 succeeded, and the key is %+v, want one, and %+v", first, got, want)
+	}
+}
+
+func editIsRepeatable(t *testing.T, store Store) {
+	_, key := issue(t, store, Key{Kind: Pub, Name: "before", Expires: time.Now().Add(time.Hour)})
+	change := func(k *Key) {
+		k.Name, k.Merchants, k.Limits = "after", []string{"acme"}, Limits{"publishes": {5, time.Second}}
+		k.Expires = k.Expires.Add(time.Hour + time.Microsecond)
+	}
+	edited, fields, err := Edit(t.Context(), store, key.ID, 1, change)
+	if err != nil || !slices.Equal(fields, []string{"name", "merchants", "limits", "expires"}) || edited.Revision != 2 {
+		t.Fatalf("edited %q into %+v (%v)", fields, edited, err)
+	}
+	same := func(k *Key) { *k = *edited.clone() }
+	for _, seen := range []int64{1, 2, 0} {
+		again, fields, err := Edit(t.Context(), store, key.ID, seen, same)
+		if err != nil || len(fields) > 0 || !sameKey(again, edited) {
+			t.Errorf("the same edit of revision %d changed %q into %+v (%v), want nothing", seen, fields, again, err)
+		}
+	}
+	if _, _, err := Edit(t.Context(), store, key.ID, 1, func(k *Key) { k.Name = "other" }); !errors.Is(err, ErrConflict) {
+		t.Errorf("another edit of revision 1: got %v, want ErrConflict", err)
+	}
+	if _, _, err := Edit(t.Context(), store, key.ID, 9, same); !errors.Is(err, ErrConflict) {
+		t.Errorf("the same edit of a revision to come: got %v, want ErrConflict", err)
+	}
+	if _, _, err := Edit(t.Context(), store, "key_none", 0, same); !errors.Is(err, ErrUnknown) {
+		t.Errorf("no such key: got %v, want ErrUnknown", err)
+	}
+	if got, err := store.FindByID(t.Context(), key.ID); err != nil || !sameKey(got, edited) {
+		t.Errorf("found %+v (%v), want %+v", got, err, edited)
+	}
+}
+
+func revokedStays(t *testing.T, store Store) {
+	secret, key := issue(t, store, Key{Kind: Adm, Name: "before"})
+	if _, err := store.Revoke(t.Context(), key.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := Edit(t.Context(), store, key.ID, 0, func(k *Key) { k.Name, k.Revoked = "after", time.Time{} }); !errors.Is(err, ErrRevoked) {
+		t.Errorf("Edit: got %v, want ErrRevoked", err)
+	}
+	if _, _, err := Rotate(t.Context(), store, key.ID, Rotation{}); !errors.Is(err, ErrRevoked) {
+		t.Errorf("Rotate: got %v, want ErrRevoked", err)
+	}
+	next := key.clone()
+	next.Revision, next.Name = 2, "after"
+	if err := store.Replace(t.Context(), next); !errors.Is(err, ErrRevoked) {
+		t.Errorf("Replace: got %v, want ErrRevoked", err)
+	}
+	got, err := store.Find(t.Context(), secret.Hash())
+	if err != nil || got.Revoked.IsZero() || got.Name != "before" || got.Revision != 1 {
+		t.Errorf("found %+v (%v), want it revoked and as it was", got, err)
+	}
+}
+
+func rotatedIsFound(t *testing.T, store Store) {
+	old, key := issue(t, store, Key{Kind: Live, Merchant: "acme", Types: []string{"a"}})
+	secret, rotated, err := Rotate(t.Context(), store, key.ID, Rotation{Revision: 1, Overlap: time.Hour})
+	if err != nil || secret.Kind() != Live || secret == old {
+		t.Fatalf("rotated into %v (%v)", secret, err)
+	}
+	if rotated.ID != key.ID || rotated.Revision != 2 || !slices.Equal(rotated.Types, key.Types) {
+		t.Errorf("rotated into %+v, want %s with all that it may do", rotated, key.ID)
+	}
+	now := time.Now()
+	for _, s := range []Secret{old, secret} {
+		got, err := store.Find(t.Context(), s.Hash())
+		if err != nil || !sameKey(got, rotated) {
+			t.Fatalf("found %+v (%v), want %+v", got, err, rotated)
+		}
+		if err := got.UsableBy(s.Hash(), now); err != nil {
+			t.Errorf("within the overlap: %v", err)
+		}
+		later := now.Add(time.Hour + time.Second)
+		want := map[Secret]error{old: ErrExpired}[s]
+		if err := got.UsableBy(s.Hash(), later); !errors.Is(err, want) {
+			t.Errorf("after the overlap: got %v, want %v", err, want)
+		}
+	}
+	if ends := rotated.Ends(old.Hash()); !ends.Equal(rotated.FormerUntil) || ends.Sub(now).Round(time.Minute) != time.Hour {
+		t.Errorf("the old secret ends at %v, an hour from %v is wanted", ends, now)
+	}
+	if ends := rotated.Ends(secret.Hash()); !ends.IsZero() {
+		t.Errorf("the new secret ends at %v, want never", ends)
+	}
+}
+
+func rotationIsRepeatable(t *testing.T, store Store) {
+	_, key := issue(t, store, Key{Kind: Pub})
+	secret, rotated, err := Rotate(t.Context(), store, key.ID, Rotation{Revision: 1, Overlap: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, seen := range []int64{1, 2, 0} {
+		again, same, err := Rotate(t.Context(), store, key.ID, Rotation{Revision: seen, Overlap: time.Hour, Secret: secret})
+		if err != nil || again != secret || !sameKey(same, rotated) {
+			t.Errorf("again, of revision %d: got %v and %+v (%v), want what the first try made", seen, again, same, err)
+		}
+	}
+	if _, _, err := Rotate(t.Context(), store, key.ID, Rotation{Revision: 1}); !errors.Is(err, ErrConflict) {
+		t.Errorf("another rotation of revision 1: got %v, want ErrConflict", err)
+	}
+	if _, _, err := Rotate(t.Context(), store, key.ID, Rotation{Secret: Mint(Adm)}); err == nil {
+		t.Error("a secret of another kind of key passes")
+	}
+	for _, overlap := range []time.Duration{-1, MaxOverlap + 1} {
+		var refused *FieldError
+		if _, _, err := Rotate(t.Context(), store, key.ID, Rotation{Overlap: overlap}); !errors.As(err, &refused) || refused.Field != "overlap" {
+			t.Errorf("an overlap of %v: got %v, want a refusal", overlap, err)
+		}
+	}
+}
+
+func twoSecretsAtMost(t *testing.T, store Store) {
+	first, key := issue(t, store, Key{Kind: Pub})
+	rotate := func(overlap time.Duration, want error) Secret {
+		t.Helper()
+		secret, _, err := Rotate(t.Context(), store, key.ID, Rotation{Overlap: overlap})
+		if !errors.Is(err, want) {
+			t.Fatalf("rotated with an overlap of %v: got %v, want %v", overlap, err, want)
+		}
+		return secret
+	}
+	works := func(secret Secret) bool {
+		t.Helper()
+		got, err := store.Find(t.Context(), secret.Hash())
+		if err != nil && !errors.Is(err, ErrUnknown) {
+			t.Fatal(err)
+		}
+		return err == nil && got.UsableBy(secret.Hash(), time.Now()) == nil
+	}
+	second := rotate(time.Hour, nil)
+	rotate(time.Hour, ErrOverlap)
+	if !works(first) || !works(second) {
+		t.Error("a refused rotation has ended a secret")
+	}
+	third := rotate(0, nil)
+	if works(first) || works(second) || !works(third) {
+		t.Errorf("without an overlap, the secrets work: %t, %t, %t; want the last alone", works(first), works(second), works(third))
+	}
+	fourth := rotate(time.Millisecond, nil)
+	<-time.After(5 * time.Millisecond) // the overlap is over
+	fifth := rotate(time.Hour, nil)
+	if works(third) || !works(fourth) || !works(fifth) {
+		t.Errorf("after an overlap, the secrets work: %t, %t, %t; want the last two", works(third), works(fourth), works(fifth))
+	}
+	if _, err := store.Find(t.Context(), third.Hash()); !errors.Is(err, ErrUnknown) {
+		t.Errorf("a third secret is still kept: %v", err)
+	}
+}
+
+func racingFirstKeys(t *testing.T, store Store) {
+	made := make([]Secret, 8)
+	var wg sync.WaitGroup
+	for i := range made {
+		wg.Go(func() {
+			secret, key, err := EnsureAdmin(t.Context(), store, Secret{})
+			if err != nil || (key == nil) != (secret == Secret{}) {
+				t.Errorf("got %v and %+v (%v)", secret, key, err)
+			}
+			made[i] = secret
+		})
+	}
+	wg.Wait()
+	made = slices.DeleteFunc(made, func(s Secret) bool { return s == Secret{} })
+	keys, err := store.List(t.Context(), "", 0)
+	if len(made) != 1 || err != nil || len(keys) != 1 || keys[0].Kind != Adm {
+		t.Fatalf("%d made a key and %v are listed (%v), want one", len(made), ids(keys), err)
+	}
+	if got, err := store.Find(t.Context(), made[0].Hash()); err != nil || !sameKey(got, keys[0]) {
+		t.Errorf("found %+v (%v), want %+v", got, err, keys[0])
+	}
+	if first, err := store.CreateFirst(t.Context(), keys[0]); err != nil || !first {
+		t.Errorf("asked for again: first is %t (%v), want that it still is", first, err)
+	}
+}
+
+func latestUseStays(t *testing.T, store Store) {
+	secret, key := issue(t, store, Key{Kind: Pub})
+	_, other := issue(t, store, Key{Kind: Pub})
+	at := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	many := map[string]time.Time{}
+	for range 2*markedAtOnce + 1 {
+		many["key_"+randomText(16)] = at
+	}
+	for _, uses := range []map[string]time.Time{
+		{key.ID: at.Add(time.Minute)}, {key.ID: at}, many, {},
+	} {
+		if err := store.MarkUsed(t.Context(), uses); err != nil {
+			t.Fatal(err)
+		}
+	}
+	edited, _, err := Edit(t.Context(), store, key.ID, 0, func(k *Key) { k.Name = "edited" })
+	if err != nil || !edited.LastUsed.Equal(at.Add(time.Minute)) {
+		t.Errorf("edited into %+v (%v), want its last use kept", edited, err)
+	}
+	got, err := store.Find(t.Context(), secret.Hash())
+	if err != nil || !sameKey(got, edited) {
+		t.Errorf("found %+v (%v), want %+v", got, err, edited)
+	}
+	if got, err := store.FindByID(t.Context(), other.ID); err != nil || !got.LastUsed.IsZero() {
+		t.Errorf("found %+v (%v), want a key that was never used", got, err)
+	}
+}
+
+func TestEditChangesNothingThatIsNotTheCallers(t *testing.T) {
+	store := &MemoryStore{}
+	_, key := issue(t, store, Key{Kind: Live, Merchant: "acme", Name: "before"})
+	edited, fields, err := Edit(t.Context(), store, key.ID, 0, func(k *Key) {
+		k.ID, k.Revision, k.Created, k.Revoked = "key_other", 9, time.Now(), time.Now()
+		k.secret, k.former, k.FormerUntil, k.LastUsed = Hash{1}, Hash{2}, time.Now(), time.Now()
+		k.Name = "after"
+	})
+	want := key.clone()
+	want.Name, want.Revision = "after", 2
+	if err != nil || !slices.Equal(fields, []string{"name"}) || !sameKey(edited, want) {
+		t.Errorf("edited %q into %+v (%v), want %+v", fields, edited, err, want)
+	}
+}
+
+func TestEditThatCannotStandNamesItsField(t *testing.T) {
+	tests := []struct {
+		field  string
+		change func(*Key)
+	}{
+		{"kind", func(k *Key) { k.Kind = Adm }},
+		{"merchant", func(k *Key) { k.Merchant = "globex" }},
+		{"types", func(k *Key) { k.Types = []string{""} }},
+		{"scopes", func(k *Key) { k.Scopes = []string{Admin} }},
+		{"origins", func(k *Key) { k.Origins = []string{"https://shop.example/"} }},
+		{"limits", func(k *Key) { k.Limits = Limits{"colours": {N: 1}} }},
+		{"limits.streams", func(k *Key) { k.Limits = Limits{"streams": {}} }},
+		{"expires", func(k *Key) { k.Expires = time.Now().Add(-time.Second) }},
+	}
+	for _, test := range tests {
+		store := &MemoryStore{}
+		secret, key := issue(t, store, Key{Kind: Live, Merchant: "acme"})
+		var refused *FieldError
+		if _, _, err := Edit(t.Context(), store, key.ID, 0, test.change); !errors.As(err, &refused) || refused.Field != test.field {
+			t.Errorf("%s: got %v, want a refusal", test.field, err)
+		}
+		if got, err := store.Find(t.Context(), secret.Hash()); err != nil || !sameKey(got, key) {
+			t.Errorf("%s: the key is now %+v (%v), want it as it was", test.field, got, err)
+		}
+	}
+}
+
+func TestKeyAtItsEndCanBeEdited(t *testing.T) {
+	store := &MemoryStore{}
+	_, key := issue(t, store, Key{Kind: Adm, Expires: time.Now().Add(5 * time.Millisecond)})
+	<-time.After(10 * time.Millisecond)
+	if _, _, err := Edit(t.Context(), store, key.ID, 0, func(k *Key) { k.Name = "late" }); err != nil {
+		t.Errorf("its name: %v", err)
+	}
+	if _, _, err := Edit(t.Context(), store, key.ID, 0, func(k *Key) { k.Expires = time.Now().Add(time.Hour) }); err != nil {
+		t.Errorf("its end: %v", err)
+	}
+}
+
+func TestFirstKeyOfAGivenSecret(t *testing.T) {
+	store := &MemoryStore{}
+	given := Mint(Adm)
+	secret, key, err := EnsureAdmin(t.Context(), store, given)
+	if err != nil || secret != given || key.Kind != Adm {
+		t.Fatalf("got %v and %+v (%v), want a key of the secret given", secret, key, err)
+	}
+	ring := NewKeyring(store, KeyringOptions{})
+	if _, err := ring.Authenticate(t.Context(), given.Reveal()); err != nil {
+		t.Errorf("it is not taken: %v", err)
+	}
+	if secret, key, err := EnsureAdmin(t.Context(), store, given); secret != (Secret{}) || key != nil || err != nil {
+		t.Errorf("again: got %v and %+v (%v), want nothing", secret, key, err)
+	}
+	if _, _, err := EnsureAdmin(t.Context(), store, Mint(Adm)); !errors.Is(err, ErrUnknown) {
+		t.Errorf("another secret: got %v, want ErrUnknown", err)
+	}
+	if _, err := store.Revoke(t.Context(), key.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := EnsureAdmin(t.Context(), store, given); !errors.Is(err, ErrRevoked) {
+		t.Errorf("a secret that was revoked: got %v, want ErrRevoked", err)
+	}
+	if _, _, err := EnsureAdmin(t.Context(), &MemoryStore{}, Mint(Pub)); err == nil {
+		t.Error("a publisher's secret becomes an admin's key")
+	}
+}
+
+// A model of two slots decides: which secrets work, after any rotations.
+func TestSecretsWorkAsTheModelSays(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		store := &MemoryStore{}
+		secret, key, err := Issue(context.Background(), store, Key{Kind: Pub})
+		if err != nil {
+			t.Fatal(err)
+		}
+		all, working := []Secret{secret}, []Secret{secret}
+		for range rapid.IntRange(1, 6).Draw(t, "rotations") {
+			overlap := rapid.SampledFrom([]time.Duration{0, time.Hour}).Draw(t, "overlap")
+			secret, _, err := Rotate(context.Background(), store, key.ID, Rotation{Overlap: overlap})
+			if refused := overlap > 0 && len(working) == 2; refused != errors.Is(err, ErrOverlap) || !refused && err != nil {
+				t.Fatalf("with %d secrets and an overlap of %v: %v", len(working), overlap, err)
+			} else if refused {
+				continue
+			}
+			all = append(all, secret)
+			if working = append(working, secret); overlap == 0 {
+				working = []Secret{secret}
+			}
+		}
+		ring := NewKeyring(store, KeyringOptions{})
+		for i, s := range all {
+			_, err := ring.Authenticate(context.Background(), s.Reveal())
+			if works := err == nil; works != slices.Contains(working, s) {
+				t.Fatalf("secret %d of %d works: %t (%v)", i, len(all), works, err)
+			}
+		}
+	})
+}

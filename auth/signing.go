@@ -1,0 +1,169 @@
+package auth
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+)
+
+// MinSigningLen is how many bytes a secret for tokens has at least: as many as
+// the hash of HS256 (RFC 7518, 3.2).
+const MinSigningLen = 32
+
+const (
+	redacted      = "[redacted]"
+	maxSecretFile = 64 << 10
+	fewestBytes   = 6 // different ones in a secret; 32 random hexadecimal digits have fewer once in 10^9 times
+)
+
+// A SigningSecret signs tokens, and all gateways have it. However it is printed,
+// it prints as "[redacted]".
+type SigningSecret struct{ text string }
+
+// NewSigningSecret makes one of its own, for a server that is alone.
+func NewSigningSecret() SigningSecret { return SigningSecret{randomText(48)} }
+
+// ParseSigningSecrets reads secrets with white space between them. The first is
+// for signing, and all of them are good for verifying, so that one can take
+// another's place while tokens of both are about.
+//
+// Each has [MinSigningLen] bytes or more of printable ASCII. One that others
+// are known to use, or that repeats itself, is refused; the error says which.
+func ParseSigningSecrets(text string) ([]SigningSecret, error) {
+	var secrets []SigningSecret
+	for i, field := range strings.Fields(text) {
+		if err := checkSigningSecret(field); err != nil {
+			return nil, fmt.Errorf("secret %d %w", i+1, err)
+		}
+		for j, other := range secrets {
+			if other.text == field {
+				return nil, fmt.Errorf("secret %d is secret %d again", i+1, j+1)
+			}
+		}
+		secrets = append(secrets, SigningSecret{field})
+	}
+	if len(secrets) == 0 {
+		return nil, errors.New("there is no secret")
+	}
+	return secrets, nil
+}
+
+// LoadSigningSecrets is [ParseSigningSecrets] for what is in a file. A file
+// that everybody on the machine may read is refused.
+func LoadSigningSecrets(path string) ([]SigningSecret, error) {
+	text, err := readSecretFile(path)
+	if err != nil {
+		return nil, err
+	}
+	secrets, err := ParseSigningSecrets(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return secrets, nil
+}
+
+// LoadSecret returns the key's secret that a file holds, alone. A file that
+// everybody on the machine may read is refused.
+func LoadSecret(path string) (Secret, error) {
+	text, err := readSecretFile(path)
+	if err != nil {
+		return Secret{}, err
+	}
+	secret, err := ParseSecret(strings.TrimSpace(text))
+	if err != nil {
+		return Secret{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return secret, nil
+}
+
+func readSecretFile(path string) (string, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = file.Close() }() // it was only read
+	info, err := file.Stat()
+	switch {
+	case err != nil:
+		return "", err
+	case !info.Mode().IsRegular():
+		return "", fmt.Errorf("%s: must be a regular file", path)
+	case info.Mode().Perm()&0o007 != 0:
+		return "", fmt.Errorf("%s: everybody on this machine may read or change it (mode %04o): chmod 600", path, info.Mode().Perm())
+	}
+	text, err := io.ReadAll(io.LimitReader(file, maxSecretFile+1))
+	if err != nil {
+		return "", err
+	}
+	if len(text) > maxSecretFile {
+		return "", fmt.Errorf("%s: has more than %d bytes", path, maxSecretFile)
+	}
+	return string(text), nil
+}
+
+// wellKnown are words that secrets are made of when nobody has made one, and
+// the examples that others print.
+var wellKnown = []string{
+	"a-string-secret-at-least-256-bits-long", "your-256-bit-secret",
+	"changeme", "change-me", "change_me", "changethis", "replaceme", "password", "passw0rd", "secret",
+	"default", "insecure", "example", "pushserver", "development", "testing",
+	"0123456789", "1234567890", "abcdefghijklmnopqrstuvwxyz",
+}
+
+func checkSigningSecret(text string) error {
+	const how = `: make one with "openssl rand -base64 48"`
+	for i := range len(text) {
+		if text[i] <= ' ' || text[i] > '~' {
+			return errors.New("must be printable ASCII" + how)
+		}
+	}
+	if len(text) < MinSigningLen {
+		return fmt.Errorf("has %d bytes, and must have %d or more"+how, len(text), MinSigningLen)
+	}
+	different := map[byte]bool{}
+	for i := range len(text) {
+		different[text[i]] = true
+	}
+	if len(different) < fewestBytes || repeats(text) {
+		return errors.New("repeats itself" + how)
+	}
+	own := strings.ToLower(text)
+	for _, word := range wellKnown {
+		own = strings.ReplaceAll(own, word, "")
+	}
+	if len(own) < MinSigningLen {
+		return errors.New("is made of well-known words" + how)
+	}
+	return nil
+}
+
+// repeats reports whether text is a shorter one written again and again, the
+// last time perhaps not to its end.
+func repeats(text string) bool {
+	for n := 1; n <= len(text)/2; n++ {
+		if text[n:] == text[:len(text)-n] {
+			return true
+		}
+	}
+	return false
+}
+
+// id names the secret in the tokens that it signs.
+func (s SigningSecret) id() string {
+	sum := sha256.Sum256([]byte("kid\x00" + s.text))
+	return base64.RawURLEncoding.EncodeToString(sum[:6])
+}
+
+// Format writes "[redacted]" for every verb.
+func (SigningSecret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
+
+// LogValue implements [slog.LogValuer].
+func (SigningSecret) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// MarshalText makes JSON and its like show "[redacted]".
+func (SigningSecret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
