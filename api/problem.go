@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"maps"
@@ -150,6 +151,7 @@ func problemOf(err error) *Problem {
 		{streams.ErrDraining, "draining", "Connect again and you will reach another server."},
 		{streams.ErrUnavailable, "store-unavailable", "Try again after Retry-After. Send an event again with the same id."},
 		{auth.ErrUnavailable, "store-unavailable", "The key could not be checked. Try again after Retry-After."},
+		{context.DeadlineExceeded, "store-unavailable", "Try again after Retry-After. Send an event again with the same id."},
 		{auth.ErrMalformed, "invalid-token", "Check that the key was copied whole."},
 		{auth.ErrUnknown, "invalid-token", "There is no such key. Use one that was issued for this server."},
 		{auth.ErrRevoked, "key-revoked", "Use another key: this one was taken back."},
