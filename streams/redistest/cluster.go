@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -35,10 +36,14 @@ const (
 // paused or restarted by one of them at a time.
 type Cluster struct {
 	dir     string
-	nodes   []*Node
+	server  string
+	options Options
 	nursery *nursery
 	fatal   func(error)
 	close   sync.Once
+
+	mu    sync.Mutex // guards the following
+	nodes []*Node
 }
 
 // Open starts a cluster and returns it when it is healthy, as AwaitHealthy
@@ -63,8 +68,11 @@ func open(ctx context.Context, options Options) (*Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a folder for the cluster: %w", err)
 	}
-	c := &Cluster{dir: dir, nursery: newNursery(), fatal: func(err error) { panic(err) }}
-	if err := c.boot(ctx, server, options); err != nil {
+	c := &Cluster{
+		dir: dir, server: server, options: options,
+		nursery: newNursery(), fatal: func(err error) { panic(err) },
+	}
+	if err := c.boot(ctx); err != nil {
 		err = fmt.Errorf("start a cluster: %w\n%s", err, c.logs())
 		c.Close()
 		return nil, err
@@ -72,25 +80,22 @@ func open(ctx context.Context, options Options) (*Cluster, error) {
 	return c, nil
 }
 
-func (c *Cluster) boot(ctx context.Context, server string, options Options) error {
+func (c *Cluster) boot(ctx context.Context) error {
 	ports, err := freePorts(2 * nodes)
 	if err != nil {
 		return err
 	}
 	for i := range nodes {
-		n := &Node{
-			server:  server,
-			nursery: c.nursery,
-			fatal:   func(err error) { c.fatal(err) },
-			port:    ports[2*i],
-			busPort: ports[2*i+1],
+		n := c.newNode(ports[2*i], ports[2*i+1])
+		if i < masters && c.options.Disk > 0 {
+			n.disk = newDisk(c.options.Disk)
+			n.nursery = n.disk.nursery
 		}
-		c.nodes = append(c.nodes, n)
-		if err := n.create(c.dir, options); err != nil {
+		if err := n.create(c.dir, c.options); err != nil {
 			return err
 		}
 	}
-	for _, n := range c.nodes {
+	for _, n := range c.Nodes() {
 		if err := n.awaitAnswer(ctx); err != nil {
 			return err
 		}
@@ -101,11 +106,27 @@ func (c *Cluster) boot(ctx context.Context, server string, options Options) erro
 	return await(ctx, c.unhealthy)
 }
 
+// newNode returns a node that is to be created and to be closed with the others.
+func (c *Cluster) newNode(port, busPort int) *Node {
+	n := &Node{
+		server:  c.server,
+		nursery: c.nursery,
+		fatal:   func(err error) { c.fatal(err) },
+		port:    port,
+		busPort: busPort,
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.nodes = append(c.nodes, n)
+	return n
+}
+
 // join makes one cluster of six nodes that know nothing of each other. Epochs
 // are given by hand, so that no time goes into resolving their collisions, and
 // everyone is introduced to everyone instead of waiting for gossip.
 func (c *Cluster) join(ctx context.Context) error {
-	for i, n := range c.nodes {
+	all := c.Nodes()
+	for i, n := range all {
 		if err := n.tell(ctx, "CLUSTER", "SET-CONFIG-EPOCH", i+1); err != nil {
 			return err
 		}
@@ -116,15 +137,15 @@ func (c *Cluster) join(ctx context.Context) error {
 			}
 		}
 	}
-	for i, n := range c.nodes {
-		for _, other := range c.nodes[i+1:] {
+	for i, n := range all {
+		for _, other := range all[i+1:] {
 			if err := n.tell(ctx, "CLUSTER", "MEET", host, other.port, other.busPort); err != nil {
 				return err
 			}
 		}
 	}
-	for i, n := range c.nodes[masters:] {
-		master, err := c.nodes[i].identity(ctx)
+	for i, n := range all[masters:] {
+		master, err := all[i].identity(ctx)
 		if err != nil {
 			return err
 		}
@@ -142,26 +163,33 @@ func (c *Cluster) join(ctx context.Context) error {
 // called more than once.
 func (c *Cluster) Close() {
 	c.close.Do(func() {
-		for _, n := range c.nodes {
+		for _, n := range c.Nodes() {
 			n.Kill()
+			if n.disk != nil {
+				n.disk.nursery.close()
+			}
 		}
 		c.nursery.close()
 		os.RemoveAll(c.dir)
 	})
 }
 
-// Addrs returns the addresses of all six nodes, whatever their state.
+// Addrs returns the addresses of all nodes, whatever their state.
 func (c *Cluster) Addrs() []string {
-	addrs := make([]string, len(c.nodes))
-	for i, n := range c.nodes {
-		addrs[i] = n.Addr()
+	var addrs []string
+	for _, n := range c.Nodes() {
+		addrs = append(addrs, n.Addr())
 	}
 	return addrs
 }
 
-// Nodes returns all six nodes, whatever their state; the first three were the
+// Nodes returns all nodes, whatever their state; the first three were the
 // masters at the start.
-func (c *Cluster) Nodes() []*Node { return append([]*Node(nil), c.nodes...) }
+func (c *Cluster) Nodes() []*Node {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.nodes)
+}
 
 // Do sends one command to one node, as [Node.Do] does.
 func (c *Cluster) Do(n *Node, args ...any) any { return n.Do(args...) }
@@ -169,7 +197,7 @@ func (c *Cluster) Do(n *Node, args ...any) any { return n.Do(args...) }
 // running returns the nodes that are neither killed nor paused.
 func (c *Cluster) running() []*Node {
 	var running []*Node
-	for _, n := range c.nodes {
+	for _, n := range c.Nodes() {
 		if n.running() {
 			running = append(running, n)
 		}
@@ -185,7 +213,7 @@ func (c *Cluster) must(doing string, err error) {
 
 func (c *Cluster) logs() string {
 	var b strings.Builder
-	for _, n := range c.nodes {
+	for _, n := range c.Nodes() {
 		b.WriteString(n.logTail())
 	}
 	return b.String()

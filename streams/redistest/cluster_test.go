@@ -107,6 +107,26 @@ func TestCluster(t *testing.T) {
 		}
 	})
 
+	t.Run("takes one more replica, and goes on without it", func(t *testing.T) {
+		master := c.Master("added")
+		added := c.AddReplica(master)
+		c.Do(master, "SET", "added", "kept")
+		if got := c.Do(master, "WAIT", 2, 1000); got != int64(2) {
+			t.Errorf("%v replicas confirmed a write, want 2", got)
+		}
+		c.Failover(added)
+		if got := c.Do(c.Master("added"), "GET", "added"); got != "kept" || c.Master("added") != added {
+			t.Errorf("the key is %v at %s, want it kept at %s", got, c.Master("added"), added)
+		}
+		c.Failover(master)
+		c.AwaitHealthy()
+		c.Remove(added)
+		if got := len(c.Addrs()); got != 6 {
+			t.Errorf("%d addresses, want 6", got)
+		}
+		c.AwaitHealthy()
+	})
+
 	t.Run("promotes a replica when a master is paused, and takes the old master back", func(t *testing.T) {
 		old := c.Master("paused")
 		replica := c.Replica(old)

@@ -9,7 +9,7 @@ import (
 // unhealthy returns what keeps the cluster from being healthy, or nil.
 func (c *Cluster) unhealthy(ctx context.Context) error {
 	role := make(map[string]string) // a node's id → "master", or the id it replicates
-	for _, n := range c.nodes {
+	for _, n := range c.Nodes() {
 		all, err := n.members(ctx)
 		if err != nil {
 			return err
@@ -20,18 +20,18 @@ func (c *Cluster) unhealthy(ctx context.Context) error {
 			role[self.id] = self.master
 		}
 	}
-	for _, n := range c.nodes {
+	for _, n := range c.Nodes() {
 		if err := n.misjudges(ctx, role); err != nil {
 			return err
 		}
 	}
 	offset := make(map[string]int64)
-	for _, n := range c.nodes {
+	for _, n := range c.Nodes() {
 		if err := n.readOffset(ctx, role, offset); err != nil {
 			return err
 		}
 	}
-	for _, n := range c.nodes {
+	for _, n := range c.Nodes() {
 		if err := n.behind(ctx, role, offset); err != nil {
 			return err
 		}
@@ -46,7 +46,7 @@ func (n *Node) misjudges(ctx context.Context, role map[string]string) error {
 	if err != nil {
 		return err
 	}
-	if len(all) != nodes {
+	if len(all) != len(role) {
 		return fmt.Errorf("%s knows %d nodes", n, len(all))
 	}
 	replicated := make(map[string]bool)

@@ -33,6 +33,7 @@ type Node struct {
 	port    int
 	busPort int // zero without cluster mode
 	nursery *nursery
+	disk    *disk // nil: that of everyone
 	fatal   func(error)
 
 	mu     sync.Mutex // guards the following
@@ -187,6 +188,11 @@ func (n *Node) create(parent string, options Options) error {
 	if err := os.WriteFile(filepath.Join(dir, "redis.conf"), []byte(conf), 0o600); err != nil {
 		return fmt.Errorf("write a node's settings: %w", err)
 	}
+	if n.disk != nil {
+		if err := n.disk.mount(n.data()); err != nil {
+			return fmt.Errorf("make a disk for a node: %w", err)
+		}
+	}
 	return n.spawn()
 }
 
@@ -217,6 +223,10 @@ func (n *Node) conf(options Options) string {
 			"cluster-migration-barrier":       "100",
 		})
 	}
+	if n.disk != nil {
+		settings["dir"] = n.data()
+		settings["cluster-config-file"] = filepath.Join(n.dir, "nodes.conf") // a node that cannot write it gives up
+	}
 	maps.Copy(settings, options.Config)
 	var b strings.Builder
 	for _, directive := range slices.Sorted(maps.Keys(settings)) {
@@ -245,6 +255,9 @@ func (n *Node) spawn() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.cmd, n.conn, n.exited, n.paused = cmd, dial(n.Addr()), exited, false
+	if n.disk != nil {
+		return n.disk.limit(cmd.Process.Pid)
+	}
 	return nil
 }
 
@@ -276,6 +289,9 @@ func (n *Node) awaitAnswer(ctx context.Context) error {
 		return err
 	})
 }
+
+// data returns where a node with a disk of its own keeps its data.
+func (n *Node) data() string { return filepath.Join(n.dir, "disk") }
 
 func (n *Node) logFile() string { return filepath.Join(n.dir, "node.log") }
 

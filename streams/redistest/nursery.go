@@ -14,19 +14,19 @@ import (
 // by parent it means the operating-system thread that started it. Go ends
 // threads as it likes, so a goroutine that owns one for as long as the servers
 // may live starts them all.
-type nursery struct{ starts chan start }
+type nursery struct{ calls chan call }
 
-type start struct {
-	cmd  *exec.Cmd
+type call struct {
+	f    func() error
 	done chan error
 }
 
 func newNursery() *nursery {
-	n := &nursery{starts: make(chan start)}
+	n := &nursery{calls: make(chan call)}
 	go func() {
 		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
-		for s := range n.starts {
-			s.done <- s.cmd.Start()
+		for c := range n.calls {
+			c.done <- c.f()
 		}
 	}()
 	return n
@@ -34,13 +34,18 @@ func newNursery() *nursery {
 
 func (n *nursery) start(cmd *exec.Cmd) error {
 	cmd.SysProcAttr = deathSignal()
-	s := start{cmd, make(chan error)}
-	n.starts <- s
-	return <-s.done
+	return n.do(cmd.Start)
+}
+
+// do calls f on the nursery's thread.
+func (n *nursery) do(f func() error) error {
+	c := call{f, make(chan error)}
+	n.calls <- c
+	return <-c.done
 }
 
 // close comes after the last start and ends what still runs.
-func (n *nursery) close() { close(n.starts) }
+func (n *nursery) close() { close(n.calls) }
 
 func findServer() (string, error) {
 	server, err := exec.LookPath("redis-server")

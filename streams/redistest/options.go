@@ -12,6 +12,10 @@ type Options struct {
 	// directive; they win over this package's own.
 	Config map[string]string
 
+	// Disk is how many bytes the disk holds on which each of the first three
+	// nodes keeps its data: that of Dir if it is zero.
+	Disk int64
+
 	// Dir is the folder in which the nodes' folders are made: that for
 	// temporary files if it is empty.
 	Dir string
@@ -33,6 +37,11 @@ func Config(directive, value string) Option {
 		}
 		o.Config[directive] = value
 	}
+}
+
+// Disk sets [Options.Disk].
+func Disk(size int64) Option {
+	return func(o *Options) { o.Disk = size }
 }
 
 // Dir sets [Options.Dir].

@@ -75,7 +75,7 @@ func (c *Cluster) AwaitMaster(key string, not *Node) *Node {
 	return master
 }
 
-// AwaitHealthy waits until all six nodes run, agree on who is what, say that
+// AwaitHealthy waits until all nodes run, agree on who is what, say that
 // cluster_state is ok with every slot served, and every master has a replica
 // that is connected and holds what the master held a moment ago.
 func (c *Cluster) AwaitHealthy() {

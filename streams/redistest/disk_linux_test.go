@@ -1,0 +1,69 @@
+package redistest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strings"
+	"testing"
+)
+
+func TestNodeOnAFullDiskRefusesWritesUntilThereIsRoom(t *testing.T) {
+	for _, limited := range []bool{false, true} {
+		n := startOnDisk(t, 1<<20, limited)
+		value := string(bytes.Repeat([]byte("x"), 100<<10))
+		refused := func() bool {
+			err := n.tell(t.Context(), "SET", "a", value)
+			if err != nil && !strings.Contains(err.Error(), "MISCONF") {
+				t.Fatal(err)
+			}
+			return err != nil
+		}
+		for i := 0; !refused(); i++ {
+			if i == 100 {
+				t.Fatalf("limited: %v: 10 MB went on a disk of 1 MB", limited)
+			}
+		}
+		n.ResizeDisk(64 << 20)
+		if err := await(t.Context(), func(context.Context) error {
+			if refused() {
+				return errors.New("refused")
+			}
+			return nil
+		}); err != nil {
+			t.Errorf("limited: %v: with room again: %v", limited, err)
+		}
+		n.Kill()
+		n.Restart()
+		if got := n.Do("GET", "a"); got != value {
+			t.Errorf("limited: %v: after a restart the key has another value", limited)
+		}
+	}
+}
+
+// startOnDisk returns a server of its own on a small disk, or on one that is
+// none, as when the rights to mount are missing.
+func startOnDisk(t *testing.T, size int64, limited bool) *Node {
+	t.Helper()
+	n := &Node{disk: newDisk(size), fatal: func(err error) { t.Fatal(err) }}
+	n.nursery, n.disk.limits = n.disk.nursery, limited
+	ports, err := freePorts(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.port = ports[0]
+	if n.server, err = findServer(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		n.Kill()
+		n.nursery.close()
+	})
+	if err := n.create(t.TempDir(), Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.awaitAnswer(t.Context()); err != nil {
+		t.Fatalf("%v\n%s", err, n.logTail())
+	}
+	return n
+}
