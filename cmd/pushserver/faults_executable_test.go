@@ -65,16 +65,6 @@ func build(t *testing.T, bugs ...bug) executable {
 	return e
 }
 
-// knows reports whether a command of the program has a flag.
-func (e executable) knows(t *testing.T, command, flag string) bool {
-	t.Helper()
-	help, err := exec.CommandContext(t.Context(), e.path, command, "--help").CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s --help: %v\n%s", command, err, help)
-	}
-	return strings.Contains(string(help), flag)
-}
-
 // A process is a program that runs. It does not outlive this one.
 type process struct {
 	t      *testing.T
