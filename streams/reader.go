@@ -22,7 +22,7 @@ func (s *Subscription) step() {
 // run writes until there is nothing to write, or the client takes no more. The
 // state is busy, and its own.
 func (s *Subscription) run() {
-	for s.flush() && s.advance() {
+	for s.flush() && s.heed() && s.advance() {
 	}
 }
 
@@ -103,10 +103,14 @@ func (s *Subscription) advance() bool {
 	// the stream's: whoever adds one finds the reader parked, or the reader
 	// finds the item.
 	s.mu.Lock()
-	if s.cause != nil {
+	switch {
+	case s.cause != nil:
 		s.mu.Unlock()
 		s.conclude()
 		return false
+	case len(s.notices) > 0:
+		s.mu.Unlock()
+		return true // they come first
 	}
 	st.mu.Lock()
 	if st.dead {
@@ -255,6 +259,9 @@ func (s *Subscription) replay(entries []Entry) bool {
 		items = s.feed.conflate(items)
 	}
 	for len(items) > 0 {
+		if s.noticed() {
+			return true // what is left is read again, by another filter perhaps
+		}
 		piece, n := join(items, s.framing, nil)
 		wrote, err := s.w.Write(piece)
 		s.account(items, n, wrote)

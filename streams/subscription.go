@@ -52,6 +52,7 @@ type Subscription struct {
 	pos     ID        // everything that matched up to here was begun to be written
 	forget  func()    // ends a wait for the stream's tail; nil if there is none
 	rest    []byte    // what is left of the text that was begun
+	notices []notice  // what is to be said and done before the next event
 	since   time.Time // when the client last took something; zero unless blocked
 	cause   error     // why it ended; nil while it is open
 

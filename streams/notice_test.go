@@ -1,0 +1,151 @@
+package streams
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/paylogic/pushserver/streams/filter"
+)
+
+type scope struct {
+	Types []string `json:"types"`
+}
+
+func TestRescopedSubscriptionGoesOnAtOnePosition(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hub, log := newTestHub(t, Retention{})
+		defer hub.Close()
+		c := newClient(plenty)
+		subscribe(t, hub, Request{Filter: mustFilter(t, filter.Spec{Types: []string{"a", "b"}})}, c)
+		want := append(publish(t, log, "a", 1), publish(t, log, "b", 1)...)
+		publish(t, log, "c", 1)
+		synctest.Wait()
+		c.sub.Rescope(mustFilter(t, filter.Spec{Types: []string{"b", "c"}}), scope{[]string{"b", "c"}})
+		synctest.Wait()
+		publish(t, log, "a", 1)
+		want = append(want, publish(t, log, "c", 1)...)
+		want = append(want, publish(t, log, "b", 1)...)
+		synctest.Wait()
+		wantIDs(t, c, want)
+		if types := c.types(t); types[3] != "stream.scope" {
+			t.Errorf("events are %q, want stream.scope after two", types)
+		}
+		if n := hub.Stats().Subscriptions; n != 1 {
+			t.Errorf("there are %d subscriptions", n)
+		}
+	})
+}
+
+func TestRescopedReaderThatLagsGetsNothingOfTheOldFilter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hub, log := newTestHub(t, Retention{})
+		defer hub.Close()
+		after := mustBounds(t, log, "acme").Origin
+		for range 3 * keepItems {
+			publish(t, log, "a", 1)
+			publish(t, log, "b", 1)
+		}
+		c := newClient(3000)
+		subscribe(t, hub, Request{After: after}, c)
+		synctest.Wait()
+		c.sub.Rescope(mustFilter(t, filter.Spec{Types: []string{"b"}}), scope{[]string{"b"}})
+		last := publish(t, log, "b", 1)[0]
+		for n := 0; !slices.Contains(c.ids(t), last); n++ {
+			if n > 100 {
+				t.Fatal("the reader never got to the end")
+			}
+			c.take(100_000)
+			synctest.Wait()
+		}
+		types := c.types(t)
+		at := slices.Index(types, "stream.scope")
+		if at < 0 || slices.Contains(types[at:], "a") {
+			t.Errorf("after stream.scope, event %d of %d, there is one of the old filter", at, len(types))
+		}
+		var before int
+		for _, typ := range types[:at] {
+			if typ == "b" {
+				before++
+			}
+		}
+		if n := len(slices.DeleteFunc(types[at:], func(typ string) bool { return typ != "b" })); n+before != 3*keepItems+1 {
+			t.Errorf("of %d events that both filters let through %d came", 3*keepItems+1, n+before)
+		}
+	})
+}
+
+func TestWhatIsSaidComesBetweenEvents(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hub, log := newTestHub(t, Retention{})
+		defer hub.Close()
+		quiet, busy := newClient(plenty), newClient(250)
+		subscribe(t, hub, Request{}, quiet)
+		subscribe(t, hub, Request{}, busy)
+		quiet.sub.Say("stream.expiring", scope{})
+		synctest.Wait()
+		if types := quiet.types(t); !slices.Equal(types, []string{"stream.open", "stream.expiring"}) {
+			t.Errorf("a quiet client got %q", types)
+		}
+		publish(t, log, "a", 3)
+		synctest.Wait()
+		busy.sub.Say("stream.expiring", scope{})
+		time.Sleep(time.Second)
+		busy.take(plenty / 2)
+		synctest.Wait()
+		if types := busy.types(t); len(types) != 5 || !slices.Contains(types, "stream.expiring") {
+			t.Errorf("a slow client got %q", types)
+		}
+		quiet.sub.Close(ErrGone)
+		quiet.sub.Say("stream.expiring", scope{}) // too late, and no harm
+	})
+}
+
+// Entitlement changes at random while events come, and no event is shown that
+// the filter told last does not let through.
+func TestFilterToldLastHolds(t *testing.T) {
+	log := NewMemoryLog(MemoryOptions{})
+	hub := NewHub(log, Options{})
+	defer hub.Close()
+	filters := []*filter.Filter{
+		mustFilter(t, filter.Spec{Types: []string{"a"}}), mustFilter(t, filter.Spec{Types: []string{"b"}}), mustFilter(t),
+	}
+	allowed := []string{"a", "b", "ab"}
+	var clients []*client
+	for range 8 {
+		c := newClient(plenty)
+		subscribe(t, hub, Request{Filter: filters[2]}, c)
+		clients = append(clients, c)
+	}
+	var running sync.WaitGroup
+	running.Go(func() {
+		for n := range 2000 {
+			mustAppend(t, log, "acme", func() Event { e := newEvent(fmt.Sprint(n)); e.Type = allowed[n%2]; return e }())
+		}
+	})
+	for i, c := range clients {
+		running.Go(func() {
+			for n := range 200 {
+				k := (n + i) % 3
+				c.sub.Rescope(filters[k], scope{[]string{allowed[k]}})
+				time.Sleep(50 * time.Microsecond)
+			}
+		})
+	}
+	running.Wait()
+	for _, c := range clients {
+		may := "ab"
+		for _, e := range c.events(t) {
+			switch {
+			case e.Type == "stream.scope":
+				may = strings.Trim(string(e.Data), `{"types:[]}`)
+			case len(e.Type) == 1 && !strings.Contains(may, e.Type):
+				t.Fatalf("an event of type %s was shown when only %s may be", e.Type, may)
+			}
+		}
+	}
+}
