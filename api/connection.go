@@ -9,33 +9,23 @@ import (
 	"github.com/paylogic/pushserver/streams"
 )
 
-// open answers with a stream. An error is returned before anything was
-// written.
-func (s *Server) open(w http.ResponseWriter, r *http.Request, req streams.Request) error {
-	h := w.Header()
-	h.Set("Content-Type", "text/event-stream; charset=utf-8")
-	if req.Framing == streams.Lines || req.Framing == streams.LinesData {
-		h.Set("Content-Type", "application/x-ndjson; charset=utf-8")
-	}
+// streamHeader sets what every stream has.
+func streamHeader(h http.Header, form string) {
+	h.Set("Content-Type", form+"; charset=utf-8")
 	h.Set("Cache-Control", "no-store, no-transform")
 	h.Set("X-Accel-Buffering", "no")
 	h.Set("Vary", "Authorization, Origin")
-	if r.Method == http.MethodHead {
-		h.Set("Connection", "close")
-		w.WriteHeader(http.StatusOK)
-		return nil
-	}
+}
 
-	sub, err := s.hub.Subscribe(r.Context(), req)
-	if err != nil {
-		return err
+// carry writes the stream that sub is, whose header is set, and calls done once
+// it has ended.
+func (s *Server) carry(w http.ResponseWriter, r *http.Request, sub *streams.Subscription, done func()) {
+	if s.hijack(w, r, sub, done) {
+		return
 	}
-	if s.hijack(w, r, sub) {
-		return nil
-	}
+	defer done()
 	w.WriteHeader(http.StatusOK)
 	_ = sub.Serve(r.Context(), &flushed{w: w, control: http.NewResponseController(w)}) // however it ended, the answer is over
-	return nil
 }
 
 // head returns the head of a response that ends with its connection.

@@ -1,43 +1,138 @@
 package api
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/paylogic/pushserver/auth"
+	"github.com/paylogic/pushserver/streams/filter"
 )
 
-// authenticate returns the key that the request carries, if it may do what
-// scope names.
-func (s *Server) authenticate(r *http.Request, scope string) (*auth.Key, error) {
-	key, err := s.identify(r)
-	switch {
-	case err != nil:
-		return nil, err
-	case key.May(scope):
-		return key, nil
-	case slices.Contains(key.Kind.Scopes(), scope):
-		return nil, problem("scope-missing", "Use a key with the scope that is missing.").
-			with("missing", []string{scope}).with("granted", key.Granted())
-	}
-	return nil, problem("wrong-role", "Use "+roleFor(scope)+".").with("role", role(key.Kind))
+// A caller is who makes a request: the bearer of a key, or of a token that is a
+// part of one.
+type caller struct {
+	*auth.Key
+	hash  auth.Hash   // of the secret that was shown; zero with a token
+	grant *auth.Grant // what the token says; nil with a key
 }
 
-// identify returns the key that the request carries, whatever it may do.
-func (s *Server) identify(r *http.Request) (*auth.Key, error) {
-	secret, err := bearer(r.Header)
+// May reports whether the caller may do what scope names: a token reads, and
+// nothing else.
+func (c *caller) May(scope string) bool {
+	reads := scope == auth.Stream || scope == auth.History || scope == auth.Me
+	return c.Key.May(scope) && (c.grant == nil || reads)
+}
+
+// clauses returns what holds for every event that the caller sees.
+func (c *caller) clauses() []filter.Spec {
+	clauses := []filter.Spec{{Types: c.Types, Subjects: c.Subjects, Expr: c.Filter}}
+	if g := c.grant; g != nil {
+		clauses = append(clauses, filter.Spec{Types: g.Types, Subjects: g.Subjects, Expr: g.Filter})
+	}
+	return clauses
+}
+
+// ends returns when the caller's credential ends; zero: never.
+func (c *caller) ends() time.Time {
+	if c.grant == nil {
+		return c.Ends(c.hash)
+	}
+	if c.Expires.IsZero() || c.grant.Expires.Before(c.Expires) {
+		return c.grant.Expires
+	}
+	return c.Expires
+}
+
+// again returns the caller as they are now. Its errors are those of package
+// auth.
+func (c *caller) again(ctx context.Context, keyring *auth.Keyring) (*caller, error) {
+	var key *auth.Key
+	var err error
+	if c.grant != nil {
+		key, err = keyring.VerifyGrant(ctx, c.grant)
+	} else {
+		key, err = keyring.Recognise(ctx, c.hash)
+	}
 	if err != nil {
 		return nil, err
 	}
-	key, err := s.keyring.Authenticate(r.Context(), secret)
-	switch {
-	case err != nil:
+	return &caller{key, c.hash, c.grant}, nil
+}
+
+// authenticate returns who makes the request, if they may do what scope names.
+func (s *Server) authenticate(r *http.Request, scope string) (*caller, error) {
+	c, err := s.identify(r)
+	if err != nil {
 		return nil, err
-	case r.Header.Get("Origin") != "":
-		return nil, problem("secret-key-in-browser", "Keep this key on your servers, and replace it if a page had it.")
 	}
-	return key, nil
+	return c, c.admit(scope)
+}
+
+// admit returns nil if the caller may do what scope names.
+func (c *caller) admit(scope string) error {
+	switch {
+	case c.May(scope):
+		return nil
+	case slices.Contains(c.Kind.Scopes(), scope):
+		return problem("scope-missing", "Use a key with the scope that is missing.").
+			with("missing", []string{scope}).with("granted", c.Granted())
+	}
+	return problem("wrong-role", "Use "+roleFor(scope)+".").with("role", role(c.Kind))
+}
+
+// identify returns who makes the request, by its header, whatever they may do.
+func (s *Server) identify(r *http.Request) (*caller, error) {
+	text, err := bearer(r.Header)
+	if err != nil {
+		return nil, err
+	}
+	return s.recognise(r, text)
+}
+
+// recognise returns the bearer of a key or token, who must be where that is
+// allowed: a key is for servers, a token for the pages of one origin.
+func (s *Server) recognise(r *http.Request, text string) (*caller, error) {
+	origins := r.Header["Origin"]
+	if len(origins) > 1 {
+		return nil, problem("origin-not-allowed", "Send one header Origin.")
+	}
+	if s.tokens == nil || !isToken(text) {
+		secret, err := auth.ParseSecret(text)
+		if err != nil {
+			return nil, err
+		}
+		key, err := s.keyring.Authenticate(r.Context(), text)
+		switch {
+		case err != nil:
+			return nil, err
+		case len(origins) > 0:
+			return nil, problem("secret-key-in-browser", "Keep this key on your servers, and replace it if a page had it. A page uses a token: POST /v1/tokens.")
+		}
+		return &caller{Key: key, hash: secret.Hash()}, nil
+	}
+	key, grant, err := s.keyring.AuthenticateToken(r.Context(), s.tokens, text)
+	if err != nil {
+		return nil, err
+	}
+	c := &caller{Key: key, grant: grant}
+	if len(origins) > 0 && !c.mayBeAt(origins[0]) {
+		return nil, problem("origin-not-allowed", "Mint a token for the origin of this page.")
+	}
+	return c, nil
+}
+
+// isToken tells a token from a key by its form alone.
+func isToken(text string) bool { return strings.Contains(text, ".") }
+
+// mayBeAt reports whether the token is for pages of this origin.
+func (c *caller) mayBeAt(origin string) bool {
+	if c.grant.Origin != "" {
+		return origin == c.grant.Origin
+	}
+	return len(c.Origins) > 0 && c.AllowsOrigin(origin)
 }
 
 // bearer returns the credential of the header Authorization (RFC 6750, 2.1).

@@ -29,15 +29,17 @@ func (s *Server) describe(w http.ResponseWriter, r *http.Request, contentType st
 		return err
 	}
 	visible := func(string) bool { return true }
+	w.Header().Set("Access-Control-Allow-Origin", "*") // without a key it is public
 	if authorized {
+		w.Header().Del("Access-Control-Allow-Origin")
 		key, err := s.identify(r)
 		if err != nil {
 			return err
 		}
+		allowOrigin(w, r)
 		visible = func(typ string) bool { return mayKnow(key, typ) }
 	}
 	w.Header().Set("Content-Type", contentType)
-	w.Header().Set("Access-Control-Allow-Origin", "*") // without a key it is public
 	_, _ = w.Write(form(s.composer.Describe(visible))) // the client left; there is nobody to tell
 	return nil
 }

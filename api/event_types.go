@@ -5,10 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/paylogic/pushserver/api/catalog"
-	"github.com/paylogic/pushserver/auth"
 	"github.com/paylogic/pushserver/streams"
 	"github.com/paylogic/pushserver/streams/filter"
 )
@@ -70,18 +70,21 @@ func (s *Server) eventType(w http.ResponseWriter, r *http.Request) error {
 }
 
 // reader returns the key of a request that has no parameters. Any key will do.
-func (s *Server) reader(r *http.Request) (*auth.Key, error) {
+func (s *Server) reader(r *http.Request) (*caller, error) {
 	if _, err := parseQuery(r.URL.RawQuery, r.Header.Get("Authorization") != ""); err != nil {
 		return nil, err
 	}
 	return s.identify(r)
 }
 
-// mayKnow reports whether the holder of a key is told of a type: a merchant of
-// those that it may see, others of all. So is whoever has no key: there is
-// nothing of anybody's in a catalogue.
-func mayKnow(key *auth.Key, typ string) bool {
-	return key == nil || !key.Kind.Reads() || filter.MatchType(key.Types, typ)
+// mayKnow reports whether a caller is told of a type: a merchant of those that it
+// may see, others of all. So is whoever has no key: there is nothing of anybody's
+// in a catalogue.
+func mayKnow(c *caller, typ string) bool {
+	if c == nil || !c.Kind.Reads() {
+		return true
+	}
+	return !slices.ContainsFunc(c.clauses(), func(clause filter.Spec) bool { return !filter.MatchType(clause.Types, typ) })
 }
 
 // checkData returns a problem if the catalogue excludes the event.

@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/paylogic/pushserver/auth"
 	"github.com/paylogic/pushserver/streams"
 	"github.com/paylogic/pushserver/streams/filter"
 )
@@ -27,26 +26,26 @@ type feed struct {
 }
 
 // feed reads the feed parameters of a request.
-func (s *Server) feed(key *auth.Key, q query) (feed, error) {
-	asked := filter.Spec{Types: parseList(q["types"]), Expr: q["filter"]}
-	if q["subject"] != "" {
-		asked.Subjects = []string{q["subject"]}
-	}
-	if len(asked.Types) > 0 && !filter.Overlap(asked.Types, key.Types) {
+func (s *Server) feed(c *caller, q query) (feed, error) {
+	asked := askedOf(q)
+	granted := c.clauses()
+	for _, clause := range granted {
+		if len(asked.Types) == 0 || filter.Overlap(asked.Types, clause.Types) {
+			continue
+		}
 		if _, err := filter.Compile(asked); err != nil {
 			return feed{}, err
 		}
 		return feed{}, problem("scope-missing", "Ask for types that this key may see: granted names them.").
-			with("missing", asked.Types).with("granted", key.Types)
+			with("missing", asked.Types).with("granted", clause.Types)
 	}
-	f := feed{log: key.Log()}
+	f := feed{log: c.Log()}
 	var err error
-	granted := filter.Spec{Types: key.Types, Subjects: key.Subjects, Expr: key.Filter}
-	if f.filter, err = s.filters.compile(granted, asked); err != nil {
-		if _, fault := filter.Compile(granted); fault != nil {
+	if f.filter, err = s.filters.compile(append(granted, asked)...); err != nil {
+		if _, fault := filter.Compile(granted...); fault != nil {
 			// Nothing that the client can mend: an error of ours, said in words
 			// that are not taken for one about the request.
-			return feed{}, fmt.Errorf("compile what %s may see: %v", key.ID, fault)
+			return feed{}, fmt.Errorf("compile what %s may see: %v", c.ID, fault)
 		}
 		return feed{}, err
 	}
@@ -63,6 +62,15 @@ func (s *Server) feed(key *auth.Key, q query) (feed, error) {
 		}
 	}
 	return f, nil
+}
+
+// askedOf returns the clause that a request has.
+func askedOf(q query) filter.Spec {
+	asked := filter.Spec{Types: parseList(q["types"]), Expr: q["filter"]}
+	if q["subject"] != "" {
+		asked.Subjects = []string{q["subject"]}
+	}
+	return asked
 }
 
 // filterCache keeps compiled filters, so that a client that reconnects costs

@@ -23,7 +23,7 @@ func (s *Server) Handler() http.Handler {
 		h.Set("X-Content-Type-Options", "nosniff")
 		bound(w, r)
 		s.guard(answer, r)
-		s.metrics.count(r, answer.status)
+		s.metrics.count(s.pathName(r), r.Method, answer.status)
 		if s.logger.Enabled(r.Context(), slog.LevelDebug) {
 			s.logger.Debug("request", "request_id", answer.id, "method", r.Method, "path", s.pathName(r),
 				"parameters", parameterNames(r.URL.RawQuery), "status", answer.status, "took", time.Since(began))
@@ -68,7 +68,7 @@ func (s *Server) refuse(w *answer, r *http.Request, err error) {
 	if r.Context().Err() != nil && !errors.As(err, &own) && w.status == 0 {
 		// The client left, and nothing failed; or it closed its own side alone,
 		// and then an empty 200 would look like success: break it off.
-		s.metrics.count(r, statusLeft)
+		s.metrics.count(s.pathName(r), r.Method, statusLeft)
 		panic(http.ErrAbortHandler)
 	}
 	p := problemOf(err)
@@ -80,6 +80,10 @@ func (s *Server) refuse(w *answer, r *http.Request, err error) {
 	}
 	if w.status != 0 {
 		panic(http.ErrAbortHandler) // too late for an answer: break it off visibly
+	}
+	if p.Name != "origin-not-allowed" && wantsStream(r) {
+		writeStreamProblem(w, r, w.id, p)
+		return
 	}
 	writeProblem(w, r, w.id, p)
 }
@@ -137,7 +141,7 @@ func (s *Server) pathName(r *http.Request) string {
 
 // loggedNames are the parameters whose names are logged.
 var loggedNames = append([]string{
-	"after", "since", "limit", "wait", "last_event_id", "lastEventId", "snapshot", "conflate",
+	"after", "since", "limit", "wait", "last_event_id", "lastEventId", "snapshot", "conflate", "errors",
 }, feedParameters...)
 
 // parameterNames returns the names of a query's parameters that are known:

@@ -16,4 +16,6 @@ func newPoller() (*poller, error) { return new(poller), nil }
 // Close does nothing.
 func (*poller) Close() error { return nil }
 
-func (*Server) hijack(http.ResponseWriter, *http.Request, *streams.Subscription) bool { return false }
+func (*Server) hijack(http.ResponseWriter, *http.Request, *streams.Subscription, func()) bool {
+	return false
+}

@@ -26,6 +26,7 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	allowOrigin(w, r)
 	if err := s.contract.check("GET /v1/events", r, q); err != nil {
 		return err
 	}

@@ -44,6 +44,7 @@ func (s *Server) me(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	allowOrigin(w, r)
 	a := account{
 		Key:  accountKey{ID: key.ID, Name: key.Name},
 		Role: role(key.Kind), Merchant: key.Merchant, Scopes: key.Granted(),

@@ -72,15 +72,11 @@ func newMetrics(registry *prometheus.Registry, hub *streams.Hub, version string)
 
 // count notes a request. Its labels are bounded: paths and methods that the
 // API does not have are one.
-func (m *metrics) count(r *http.Request, status int) {
-	endpoint, method := "other", "other"
-	switch r.URL.Path {
-	case "/v1/stream", "/v1/events", "/v1/state", "/v1/me", "/openapi.yaml", "/openapi.json":
-		endpoint = r.URL.Path
-	}
-	switch r.Method {
-	case http.MethodGet, http.MethodPost, http.MethodHead, http.MethodOptions:
-		method = r.Method
+func (m *metrics) count(endpoint, verb string, status int) {
+	method := "other"
+	switch verb {
+	case http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete, http.MethodHead, http.MethodOptions:
+		method = verb
 	}
 	if status == 0 {
 		status = http.StatusOK // a stream that was taken over

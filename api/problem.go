@@ -152,6 +152,8 @@ func problemOf(err error) *Problem {
 		{streams.ErrUnavailable, "store-unavailable", "Try again after Retry-After. Send an event again with the same id."},
 		{auth.ErrUnavailable, "store-unavailable", "The key could not be checked. Try again after Retry-After."},
 		{context.DeadlineExceeded, "store-unavailable", "Try again after Retry-After. Send an event again with the same id."},
+		{auth.ErrTokenExpired, "invalid-token", "The token has expired: mint another."},
+		{auth.ErrToken, "invalid-token", "Mint a token with POST /v1/tokens, and send it whole."},
 		{auth.ErrMalformed, "invalid-token", "Check that the key was copied whole."},
 		{auth.ErrUnknown, "invalid-token", "There is no such key. Use one that was issued for this server."},
 		{auth.ErrRevoked, "key-revoked", "Use another key: this one was taken back."},

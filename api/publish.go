@@ -68,7 +68,7 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request) error {
 	var p publication
 	switch {
 	case form == batchForm:
-		return s.publishBatch(w, r, key, body)
+		return s.publishBatch(w, r, key.Key, body)
 	case form == structuredForm:
 		p, err = decodeStructured(body)
 	case isBinary(r.Header):
@@ -79,7 +79,7 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.admit(r.Context(), key, &p); err != nil {
+	if err := s.admit(r.Context(), key.Key, &p); err != nil {
 		return err
 	}
 	receipts, err := s.log.Append(r.Context(), p.log(), []streams.Event{p.event})

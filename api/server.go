@@ -1,12 +1,14 @@
 package api
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,6 +25,7 @@ type Config struct {
 	Log     streams.Log
 	Hub     *streams.Hub // of Log
 	Keyring *auth.Keyring
+	Tokens  *auth.Tokens // mints and reads browser tokens; nil: there are none
 	Logger  *slog.Logger // slog.Default() if nil
 	Version string       // of the program, for /metrics
 
@@ -38,19 +41,24 @@ type Config struct {
 
 // A Server answers the public API and the operators' endpoints.
 type Server struct {
-	log      streams.Log
-	hub      *streams.Hub
-	keyring  *auth.Keyring
-	logger   *slog.Logger
-	states   []string // patterns of state-like types
-	filters  filterCache
-	poller   *poller
-	metrics  *metrics
-	catalog  *catalog.Catalog
-	composer *catalog.Composer
-	contract contract
-	routes   *http.ServeMux
-	outage   atomic.Int64 // when one was last reported, in Unix nanoseconds
+	log     streams.Log
+	hub     *streams.Hub
+	keyring *auth.Keyring
+	tokens  *auth.Tokens
+	logger  *slog.Logger
+	states  []string // patterns of state-like types
+	filters filterCache
+
+	connections *connections
+	poller      *poller
+	metrics     *metrics
+	catalog     *catalog.Catalog
+	composer    *catalog.Composer
+	contract    contract
+	routes      *http.ServeMux
+	stop        context.CancelFunc // ends what runs in the background
+	running     sync.WaitGroup
+	outage      atomic.Int64 // when one was last reported, in Unix nanoseconds
 
 	rejectUnknown bool // refuse types that the catalogue does not have
 }
@@ -60,8 +68,9 @@ type Server struct {
 // wait for connections with.
 func New(c Config) (*Server, error) {
 	s := &Server{
-		log: c.Log, hub: c.Hub, keyring: c.Keyring, logger: c.Logger,
-		catalog: c.Catalog, rejectUnknown: c.RejectUnknown, states: c.StateTypes,
+		log: c.Log, hub: c.Hub, keyring: c.Keyring, tokens: c.Tokens, logger: c.Logger,
+		connections: newConnections(),
+		catalog:     c.Catalog, rejectUnknown: c.RejectUnknown, states: c.StateTypes,
 	}
 	if s.logger == nil {
 		s.logger = slog.Default()
@@ -84,11 +93,18 @@ func New(c Config) (*Server, error) {
 	for path, endpoint := range s.endpoints() {
 		s.routes.Handle(path, endpoint)
 	}
+	ctx, stop := context.WithCancel(context.Background())
+	s.stop = stop
+	s.running.Go(func() { s.watch(ctx) })
 	return s, nil
 }
 
 // Close lets go of what New took. Streams are ended by their hub before.
-func (s *Server) Close() error { return s.poller.Close() }
+func (s *Server) Close() error {
+	s.stop()
+	s.running.Wait()
+	return s.poller.Close()
+}
 
 // endpoints are the public API: what each path does for each method. They are
 // the paths of openapi.yaml.
@@ -98,6 +114,7 @@ func (s *Server) endpoints() map[string]endpoint {
 		"/v1/events":    {http.MethodGet: s.history, http.MethodPost: s.publish},
 		"/v1/state":     {http.MethodGet: s.state},
 		"/v1/me":        {http.MethodGet: s.me},
+		"/v1/tokens":    {http.MethodPost: s.mint},
 		"/openapi.yaml": {http.MethodGet: s.describeYAML},
 		"/openapi.json": {http.MethodGet: s.describeJSON},
 
@@ -147,8 +164,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) error {
 	case handle != nil:
 		return handle(w, r)
 	case r.Method == http.MethodOptions:
-		w.Header().Set("Allow", endpoint.methods())
-		w.WriteHeader(http.StatusNoContent)
+		answerOptions(w, r, pattern, endpoint)
 		return nil
 	}
 	return problem("method-not-allowed", "Use one of the methods in the header Allow.").

@@ -16,6 +16,7 @@ func (s *Server) state(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	allowOrigin(w, r)
 	if err := s.contract.check("GET /v1/state", r, q); err != nil {
 		return err
 	}

@@ -42,6 +42,9 @@ func (d *devCommand) Run(ctx context.Context, c *console) error {
 		return err
 	}
 	defer g.close()
+	if g.tokens, err = auth.NewTokens(auth.TokenOptions{Secrets: []auth.SigningSecret{auth.NewSigningSecret()}}); err != nil {
+		return err
+	}
 	log := streams.NewMemoryLog(streams.MemoryOptions{})
 	if err := g.open(d.Listen, log, store, behaviour{}); err != nil {
 		return err

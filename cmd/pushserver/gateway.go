@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -40,8 +41,12 @@ type gateway struct {
 	catalog       *catalog.Catalog
 	rejectUnknown bool // refuse types that the catalogue does not have
 
+	tokens *auth.Tokens // nil: no tokens are minted or taken
 	log    streams.Log
 	store  auth.Store
+	api    *api.Server
+	stop   context.CancelFunc // ends what runs beside the listeners
+	beside sync.WaitGroup
 	hub    *streams.Hub
 	server *http.Server
 
@@ -92,10 +97,12 @@ type behaviour struct {
 func (g *gateway) open(listen string, log streams.Log, store auth.Store, b behaviour) error {
 	g.log, g.store = log, store
 	g.hub = streams.NewHub(log, streams.Options{Heartbeat: b.heartbeat, MaxAge: b.maxAge, Logger: g.logger})
+	keyring := auth.NewKeyring(store, auth.KeyringOptions{})
 	server, err := api.New(api.Config{
 		Log:     log,
 		Hub:     g.hub,
-		Keyring: auth.NewKeyring(store, auth.KeyringOptions{}),
+		Keyring: keyring,
+		Tokens:  g.tokens,
 		Logger:  g.logger,
 		Version: buildVersion(),
 
@@ -106,6 +113,10 @@ func (g *gateway) open(listen string, log streams.Log, store auth.Store, b behav
 	if err != nil {
 		return err
 	}
+	g.api = server
+	ctx, stop := context.WithCancel(context.Background())
+	g.stop = stop
+	g.beside.Go(func() { keyring.RecordUse(ctx) })
 	public, err := bind(api.ListenConfig(g.cert != ""), listen, "--listen")
 	if err != nil {
 		return err
@@ -154,6 +165,13 @@ func (g *gateway) close() {
 	}
 	if g.hub != nil {
 		g.hub.Close()
+	}
+	if g.api != nil {
+		g.stop()
+		g.beside.Wait()
+		if err := g.api.Close(); err != nil {
+			g.logger.Warn("the API did not close well", "error", err)
+		}
 	}
 	if g.log != nil {
 		if err := g.log.Close(); err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"time"
 
 	"github.com/paylogic/pushserver/auth"
@@ -27,6 +28,7 @@ type serveCommand struct {
 	MaxStreamAge time.Duration `help:"After which a stream is ended and its client reconnects, give or take a tenth; 0: never." default:"1h" env:"PUSHSERVER_MAX_STREAM_AGE"`
 	Durability   string        `help:"What an accepted event survives: ${enum}." enum:"replicated,best-effort" default:"replicated" env:"PUSHSERVER_DURABILITY"`
 	Catalog      catalogFlags  `embed:""`
+	SecretFile   string        `name:"secret-file" help:"File with the secrets that sign browser tokens, one a line: the first signs, all verify. The variable PUSHSERVER_SECRET can hold them instead." placeholder:"FILE" env:"PUSHSERVER_SECRET_FILE"`
 	TLSCert      string        `name:"tls-cert" help:"File with the certificate chain." placeholder:"FILE" env:"PUSHSERVER_TLS_CERT"`
 	TLSKey       string        `name:"tls-key" help:"File with the certificate's key." placeholder:"FILE" env:"PUSHSERVER_TLS_KEY"`
 }
@@ -76,12 +78,17 @@ func (s *serveCommand) Run(ctx context.Context, c *console) error {
 		return err
 	}
 
+	tokens, err := s.signing(logger)
+	if err != nil {
+		return err
+	}
+
 	g, err := newGateway(s.OpsListen, logger)
 	if err != nil {
 		return err
 	}
 	defer g.close()
-	g.cert, g.key = s.TLSCert, s.TLSKey
+	g.cert, g.key, g.tokens = s.TLSCert, s.TLSKey, tokens
 	g.catalog, g.rejectUnknown = types, rejectUnknown
 
 	if len(s.Redis.Redis) == 0 {
@@ -97,10 +104,37 @@ func (s *serveCommand) Run(ctx context.Context, c *console) error {
 	if err := log.Check(ctx); err != nil {
 		logger.Warn("accepted events are not as safe as they should be", "durability", s.Durability, "reason", err)
 	}
-	if err := g.open(s.Listen, log, auth.NewRedisStore(log.Client(), auth.RedisOptions{}), s.behaviour()); err != nil {
+	if err := g.open(s.Listen, log, auth.NewRedisStore(log.Client(), auth.RedisOptions{Replicated: options.Durability == streams.Replicated}), s.behaviour()); err != nil {
 		return err
 	}
 	return g.wait(ctx)
+}
+
+// signing returns what mints and reads browser tokens, or nil without a secret:
+// all gateways before one Redis need the same. A server that is alone makes one.
+func (s *serveCommand) signing(logger *slog.Logger) (*auth.Tokens, error) {
+	var secrets []auth.SigningSecret
+	var err error
+	text := os.Getenv("PUSHSERVER_SECRET")
+	switch {
+	case s.SecretFile != "" && text != "":
+		return nil, errors.New("--secret-file and PUSHSERVER_SECRET exclude each other")
+	case s.SecretFile != "":
+		if secrets, err = auth.LoadSigningSecrets(s.SecretFile); err != nil {
+			return nil, fmt.Errorf("--secret-file: %w", err)
+		}
+	case text != "":
+		if secrets, err = auth.ParseSigningSecrets(text); err != nil {
+			return nil, fmt.Errorf("PUSHSERVER_SECRET: %w", err)
+		}
+	case len(s.Redis.Redis) > 0:
+		logger.Warn("without --secret-file there are no browser tokens")
+		return nil, nil
+	default:
+		logger.Warn("without --secret-file browser tokens end with this process")
+		secrets = []auth.SigningSecret{auth.NewSigningSecret()}
+	}
+	return auth.NewTokens(auth.TokenOptions{Secrets: secrets})
 }
 
 // behaviour returns how streams are served.

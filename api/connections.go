@@ -1,0 +1,258 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/paylogic/pushserver/auth"
+	"github.com/paylogic/pushserver/streams"
+	"github.com/paylogic/pushserver/streams/filter"
+)
+
+// expiringNotice is how long before its end a stream is told of it.
+const expiringNotice = time.Minute
+
+// goodbyeForGood is when a client may come back for whom coming back is
+// pointless as things are.
+const goodbyeForGood = time.Hour
+
+// A connection is one open stream, and why it may be.
+type connection struct {
+	key   string      // id of the caller's
+	asked filter.Spec // what its request narrowed
+
+	mu     sync.Mutex // guards the following
+	caller *caller
+	filter string                // the key of the filter that it has
+	sub    *streams.Subscription // nil while it is being opened
+	stale  bool                  // what the caller may see has changed while it was being opened
+	told   time.Time             // the end that it was told of
+}
+
+// connections are the open streams of this gateway.
+type connections struct {
+	mu    sync.Mutex                      // guards the following
+	byKey map[string]map[*connection]bool // by the id of the caller's key
+	timed map[*connection]bool            // those whose credential ends
+}
+
+func newConnections() *connections {
+	return &connections{byKey: make(map[string]map[*connection]bool), timed: make(map[*connection]bool)}
+}
+
+// add makes c one of the connections. From then on no change of its key is
+// missed.
+func (cs *connections) add(c *connection) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	of := cs.byKey[c.key]
+	if of == nil {
+		of = make(map[*connection]bool)
+		cs.byKey[c.key] = of
+	}
+	of[c] = true
+}
+
+// remove ends what add began; it may be called again.
+func (cs *connections) remove(c *connection) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	delete(cs.timed, c)
+	of := cs.byKey[c.key]
+	if delete(of, c); len(of) == 0 {
+		delete(cs.byKey, c.key)
+	}
+}
+
+// of returns the connections of a key.
+func (cs *connections) of(key string) []*connection {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	return keysOf(cs.byKey[key])
+}
+
+// all returns every connection.
+func (cs *connections) all() []*connection {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	var all []*connection
+	for _, of := range cs.byKey {
+		all = append(all, keysOf(of)...)
+	}
+	return all
+}
+
+// ending returns those whose credential ends.
+func (cs *connections) ending() []*connection {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	return keysOf(cs.timed)
+}
+
+// time has the connection ended with its credential, if that ends.
+func (cs *connections) time(c *connection, ends bool) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	switch {
+	case !ends:
+		delete(cs.timed, c)
+	case cs.byKey[c.key][c]:
+		cs.timed[c] = true
+	}
+}
+
+func keysOf(set map[*connection]bool) []*connection {
+	list := make([]*connection, 0, len(set))
+	for c := range set {
+		list = append(list, c)
+	}
+	return list
+}
+
+// begin gives the connection its subscription. It reports false if what the
+// caller may see has changed since it was found out: then it is to be found out
+// again.
+func (c *connection) begin(sub *streams.Subscription, filter string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stale {
+		c.stale = false
+		return false
+	}
+	c.sub, c.filter = sub, filter
+	return true
+}
+
+// end ends the stream with a goodbye.
+func (c *connection) end(g streams.Goodbye) {
+	c.mu.Lock()
+	sub := c.sub
+	c.stale = sub == nil
+	c.mu.Unlock()
+	if sub != nil {
+		sub.End(g)
+	}
+}
+
+// recheck finds out what the connection may see now: all that it did, something
+// else, or nothing.
+func (s *Server) recheck(ctx context.Context, c *connection) {
+	c.mu.Lock()
+	was, opening := c.caller, c.sub == nil
+	c.stale = opening
+	c.mu.Unlock()
+	if opening {
+		return
+	}
+	now, err := was.again(ctx, s.keyring)
+	switch {
+	case errors.Is(err, auth.ErrUnavailable), ctx.Err() != nil:
+		return // the next check may find out; in the end the stream is stale
+	case err != nil:
+		c.end(streams.Goodbye{Reason: goodbyeReason(err), Retry: goodbyeForGood})
+		return
+	case !now.May(auth.Stream):
+		c.end(streams.Goodbye{Reason: "scope_removed", Retry: goodbyeForGood})
+		return
+	}
+	f, err := s.filters.compile(append(now.clauses(), c.asked)...)
+	if err != nil {
+		s.logger.Error("what a key may see cannot be compiled: its stream ends", "key", now.ID, "error", err)
+		c.end(streams.Goodbye{Reason: "scope_removed", Retry: goodbyeForGood})
+		return
+	}
+	c.mu.Lock()
+	changed := f.Key() != c.filter
+	c.caller, c.filter = now, f.Key()
+	sub := c.sub
+	c.mu.Unlock()
+	s.connections.time(c, !now.ends().IsZero())
+	if changed {
+		sub.Rescope(f, scopeOf(now))
+	}
+}
+
+// goodbyeReason says why a credential is no longer taken.
+func goodbyeReason(err error) string {
+	if errors.Is(err, auth.ErrExpired) || errors.Is(err, auth.ErrTokenExpired) {
+		return "session_ended"
+	}
+	return "key_revoked"
+}
+
+// scope is the data of stream.scope: what the key may see.
+type scope struct {
+	Types    []string `json:"types"`
+	Subjects []string `json:"subjects,omitempty"`
+	Filter   string   `json:"filter,omitempty"`
+}
+
+func scopeOf(c *caller) scope {
+	sc := scope{c.Types, c.Subjects, c.Filter}
+	if sc.Types == nil {
+		sc.Types = []string{"*"}
+	}
+	return sc
+}
+
+// sweep tells the streams whose credentials end soon, and ends those whose have.
+func (s *Server) sweep(now time.Time) {
+	for _, c := range s.connections.ending() {
+		c.mu.Lock()
+		ends, sub := c.caller.ends(), c.sub
+		tell := sub != nil && !ends.IsZero() && c.told != ends && ends.Sub(now) <= expiringNotice
+		if tell {
+			c.told = ends
+		}
+		c.mu.Unlock()
+		switch {
+		case ends.IsZero() || sub == nil:
+		case !now.Before(ends):
+			c.end(streams.Goodbye{Reason: "session_ended", Retry: goodbyeForGood})
+		case tell:
+			sub.Say("stream.expiring", map[string]any{
+				"at": ends.UTC().Format(time.RFC3339Nano), "in_ms": ends.Sub(now).Milliseconds(),
+			})
+		}
+	}
+}
+
+// open answers with a stream for the caller, of what they ask for. An error is
+// returned before anything was written.
+func (s *Server) open(w http.ResponseWriter, r *http.Request, who *caller, q query, req streams.Request) error {
+	c := &connection{key: who.ID, caller: who, asked: askedOf(q)}
+	s.connections.add(c)
+	for {
+		// Known since it was announced: no change falls between.
+		now, err := who.again(r.Context(), s.keyring)
+		if err == nil {
+			err = now.admit(auth.Stream)
+		}
+		var f feed
+		if err == nil {
+			f, err = s.feed(now, q)
+		}
+		var sub *streams.Subscription
+		if err == nil {
+			req.Log, req.Filter = f.log, f.filter
+			sub, err = s.hub.Subscribe(r.Context(), req)
+		}
+		if err != nil {
+			s.connections.remove(c)
+			return err
+		}
+		c.mu.Lock()
+		c.caller = now
+		c.mu.Unlock()
+		if !c.begin(sub, f.filter.Key()) {
+			sub.Close(streams.ErrGone)
+			continue
+		}
+		s.connections.time(c, !now.ends().IsZero())
+		s.carry(w, r, sub, func() { s.connections.remove(c) })
+		return nil
+	}
+}

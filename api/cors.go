@@ -1,0 +1,40 @@
+package api
+
+import (
+	"net/http"
+	"slices"
+
+	"github.com/paylogic/pushserver/auth"
+)
+
+// crossOrigin are the paths that pages of other origins may call.
+var crossOrigin = []string{"/v1/stream", "/v1/events", "/v1/state", "/v1/me", "/v1/event-types", "/v1/event-types/{type}"}
+
+// allowOrigin lets a page read the answer (Fetch Standard, 3.2), whose origin was
+// found to be allowed or learns nothing from it. Cookies are no credentials here,
+// so none are ever allowed.
+func allowOrigin(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	if !slices.Contains(h["Vary"], "Authorization, Origin") {
+		h.Set("Vary", "Authorization, Origin")
+	}
+	if origin := r.Header.Get("Origin"); auth.ValidOrigin(origin) {
+		h.Set("Access-Control-Allow-Origin", origin)
+		h.Set("Access-Control-Expose-Headers", "X-Request-Id, Retry-After, RateLimit, RateLimit-Policy")
+	}
+}
+
+// answerOptions answers OPTIONS. A preflight has no credentials, so what it asks
+// for is allowed to every origin; whether the request itself is, is found out
+// with it.
+func answerOptions(w http.ResponseWriter, r *http.Request, pattern string, e endpoint) {
+	h := w.Header()
+	h.Set("Allow", e.methods())
+	if r.Header.Get("Access-Control-Request-Method") != "" && slices.Contains(crossOrigin, pattern) {
+		allowOrigin(w, r)
+		h.Set("Access-Control-Allow-Methods", http.MethodGet)
+		h.Set("Access-Control-Allow-Headers", "Authorization, Last-Event-ID, Cache-Control, X-Requested-With, Content-Type")
+		h.Set("Access-Control-Max-Age", "600")
+	}
+	w.WriteHeader(http.StatusNoContent)
+}

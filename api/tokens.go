@@ -1,0 +1,144 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/paylogic/pushserver/auth"
+	"github.com/paylogic/pushserver/streams/filter"
+)
+
+// tokenMax bounds the body of a request for a token.
+const tokenMax = 16 << 10
+
+// mintedToken is the answer to POST /v1/tokens.
+type mintedToken struct {
+	Token   string    `json:"token"`
+	ID      string    `json:"id"`
+	Origin  string    `json:"origin"`
+	Expires time.Time `json:"expires_at"`
+}
+
+// mint answers POST /v1/tokens.
+func (s *Server) mint(w http.ResponseWriter, r *http.Request) error {
+	if _, err := parseQuery(r.URL.RawQuery, r.Header.Get("Authorization") != ""); err != nil {
+		return err
+	}
+	c, err := s.authenticate(r, auth.Stream)
+	switch {
+	case err != nil:
+		return err
+	case c.grant != nil:
+		return problem("wrong-role", "Use a merchant's key: a token makes no other.").with("role", "browser")
+	case s.tokens == nil:
+		return problem("not-found", "This server mints no tokens: start it with --secret-file.")
+	}
+	if form, err := contentForm(r.Header); err != nil || form != shortForm {
+		return problem("unsupported-media-type", "Send "+shortForm+", in UTF-8.")
+	}
+	body, err := readBody(w, r)
+	if err != nil {
+		return err
+	}
+	if len(body) > tokenMax {
+		return problem("payload-too-large", "Send at most 16 KiB.")
+	}
+	asked, err := decodeTokenRequest(body)
+	if err != nil {
+		return err
+	}
+	clause := filter.Spec{Types: asked.Types, Subjects: asked.Subjects, Expr: asked.Filter}
+	if _, err := filter.Compile(clause); err != nil {
+		return err
+	}
+	token, grant, err := s.tokens.Mint(c.Key, asked)
+	var field *auth.FieldError
+	switch {
+	case errors.As(err, &field):
+		return problem("schema-violation", "Mend what errors lists and send the request again.").
+			with("errors", []map[string]any{{"pointer": "/" + field.Field, "detail": field.Reason}})
+	case err != nil:
+		return err
+	}
+	return writeJSON(w, http.StatusCreated, mintedToken{token.Reveal(), grant.ID, grant.Origin, grant.Expires})
+}
+
+// decodeTokenRequest reads what somebody wants a token for. Its errors are
+// problems.
+func decodeTokenRequest(body []byte) (asked auth.TokenRequest, err error) {
+	doc, err := scanObject(body)
+	if err != nil {
+		return asked, err
+	}
+	var wrong []map[string]any
+	refuse := func(name, detail string) {
+		wrong = append(wrong, map[string]any{"pointer": "/" + name, "detail": detail})
+	}
+	for _, m := range doc.members {
+		switch m.name {
+		case "types":
+			if json.Unmarshal(m.value, &asked.Types) != nil {
+				refuse(m.name, "must be an array of strings")
+			}
+		case "subject":
+			if subject, ok := text(m.value); ok && subject != "" {
+				asked.Subjects = []string{subject}
+			} else {
+				refuse(m.name, "must be a string, and not empty")
+			}
+		case "subjects":
+			if json.Unmarshal(m.value, &asked.Subjects) != nil {
+				refuse(m.name, "must be an array of strings")
+			}
+		case "filter":
+			var ok bool
+			if asked.Filter, ok = text(m.value); !ok {
+				refuse(m.name, "must be a string")
+			}
+		case "origin":
+			var ok bool
+			if asked.Origin, ok = text(m.value); !ok {
+				refuse(m.name, "must be a string")
+			}
+		case "ttl":
+			if asked.Life, err = lifeOf(m.value); err != nil {
+				refuse(m.name, "must be seconds, or a text like 15m")
+			}
+		default:
+			refuse(shown(m.name), "is not known here")
+		}
+	}
+	if len(wrong) > 0 {
+		return asked, problem("schema-violation", "Mend what errors lists and send the request again.").with("errors", wrong)
+	}
+	return asked, nil
+}
+
+// lifeOf reads a number of seconds or a duration.
+func lifeOf(value []byte) (time.Duration, error) {
+	if s, ok := text(value); ok {
+		d, err := time.ParseDuration(s)
+		if err == nil && d < time.Second {
+			err = errors.New("too short")
+		}
+		return d, err
+	}
+	var seconds int64
+	if err := json.Unmarshal(value, &seconds); err != nil {
+		return 0, err
+	}
+	if seconds < 1 || seconds > int64(10*365*24*time.Hour/time.Second) {
+		return 0, errors.New("out of bounds")
+	}
+	return time.Duration(seconds) * time.Second, nil
+}
+
+// shown returns a member's name as it may be repeated.
+func shown(name string) string {
+	if len(name) > 40 || !filter.Printable(name) {
+		return ""
+	}
+	return name
+}
