@@ -17,13 +17,12 @@ func streamHeader(h http.Header, form string) {
 	h.Set("Vary", "Authorization, Origin")
 }
 
-// carry writes the stream that sub is, whose header is set, and calls done once
-// it has ended.
-func (s *Server) carry(w http.ResponseWriter, r *http.Request, sub *streams.Subscription, done func()) {
-	if s.hijack(w, r, sub, done) {
+// carry writes the stream that sub is, whose header is set, to the connection.
+func (s *Server) carry(w http.ResponseWriter, r *http.Request, c *connection, sub *streams.Subscription) {
+	if s.hijack(w, r, c, sub) {
 		return
 	}
-	defer done()
+	defer c.left()
 	w.WriteHeader(http.StatusOK)
 	_ = sub.Serve(r.Context(), &flushed{w: w, control: http.NewResponseController(w)}) // however it ended, the answer is over
 }

@@ -19,18 +19,23 @@ const expiringNotice = time.Minute
 // pointless as things are.
 const goodbyeForGood = time.Hour
 
-// A connection is one open stream, and why it may be.
+// A connection is one open stream, and why it may be. There are many, so it is
+// small.
 type connection struct {
-	key   string      // id of the caller's
-	asked filter.Spec // what its request narrowed
+	among *connections
+	key   string       // id of the caller's
+	asked *filter.Spec // what its request narrowed; nil: nothing
 
 	mu     sync.Mutex // guards the following
-	caller *caller
-	filter string                // the key of the filter that it has
+	caller caller
+	filter *filter.Filter        // that it has
 	sub    *streams.Subscription // nil while it is being opened
 	stale  bool                  // what the caller may see has changed while it was being opened
-	told   time.Time             // the end that it was told of
+	told   int64                 // the end that it was told of, in Unix seconds
 }
+
+// left is to be called when the stream has ended.
+func (c *connection) left() { c.among.remove(c) }
 
 // connections are the open streams of this gateway.
 type connections struct {
@@ -115,14 +120,14 @@ func keysOf(set map[*connection]bool) []*connection {
 // begin gives the connection its subscription. It reports false if what the
 // caller may see has changed since it was found out: then it is to be found out
 // again.
-func (c *connection) begin(sub *streams.Subscription, filter string) bool {
+func (c *connection) begin(sub *streams.Subscription, who *caller, f *filter.Filter) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.stale {
 		c.stale = false
 		return false
 	}
-	c.sub, c.filter = sub, filter
+	c.caller, c.sub, c.filter = *who, sub, f
 	return true
 }
 
@@ -158,20 +163,26 @@ func (s *Server) recheck(ctx context.Context, c *connection) {
 		c.end(streams.Goodbye{Reason: "scope_removed", Retry: goodbyeForGood})
 		return
 	}
-	f, err := s.filters.compile(append(now.clauses(), c.asked)...)
+	clauses := now.clauses()
+	if c.asked != nil {
+		clauses = append(clauses, *c.asked)
+	}
+	f, err := s.filters.compile(clauses...)
 	if err != nil {
 		s.logger.Error("what a key may see cannot be compiled: its stream ends", "key", now.ID, "error", err)
 		c.end(streams.Goodbye{Reason: "scope_removed", Retry: goodbyeForGood})
 		return
 	}
 	c.mu.Lock()
-	changed := f.Key() != c.filter
-	c.caller, c.filter = now, f.Key()
-	sub := c.sub
-	c.mu.Unlock()
+	defer c.mu.Unlock()
+	if now.Revision < c.caller.Revision {
+		return // somebody else found out more
+	}
+	c.caller = *now
 	s.connections.time(c, !now.ends().IsZero())
-	if changed {
-		sub.Rescope(f, scopeOf(now))
+	if f.Key() != c.filter.Key() {
+		c.filter = f
+		c.sub.Rescope(f, scopeOf(now))
 	}
 }
 
@@ -203,9 +214,9 @@ func (s *Server) sweep(now time.Time) {
 	for _, c := range s.connections.ending() {
 		c.mu.Lock()
 		ends, sub := c.caller.ends(), c.sub
-		tell := sub != nil && !ends.IsZero() && c.told != ends && ends.Sub(now) <= expiringNotice
+		tell := sub != nil && !ends.IsZero() && c.told != ends.Unix() && ends.Sub(now) <= expiringNotice
 		if tell {
-			c.told = ends
+			c.told = ends.Unix()
 		}
 		c.mu.Unlock()
 		switch {
@@ -223,7 +234,10 @@ func (s *Server) sweep(now time.Time) {
 // open answers with a stream for the caller, of what they ask for. An error is
 // returned before anything was written.
 func (s *Server) open(w http.ResponseWriter, r *http.Request, who *caller, q query, req streams.Request) error {
-	c := &connection{key: who.ID, caller: who, asked: askedOf(q)}
+	c := &connection{among: s.connections, key: who.ID, caller: *who}
+	if asked := askedOf(q); len(asked.Types) > 0 || len(asked.Subjects) > 0 || asked.Expr != "" {
+		c.asked = &asked
+	}
 	s.connections.add(c)
 	for {
 		// Known since it was announced: no change falls between.
@@ -244,15 +258,12 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, who *caller, q que
 			s.connections.remove(c)
 			return err
 		}
-		c.mu.Lock()
-		c.caller = now
-		c.mu.Unlock()
-		if !c.begin(sub, f.filter.Key()) {
+		if !c.begin(sub, now, f.filter) {
 			sub.Close(streams.ErrGone)
 			continue
 		}
 		s.connections.time(c, !now.ends().IsZero())
-		s.carry(w, r, sub, func() { s.connections.remove(c) })
+		s.carry(w, r, c, sub)
 		return nil
 	}
 }

@@ -35,14 +35,14 @@ type hijacked struct {
 	generation int32 // tells it from earlier connections with the same descriptor
 
 	mu     sync.Mutex // held while the descriptor is used
-	done   func()     // called when it is closed
+	stream *connection
 	closed bool
 	acked  uint64 // bytes that the client's machine had confirmed when last asked
 }
 
-// hijack takes the connection over and starts sub on it; done is called when it
-// has ended. It reports false, having done nothing, where that is impossible.
-func (s *Server) hijack(w http.ResponseWriter, r *http.Request, sub *streams.Subscription, done func()) bool {
+// hijack takes the connection over and starts sub on it. It reports false, having
+// done nothing, where that is impossible.
+func (s *Server) hijack(w http.ResponseWriter, r *http.Request, stream *connection, sub *streams.Subscription) bool {
 	if r.ProtoMajor != 1 || r.TLS != nil {
 		return false
 	}
@@ -55,10 +55,10 @@ func (s *Server) hijack(w http.ResponseWriter, r *http.Request, sub *streams.Sub
 	conn.Close()
 	if err != nil {
 		sub.Close(err)
-		done()
+		stream.left()
 		return true
 	}
-	c := &hijacked{poller: s.poller, sub: sub, fd: fd, done: done}
+	c := &hijacked{poller: s.poller, sub: sub, fd: fd, stream: stream}
 	if err := s.poller.add(c); err != nil {
 		c.Close()
 		sub.Close(err)
@@ -177,6 +177,6 @@ func (c *hijacked) Close() error {
 	}
 	c.closed = true
 	c.poller.drop(c)
-	c.done()
+	c.stream.left()
 	return unix.Close(c.fd)
 }

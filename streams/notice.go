@@ -8,6 +8,7 @@ import (
 type notice struct {
 	text   []byte         // a control event
 	filter *filter.Filter // the one that holds from here on; nil: as before
+	next   *notice
 }
 
 // Say writes a control event with this data, which has a JSON form, soon and
@@ -30,7 +31,11 @@ func (s *Subscription) add(n notice) {
 	if s.state == ended || s.cause != nil {
 		return
 	}
-	s.notices = append(s.notices, n)
+	last := &s.notices
+	for *last != nil {
+		last = &(*last).next
+	}
+	*last = &n
 	switch s.state {
 	case parked, stalled, blocked:
 		s.dispatch()
@@ -41,7 +46,7 @@ func (s *Subscription) add(n notice) {
 func (s *Subscription) noticed() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.notices) > 0
+	return s.notices != nil
 }
 
 // heed does what notices want. It reports whether the subscription may go on.
@@ -49,14 +54,12 @@ func (s *Subscription) noticed() bool {
 func (s *Subscription) heed() bool {
 	for {
 		s.mu.Lock()
-		if len(s.notices) == 0 || s.cause != nil {
+		n := s.notices
+		if n == nil || s.cause != nil {
 			s.mu.Unlock()
 			return true
 		}
-		n := s.notices[0]
-		if s.notices = s.notices[1:]; len(s.notices) == 0 {
-			s.notices = nil
-		}
+		s.notices = n.next
 		s.mu.Unlock()
 		if n.filter != nil && !s.switchTo(n.filter) {
 			return false

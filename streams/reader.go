@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 )
 
 // stepItems is how many items a reader takes from memory at once.
@@ -80,7 +79,7 @@ func (s *Subscription) settle(n int, all bool, err error) bool {
 		s.finish(err)
 		return false
 	case all:
-		s.since, s.resumed = time.Time{}, false
+		s.since, s.resumed = 0, false
 		return true
 	case s.cause != nil:
 		s.finish(nil) // in the middle of an event there is no goodbye
@@ -108,7 +107,7 @@ func (s *Subscription) advance() bool {
 		s.mu.Unlock()
 		s.conclude()
 		return false
-	case len(s.notices) > 0:
+	case s.notices != nil:
 		s.mu.Unlock()
 		return true // they come first
 	}
@@ -241,7 +240,7 @@ func (s *Subscription) pause() bool {
 // stalls has the subscription woken at the next look around, if not before. The
 // caller holds s.mu.
 func (s *Subscription) stalls() {
-	s.state, s.since = stalled, time.Time{}
+	s.state, s.since = stalled, 0
 	s.hub.mu.Lock()
 	defer s.hub.mu.Unlock()
 	s.hub.stalled[s] = true

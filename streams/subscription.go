@@ -44,17 +44,17 @@ type Subscription struct {
 
 	mu      sync.Mutex // guards the following
 	state   state
-	resumed bool      // the client took more while the state was busy
-	due     bool      // a heartbeat is to be written by whoever works on it
-	live    bool      // seq is a position in memory; otherwise pos is one in the log
-	owes    bool      // stream.live is to be written when the head is reached
-	seq     uint64    // everything that matched up to this number was begun to be written
-	pos     ID        // everything that matched up to here was begun to be written
-	forget  func()    // ends a wait for the stream's tail; nil if there is none
-	rest    []byte    // what is left of the text that was begun
-	notices []notice  // what is to be said and done before the next event
-	since   time.Time // when the client last took something; zero unless blocked
-	cause   error     // why it ended; nil while it is open
+	resumed bool    // the client took more while the state was busy
+	due     bool    // a heartbeat is to be written by whoever works on it
+	live    bool    // seq is a position in memory; otherwise pos is one in the log
+	owes    bool    // stream.live is to be written when the head is reached
+	seq     uint64  // everything that matched up to this number was begun to be written
+	pos     ID      // everything that matched up to here was begun to be written
+	forget  func()  // ends a wait for the stream's tail; nil if there is none
+	rest    []byte  // what is left of the text that was begun
+	notices *notice // what is to be said and done before the next event
+	since   int64   // when the client last took something, in Unix nanoseconds; 0 unless blocked
+	cause   error   // why it ended; nil while it is open
 
 	opening *opening // what is to be said first; nil once it was
 }
@@ -175,9 +175,9 @@ func (s *Subscription) wake() {
 func (s *Subscription) retry(now time.Time) {
 	s.mu.Lock()
 	if s.state == blocked && s.w.Progress() {
-		s.since = now
+		s.since = now.UnixNano()
 	}
-	if s.state == blocked && now.Sub(s.since) < stuckAfter {
+	if s.state == blocked && now.Sub(time.Unix(0, s.since)) < stuckAfter {
 		s.dispatch()
 	}
 	stuck := s.state == blocked
@@ -256,8 +256,8 @@ func (s *Subscription) account(items []*item, n, wrote int) {
 
 // block notes that the client takes no more. The caller holds s.mu.
 func (s *Subscription) block(progress bool) {
-	if progress || s.since.IsZero() {
-		s.since = time.Now()
+	if progress || s.since == 0 {
+		s.since = time.Now().UnixNano()
 	}
 	s.state = blocked
 	s.hub.mu.Lock()
