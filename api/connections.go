@@ -3,7 +3,9 @@ package api
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,6 +26,7 @@ const goodbyeForGood = time.Hour
 type connection struct {
 	among *connections
 	key   string       // id of the caller's
+	slot  int          // in among, which guards it; -1 once it has left
 	asked *filter.Spec // what its request narrowed; nil: nothing
 
 	mu     sync.Mutex // guards the following
@@ -39,13 +42,13 @@ func (c *connection) left() { c.among.remove(c) }
 
 // connections are the open streams of this gateway.
 type connections struct {
-	mu    sync.Mutex                      // guards the following
-	byKey map[string]map[*connection]bool // by the id of the caller's key
-	timed map[*connection]bool            // those whose credential ends
+	mu    sync.Mutex               // guards the following
+	byKey map[string][]*connection // by the id of the caller's key
+	timed map[*connection]bool     // those whose credential ends
 }
 
 func newConnections() *connections {
-	return &connections{byKey: make(map[string]map[*connection]bool), timed: make(map[*connection]bool)}
+	return &connections{byKey: make(map[string][]*connection), timed: make(map[*connection]bool)}
 }
 
 // add makes c one of the connections. From then on no change of its key is
@@ -54,20 +57,24 @@ func (cs *connections) add(c *connection) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	of := cs.byKey[c.key]
-	if of == nil {
-		of = make(map[*connection]bool)
-		cs.byKey[c.key] = of
-	}
-	of[c] = true
+	c.slot = len(of)
+	cs.byKey[c.key] = append(of, c)
 }
 
 // remove ends what add began; it may be called again.
 func (cs *connections) remove(c *connection) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
+	if c.slot < 0 {
+		return
+	}
 	delete(cs.timed, c)
 	of := cs.byKey[c.key]
-	if delete(of, c); len(of) == 0 {
+	last := len(of) - 1
+	of[c.slot] = of[last]
+	of[c.slot].slot = c.slot
+	of[last], c.slot = nil, -1
+	if cs.byKey[c.key] = of[:last]; last == 0 {
 		delete(cs.byKey, c.key)
 	}
 }
@@ -76,25 +83,21 @@ func (cs *connections) remove(c *connection) {
 func (cs *connections) of(key string) []*connection {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	return keysOf(cs.byKey[key])
+	return slices.Clone(cs.byKey[key])
 }
 
 // all returns every connection.
 func (cs *connections) all() []*connection {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	var all []*connection
-	for _, of := range cs.byKey {
-		all = append(all, keysOf(of)...)
-	}
-	return all
+	return slices.Concat(slices.Collect(maps.Values(cs.byKey))...)
 }
 
 // ending returns those whose credential ends.
 func (cs *connections) ending() []*connection {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	return keysOf(cs.timed)
+	return slices.Collect(maps.Keys(cs.timed))
 }
 
 // time has the connection ended with its credential, if that ends.
@@ -104,17 +107,9 @@ func (cs *connections) time(c *connection, ends bool) {
 	switch {
 	case !ends:
 		delete(cs.timed, c)
-	case cs.byKey[c.key][c]:
+	case c.slot >= 0:
 		cs.timed[c] = true
 	}
-}
-
-func keysOf(set map[*connection]bool) []*connection {
-	list := make([]*connection, 0, len(set))
-	for c := range set {
-		list = append(list, c)
-	}
-	return list
 }
 
 // begin gives the connection its subscription. It reports false if what the
@@ -234,10 +229,7 @@ func (s *Server) sweep(now time.Time) {
 // open answers with a stream for the caller, of what they ask for. An error is
 // returned before anything was written.
 func (s *Server) open(w http.ResponseWriter, r *http.Request, who *caller, q query, req streams.Request) error {
-	c := &connection{among: s.connections, key: who.ID, caller: *who}
-	if asked := askedOf(q); len(asked.Types) > 0 || len(asked.Subjects) > 0 || asked.Expr != "" {
-		c.asked = &asked
-	}
+	c := &connection{among: s.connections, key: who.ID, caller: *who, asked: s.filters.share(askedOf(q))}
 	s.connections.add(c)
 	for {
 		// Known since it was announced: no change falls between.

@@ -78,6 +78,7 @@ func askedOf(q query) filter.Spec {
 type filterCache struct {
 	mu      sync.Mutex // guards the following
 	filters map[string]*filter.Filter
+	specs   map[string]*filter.Spec
 }
 
 const filterCacheMax = 4096
@@ -101,6 +102,25 @@ func (c *filterCache) compile(specs ...filter.Spec) (*filter.Filter, error) {
 	}
 	c.filters[key] = f
 	return f, nil
+}
+
+// share returns a clause that is kept once for all who ask for the same, or nil
+// for one that narrows nothing.
+func (c *filterCache) share(spec filter.Spec) *filter.Spec {
+	if len(spec.Types) == 0 && len(spec.Subjects) == 0 && spec.Expr == "" {
+		return nil
+	}
+	key := specKey([]filter.Spec{spec})
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if shared := c.specs[key]; shared != nil {
+		return shared
+	}
+	if c.specs == nil || len(c.specs) >= filterCacheMax {
+		c.specs = make(map[string]*filter.Spec)
+	}
+	c.specs[key] = &spec
+	return &spec
 }
 
 // specKey writes clauses with the length of each part, so that no two can be
