@@ -118,7 +118,7 @@ func parseSince(s string, now time.Time) (time.Time, error) {
 		if seconds > longest {
 			return time.Time{}, parameterProblem("since", "must be at most a hundred years ago")
 		}
-		return now.Add(-time.Duration(seconds) * time.Second), nil
+		return sinceEpoch(now.Add(-time.Duration(seconds) * time.Second)), nil
 	}
 	t, ok := parseTime(s)
 	switch {
@@ -129,7 +129,16 @@ func parseSince(s string, now time.Time) (time.Time, error) {
 	case t.Before(time.Unix(0, 0)):
 		return time.Unix(0, 0), nil // the zero time would mean no time at all
 	}
-	return t, nil
+	return sinceEpoch(t), nil
+}
+
+// sinceEpoch returns t, or the Unix epoch if t is before it: no event is, and
+// the zero time would mean that nothing was asked for.
+func sinceEpoch(t time.Time) time.Time {
+	if epoch := time.Unix(0, 0).UTC(); t.Before(epoch) {
+		return epoch
+	}
+	return t
 }
 
 // parseTime reads a time as in RFC 3339, with a year of four digits in UTC too.

@@ -6,6 +6,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/paylogic/pushserver/streams"
+	"github.com/paylogic/pushserver/streams/sse"
 )
 
 func TestQueryIsReadWhole(t *testing.T) {
@@ -74,6 +77,10 @@ func TestSinceIsAnAgeOrATime(t *testing.T) {
 		"1h30m":                     now.Add(-90 * time.Minute),
 		"2025-11-22T21:00:00Z":      now,
 		"2025-11-22T21:00:00+01:00": now.Add(-time.Hour),
+		"0001-01-01T00:00:00Z":      time.Unix(0, 0), // the zero time would mean none
+		"0000-01-01T00:00:00Z":      time.Unix(0, 0),
+		"1969-12-31T23:59:59Z":      time.Unix(0, 0),
+		"36500d":                    time.Unix(0, 0),
 	} {
 		if got, err := parseSince(in, now); err != nil || !got.Equal(want) {
 			t.Errorf("%q: got %v, %v, want %v", in, got, err, want)
@@ -88,6 +95,17 @@ func TestSinceIsAnAgeOrATime(t *testing.T) {
 		if got := places(p, "parameter"); !slices.Equal(got, []string{"since"}) {
 			t.Errorf("%q: errors name %v", in, got)
 		}
+	}
+}
+
+func TestStreamSinceTheFirstYearBeginsWithTheOldestEvent(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, streams.MemoryOptions{})
+	r.publish(t, "a", "first", "1")
+	v := r.watch(t, r.a, "?since=0001-01-01T00:00:00Z")
+	r.publish(t, "a", "second", "2")
+	if events := v.until(t, "second"); !slices.ContainsFunc(events, func(e sse.Event) bool { return e.Type == "first" }) {
+		t.Errorf("the stream begins with %v", events)
 	}
 }
 
