@@ -29,6 +29,9 @@ func (s *serverFlags) endpoint(path string, query url.Values) (string, error) {
 	if s.Key == "" {
 		return "", errors.New("--key is empty")
 	}
+	if s.Key == "" {
+		return "", errors.New("--key is empty: give it a key, or set PUSHSERVER_KEY")
+	}
 	if strings.ContainsFunc(s.Key, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
 		return "", errors.New("--key has characters that no key has")
 	}
