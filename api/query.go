@@ -126,8 +126,6 @@ func parseSince(s string, now time.Time) (time.Time, error) {
 		return time.Time{}, parameterProblem("since", "must be an age (90s, 10m, 24h, 7d, 1h30m) or a time (RFC 3339; write %2B for a plus)")
 	case t.After(now):
 		return time.Time{}, parameterProblem("since", "must not be in the future")
-	case t.Before(time.Unix(0, 0)):
-		return time.Unix(0, 0), nil // the zero time would mean no time at all
 	}
 	return sinceEpoch(t), nil
 }

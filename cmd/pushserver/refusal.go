@@ -27,9 +27,6 @@ func (s *serverFlags) endpoint(path string, query url.Values) (string, error) {
 		return "", errors.New("--url must be like http://127.0.0.1:8080")
 	}
 	if s.Key == "" {
-		return "", errors.New("--key is empty")
-	}
-	if s.Key == "" {
 		return "", errors.New("--key is empty: give it a key, or set PUSHSERVER_KEY")
 	}
 	if strings.ContainsFunc(s.Key, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
