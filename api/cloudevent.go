@@ -319,12 +319,13 @@ func joinMembers(members []member) []byte {
 	return append(out, '}')
 }
 
-// isJSON reports whether a content type is JSON in UTF-8.
+// isJSON reports whether a content type is JSON in UTF-8 and nothing more: data
+// is delivered without it.
 func isJSON(contentType string) bool {
 	media, params, err := mime.ParseMediaType(contentType)
-	if err != nil || media != "application/json" && !strings.HasSuffix(media, "+json") {
+	if err != nil || media != "application/json" {
 		return false
 	}
 	charset, given := params["charset"]
-	return !given || strings.EqualFold(charset, "utf-8")
+	return len(params) == 0 || len(params) == 1 && given && strings.EqualFold(charset, "utf-8")
 }

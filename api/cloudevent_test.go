@@ -165,3 +165,28 @@ func TestBinaryHeadersAreDecodedOnce(t *testing.T) {
 	_, err = decodeBinary(header(), []byte(`{"a":1,"a":2}`))
 	wantProblem(t, "body", err, "duplicate-member", 422)
 }
+
+// The data is delivered without its content type, so it must be the one that is
+// taken for granted.
+func TestDataIsOfTheContentTypeThatGoesWithoutSaying(t *testing.T) {
+	for in, taken := range map[string]bool{
+		"application/json":                       true,
+		"Application/JSON; charset=UTF-8":        true,
+		"application/vnd.acme+json":              false,
+		"application/json; charset=utf-16":       false,
+		"application/json; profile=x":            false,
+		"application/json; charset=utf-8; odd=x": false,
+		"text/plain":                             false,
+	} {
+		_, err := decodeStructured([]byte(structured(`"datacontenttype":"` + in + `","data":1`)))
+		if taken && err != nil {
+			t.Errorf("%s: %v", in, err)
+		}
+		if !taken {
+			p := wantProblem(t, in, err, "schema-violation", 422)
+			if got := places(p, "pointer"); !slices.Equal(got, []string{"/datacontenttype"}) {
+				t.Errorf("%s: errors point at %v", in, got)
+			}
+		}
+	}
+}
