@@ -89,7 +89,7 @@ func backoff(failures int, base time.Duration, err error) time.Duration {
 	wait += rand.N(wait/2 + 1)
 	var r *refusal
 	if errors.As(err, &r) && r.wait > 0 {
-		return r.wait + rand.N(base)
+		return max(base, r.wait) + rand.N(base)
 	}
 	return wait
 }
