@@ -34,6 +34,12 @@ const (
 	answerTimeout = time.Second
 )
 
+// bufferSize is in bytes, for reading and for writing each connection. What is
+// longer is read in several pieces, which costs nothing that can be measured. The
+// client's own choice, 128 KiB each way for pipelines, was most of what a gateway
+// grew by when it could not reach Redis.
+const bufferSize = 16 << 10
+
 // RedisOptions of a [RedisLog].
 type RedisOptions struct {
 	Addrs    []string // host:port of a standalone Redis, or of some nodes of a cluster
@@ -167,6 +173,9 @@ func (o RedisOptions) clusterOptions(name string, pool int) *redis.ClusterOption
 		Protocol:   2, // nothing here uses what 3 adds, and 3 looks for pushed messages around each command
 
 		PoolSize:                   pool,
+		ReadBufferSize:             bufferSize,
+		WriteBufferSize:            bufferSize,
+		PipelinePoolSize:           -1, // none of their own
 		DialTimeout:                dialTimeout,
 		DialerRetries:              1,
 		MaxRetries:                 -1,
@@ -192,6 +201,9 @@ func nodeOptions(o *redis.ClusterOptions) *redis.Options {
 		Protocol:   o.Protocol,
 
 		PoolSize:                 o.PoolSize,
+		ReadBufferSize:           o.ReadBufferSize,
+		WriteBufferSize:          o.WriteBufferSize,
+		PipelinePoolSize:         o.PipelinePoolSize,
 		DialTimeout:              o.DialTimeout,
 		DialerRetries:            o.DialerRetries,
 		MaxRetries:               o.MaxRetries,

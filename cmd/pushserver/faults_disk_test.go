@@ -35,6 +35,7 @@ func testFullDisk(t *testing.T, s *stand) {
 			master.Kill()
 			s.cluster.AwaitMaster(hotKey(hot), master)
 			master.ResizeDisk(roomyDisk)
+			master.Repair()
 			master.Restart()
 			s.cluster.AwaitHealthy()
 			s.cluster.Failover(master)

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -34,6 +36,8 @@ func TestNodeOnAFullDiskRefusesWritesUntilThereIsRoom(t *testing.T) {
 			t.Errorf("limited: %v: with room again: %v", limited, err)
 		}
 		n.Kill()
+		n.tear(t)
+		n.Repair()
 		n.Restart()
 		if got := n.Do("GET", "a"); got != value {
 			t.Errorf("limited: %v: after a restart the key has another value", limited)
@@ -66,4 +70,25 @@ func startOnDisk(t *testing.T, size int64, limited bool) *Node {
 		t.Fatalf("%v\n%s", err, n.logTail())
 	}
 	return n
+}
+
+// tear leaves in a killed node's append-only file what a write that was cut short
+// can: something that begins no command.
+func (n *Node) tear(t *testing.T) {
+	t.Helper()
+	if !n.disk.limits {
+		return // the file is out of this test's sight
+	}
+	names, err := filepath.Glob(filepath.Join(n.data(), "appendonlydir", "*.incr.aof"))
+	if err != nil || len(names) == 0 {
+		t.Fatalf("no append-only file: %v", err)
+	}
+	f, err := os.OpenFile(names[len(names)-1], os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteString("xxxxxxxx\r\n"); err != nil {
+		t.Fatal(err)
+	}
 }
