@@ -35,7 +35,7 @@ func testFullDisk(t *testing.T, s *stand) {
 			master.Kill()
 			s.cluster.AwaitMaster(hotKey(hot), master)
 			master.ResizeDisk(roomyDisk)
-			master.Repair()
+			master.Wipe()
 			master.Restart()
 			s.cluster.AwaitHealthy()
 			s.cluster.Failover(master)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
-	"strings"
 )
 
 // A disk is where the data of one node lie, as small as its test wants it.
@@ -32,24 +31,23 @@ func (n *Node) ResizeDisk(size int64) {
 	}
 }
 
-// Repair does for a killed node what its operator has to when it refuses to
-// start: it cuts off its append-only file from the first command on that a full
-// disk, or a kill in the middle of a write, has torn. A file that is whole stays
-// as it is.
-func (n *Node) Repair() {
+// Wipe does for a killed node what its operator does when it refuses to start
+// because a full disk has torn its append-only file in the middle: it deletes what
+// the node stored. Restarted, the node takes everything from the replica that has
+// been promoted meanwhile; without one, what it held is lost.
+func (n *Node) Wipe() {
 	dir := n.dir
 	if n.disk != nil {
 		dir = n.data()
 	}
+	cmd := exec.Command("rm", "-rf", filepath.Join(dir, "appendonlydir"), filepath.Join(dir, "dump.rdb"))
 	var said bytes.Buffer
-	cmd := exec.Command("redis-check-aof", "--fix", filepath.Join(dir, "appendonlydir", "appendonly.aof.manifest"))
-	cmd.Stdin = strings.NewReader("y\n")
-	cmd.Stdout, cmd.Stderr = &said, &said
+	cmd.Stderr = &said
 	err := n.nursery.start(cmd) // where the disk is seen
 	if err == nil {
 		err = cmd.Wait()
 	}
 	if err != nil {
-		n.fatal(fmt.Errorf("redistest: repair the append-only file of %s: %w\n%s", n, err, &said))
+		n.fatal(fmt.Errorf("redistest: wipe the disk of %s: %w\n%s", n, err, &said))
 	}
 }

@@ -36,11 +36,16 @@ func TestNodeOnAFullDiskRefusesWritesUntilThereIsRoom(t *testing.T) {
 			t.Errorf("limited: %v: with room again: %v", limited, err)
 		}
 		n.Kill()
-		n.tear(t)
-		n.Repair()
 		n.Restart()
 		if got := n.Do("GET", "a"); got != value {
 			t.Errorf("limited: %v: after a restart the key has another value", limited)
+		}
+		n.Kill()
+		n.tear(t)
+		n.Wipe()
+		n.Restart()
+		if got := n.Do("GET", "a"); got != nil {
+			t.Errorf("limited: %v: a wiped node holds the key", limited)
 		}
 	}
 }
@@ -73,7 +78,7 @@ func startOnDisk(t *testing.T, size int64, limited bool) *Node {
 }
 
 // tear leaves in a killed node's append-only file what a write that was cut short
-// can: something that begins no command.
+// can: something that begins no command, with commands behind it.
 func (n *Node) tear(t *testing.T) {
 	t.Helper()
 	if !n.disk.limits {
@@ -88,7 +93,7 @@ func (n *Node) tear(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if _, err := f.WriteString("xxxxxxxx\r\n"); err != nil {
+	if _, err := f.WriteString("xxxxxxxx\r\n*1\r\n$4\r\nPING\r\n"); err != nil {
 		t.Fatal(err)
 	}
 }
