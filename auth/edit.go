@@ -77,7 +77,7 @@ func differing(a, b *Key) []string {
 		{"scopes", slices.Equal(a.Scopes, b.Scopes)},
 		{"origins", slices.Equal(a.Origins, b.Origins)},
 		{"limits", maps.Equal(a.Limits, b.Limits)},
-		{"expires", a.Expires.Equal(b.Expires)},
+		{"expires_at", a.Expires.Equal(b.Expires)},
 	} {
 		if !field.same {
 			fields = append(fields, field.name)

@@ -105,7 +105,7 @@ func editIsRepeatable(t *testing.T, store Store) {
 		k.Expires = k.Expires.Add(time.Hour + time.Microsecond)
 	}
 	edited, fields, err := Edit(t.Context(), store, key.ID, 1, change)
-	if err != nil || !slices.Equal(fields, []string{"name", "merchants", "limits", "expires"}) || edited.Revision != 2 {
+	if err != nil || !slices.Equal(fields, []string{"name", "merchants", "limits", "expires_at"}) || edited.Revision != 2 {
 		t.Fatalf("edited %q into %+v (%v)", fields, edited, err)
 	}
 	same := func(k *Key) { *k = *edited.clone() }
@@ -328,7 +328,7 @@ func TestEditThatCannotStandNamesItsField(t *testing.T) {
 		{"origins", func(k *Key) { k.Origins = []string{"https://shop.example/"} }},
 		{"limits", func(k *Key) { k.Limits = Limits{"colours": {N: 1}} }},
 		{"limits.streams", func(k *Key) { k.Limits = Limits{"streams": {}} }},
-		{"expires", func(k *Key) { k.Expires = time.Now().Add(-time.Second) }},
+		{"expires_at", func(k *Key) { k.Expires = time.Now().Add(-time.Second) }},
 	}
 	for _, test := range tests {
 		store := &MemoryStore{}

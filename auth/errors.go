@@ -47,7 +47,7 @@ var (
 // Both texts may be shown to whoever wrote the description; neither repeats
 // what was written.
 type FieldError struct {
-	Field  string // as in a key's JSON: "merchant", "expires"
+	Field  string // as in a key's JSON: "merchant", "expires_at"
 	Reason string // what to do about it: "must be …"
 }
 

@@ -59,9 +59,9 @@ func (k *Key) Validate(now time.Time) error {
 	switch {
 	case k.Expires.IsZero():
 	case !k.Expires.After(now):
-		return &FieldError{"expires", "must be in the future"}
+		return &FieldError{"expires_at", "must be in the future"}
 	case k.Expires.UTC().Year() > lastYearOfATime:
-		return &FieldError{"expires", "must be before the year 10000"}
+		return &FieldError{"expires_at", "must be before the year 10000"}
 	}
 	return nil
 }

@@ -66,8 +66,8 @@ func TestDescriptionThatCannotStandNamesItsField(t *testing.T) {
 		{"a publisher's origins", Key{Kind: Pub, Origins: []string{"https://a"}}, "origins"},
 		{"a limit of 0", Key{Kind: Pub, Limits: Limits{"publishes": {0, time.Second}}}, "limits.publishes"},
 		{"a limit of another name", Key{Kind: Pub, Limits: Limits{"publish": {1, time.Second}}}, "limits"},
-		{"expired at birth", Key{Kind: Adm, Expires: now}, "expires"},
-		{"a year of five digits", Key{Kind: Adm, Expires: now.AddDate(8000, 0, 0)}, "expires"},
+		{"expired at birth", Key{Kind: Adm, Expires: now}, "expires_at"},
+		{"a year of five digits", Key{Kind: Adm, Expires: now.AddDate(8000, 0, 0)}, "expires_at"},
 	}
 	for _, test := range tests {
 		err := test.key.Validate(now)

@@ -1,0 +1,118 @@
+package keys
+
+import (
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+
+	"github.com/paylogic/pushserver/auth"
+	"github.com/paylogic/pushserver/ratelimit"
+	"github.com/paylogic/pushserver/streams/filter"
+)
+
+// A Patch says what a key is to be: the members of a [View] that are to change,
+// by their names. A member that is null takes on what it is in a key for which
+// nothing was said (JSON Merge Patch, RFC 7396). For a key that is to be made it
+// is the whole description.
+type Patch map[string]json.RawMessage
+
+// Set adds a member to the patch.
+func (p Patch) Set(name string, value any) {
+	text, err := json.Marshal(value)
+	if err != nil {
+		panic("keys: a member that is no JSON: " + err.Error())
+	}
+	p[name] = text
+}
+
+// apply changes a key. What cannot stand is a [*auth.FieldError] for the member.
+func (p Patch) apply(k *auth.Key) error {
+	members := map[string]func(json.RawMessage) error{
+		"kind":       into(&k.Kind, "must be live, test, pub or adm"),
+		"merchant":   into(&k.Merchant, "must be a string"),
+		"merchants":  into(&k.Merchants, "must be an array of strings"),
+		"name":       into(&k.Name, "must be a string"),
+		"types":      into(&k.Types, "must be an array of strings"),
+		"subjects":   into(&k.Subjects, "must be an array of strings"),
+		"filter":     into(&k.Filter, "must be a string"),
+		"scopes":     into(&k.Scopes, "must be an array of strings"),
+		"origins":    into(&k.Origins, "must be an array of strings"),
+		"expires_at": into(&k.Expires, "must be a time (RFC 3339), or null"),
+		"limits":     func(value json.RawMessage) error { return setLimits(k, value) },
+	}
+	for _, name := range slices.Sorted(maps.Keys(p)) {
+		set := members[name]
+		if set == nil {
+			return &auth.FieldError{Field: name, Reason: "is not a member that can be set"}
+		}
+		err := set(p[name])
+		var field *auth.FieldError
+		switch {
+		case errors.As(err, &field):
+			return field
+		case err != nil:
+			return &auth.FieldError{Field: name, Reason: err.Error()}
+		}
+	}
+	return check(k)
+}
+
+// into returns what reads a member into target.
+func into[T any](target *T, must string) func(json.RawMessage) error {
+	return func(value json.RawMessage) error {
+		var read T
+		if err := json.Unmarshal(value, &read); err != nil {
+			return errors.New(must)
+		}
+		*target = read
+		return nil
+	}
+}
+
+// setLimits reads an object of quotas: numbers, or texts like "60/m".
+func setLimits(k *auth.Key, value json.RawMessage) error {
+	var texts map[string]json.RawMessage
+	if err := json.Unmarshal(value, &texts); err != nil {
+		return errors.New("must be an object of quotas, such as " + `{"streams":50,"connects":"60/m"}`)
+	}
+	k.Limits = nil
+	for name, raw := range texts {
+		var text string
+		if json.Unmarshal(raw, &text) != nil {
+			text = string(raw) // a number, or what ParseLimit refuses
+		}
+		quota, err := auth.ParseLimit(name, text)
+		if err != nil {
+			return err
+		}
+		if k.Limits == nil {
+			k.Limits = make(auth.Limits)
+		}
+		k.Limits[name] = quota
+	}
+	return nil
+}
+
+// check finds in a description what [auth.Key.Validate] leaves to others:
+// patterns and a filter that do not compile, limits that nothing can keep.
+func check(k *auth.Key) error {
+	_, err := filter.Compile(filter.Spec{Types: k.Types, Subjects: k.Subjects, Expr: k.Filter})
+	var clause *filter.Error
+	if errors.As(err, &clause) {
+		field := clause.Part
+		if field == filter.PartSubject {
+			field = "subjects"
+		}
+		return &auth.FieldError{Field: field, Reason: clause.Reason}
+	}
+	if err != nil {
+		return err
+	}
+	_, err = ratelimit.Parse(k.Limits.String())
+	var limit *ratelimit.FieldError
+	if errors.As(err, &limit) {
+		return &auth.FieldError{Field: "limits." + limit.Field, Reason: limit.Reason}
+	}
+	return err
+}

@@ -1,0 +1,132 @@
+package keys
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/paylogic/pushserver/auth"
+	"github.com/paylogic/pushserver/streams"
+)
+
+// A Registry makes, shows and changes keys, in the name of somebody.
+//
+// A change has happened, and every gateway is about to hear of it, when a call
+// returns without an error. Errors are those of package auth; [ErrNotTold] beside
+// a result means that the change is in effect, and that open streams may learn
+// of it only when their keys are verified the next time.
+type Registry struct {
+	Store auth.Store
+	Log   streams.Log
+	By    string // id of the key that asks, or [auth.CLI]
+}
+
+// ErrNotTold means that a change was made and could not be announced. Asking for
+// it again announces it.
+var ErrNotTold = errors.New("keys: the change is in effect, and gateways could not be told")
+
+// Create makes a key, and shows its secret for the only time.
+func (r Registry) Create(ctx context.Context, description Patch) (View, error) {
+	var key auth.Key
+	if err := description.apply(&key); err != nil {
+		return View{}, err
+	}
+	secret, made, err := auth.Issue(ctx, r.Store, key)
+	if err != nil {
+		return View{}, err
+	}
+	v := view(made)
+	v.Key = secret.Reveal()
+	return v, r.tell(ctx, auth.NewChange(auth.KeyCreated, made, r.By))
+}
+
+// List returns up to limit keys, oldest first, that come after the one whose id
+// is given, or with no id from the first; as [auth.Store.List] does.
+func (r Registry) List(ctx context.Context, after string, limit int) ([]View, error) {
+	found, err := r.Store.List(ctx, after, limit)
+	if err != nil {
+		return nil, err
+	}
+	views := make([]View, len(found))
+	for i, key := range found {
+		views[i] = view(key)
+	}
+	return views, nil
+}
+
+// Find returns the key with this id.
+func (r Registry) Find(ctx context.Context, id string) (View, error) {
+	key, err := r.Store.FindByID(ctx, id)
+	if err != nil {
+		return View{}, err
+	}
+	return view(key), nil
+}
+
+// Edit changes what a key may do. The revision is the one that the caller has
+// seen, and [auth.ErrConflict] says that there is another by now; 0 is for a
+// caller who has seen none.
+func (r Registry) Edit(ctx context.Context, id string, revision int64, p Patch) (View, error) {
+	var refused error
+	key, fields, err := auth.Edit(ctx, r.Store, id, revision, func(k *auth.Key) { refused = p.apply(k) })
+	if refused != nil {
+		return View{}, refused
+	}
+	if key == nil {
+		return View{}, err
+	}
+	change := auth.NewChange(auth.KeyEdited, key, r.By)
+	change.Fields = fields
+	return view(key), errors.Join(err, r.tell(ctx, change))
+}
+
+// Rotate gives a key another secret and shows it for the only time. The one of
+// now goes on working for overlap.
+func (r Registry) Rotate(ctx context.Context, id string, overlap time.Duration) (View, error) {
+	secret, key, err := auth.Rotate(ctx, r.Store, id, auth.Rotation{Overlap: overlap})
+	if key == nil {
+		return View{}, err
+	}
+	v := view(key)
+	v.Key = secret.Reveal()
+	return v, errors.Join(err, r.tell(ctx, auth.NewChange(auth.KeyRotated, key, r.By)))
+}
+
+// Revoke takes a key back, for good. Once more does no harm.
+func (r Registry) Revoke(ctx context.Context, id string) (View, error) {
+	key, err := r.Store.Revoke(ctx, id)
+	if key == nil {
+		return View{}, err
+	}
+	return view(key), errors.Join(err, r.tell(ctx, auth.NewChange(auth.KeyRevoked, key, r.By)))
+}
+
+// source is what changes are published as.
+const source = "/keys"
+
+// tell announces a change. A change that is asked for again is told once.
+func (r Registry) tell(ctx context.Context, change auth.Change) error {
+	data, err := json.Marshal(change)
+	if err != nil {
+		return err
+	}
+	receipts, err := r.Log.Append(ctx, auth.ControlLog, []streams.Event{{
+		ID:       change.Key + "/" + strconv.FormatInt(change.Revision, 10) + "/" + string(change.Action),
+		Source:   source,
+		Type:     string(change.Action),
+		Subject:  change.Key,
+		Time:     change.Time.UTC().Format(time.RFC3339Nano),
+		Merchant: auth.ControlLog,
+		Data:     data,
+	}})
+	if err == nil {
+		err = receipts[0].Err
+	}
+	if err != nil && !errors.Is(err, streams.ErrReused) { // its time differs, and nothing else
+		return fmt.Errorf("%w: %w", ErrNotTold, err)
+	}
+	return nil
+}

@@ -1,0 +1,48 @@
+package keys
+
+import (
+	"time"
+
+	"github.com/paylogic/pushserver/auth"
+)
+
+// A View is a key as people and programs see it. It has the secret only in the
+// answer to what has just made it.
+type View struct {
+	ID          string      `json:"id"`
+	Key         string      `json:"key,omitempty"` // the secret
+	Kind        auth.Kind   `json:"kind"`
+	Merchant    string      `json:"merchant,omitempty"`
+	Merchants   []string    `json:"merchants,omitempty"`
+	Name        string      `json:"name,omitempty"`
+	Types       []string    `json:"types,omitempty"`
+	Subjects    []string    `json:"subjects,omitempty"`
+	Filter      string      `json:"filter,omitempty"`
+	Scopes      []string    `json:"scopes"`
+	Origins     []string    `json:"origins,omitempty"`
+	Limits      auth.Limits `json:"limits,omitempty"`
+	Revision    int64       `json:"revision"`
+	Created     time.Time   `json:"created_at"`
+	Expires     time.Time   `json:"expires_at,omitzero"`
+	Revoked     time.Time   `json:"revoked_at,omitzero"`
+	FormerUntil time.Time   `json:"former_until,omitzero"` // when the secret before the last rotation ends
+	LastUsed    time.Time   `json:"last_used_at,omitzero"` // to about a minute
+}
+
+func view(k *auth.Key) View {
+	return View{
+		ID: k.ID, Kind: k.Kind, Merchant: k.Merchant, Merchants: k.Merchants, Name: k.Name,
+		Types: k.Types, Subjects: k.Subjects, Filter: k.Filter,
+		Scopes: k.Granted(), Origins: k.Origins, Limits: k.Limits, Revision: k.Revision,
+		Created: k.Created.UTC(), Expires: inUTC(k.Expires), Revoked: inUTC(k.Revoked),
+		FormerUntil: inUTC(k.FormerUntil), LastUsed: inUTC(k.LastUsed),
+	}
+}
+
+// inUTC leaves the zero time as it is: it stands for none.
+func inUTC(t time.Time) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return t.UTC()
+}
