@@ -39,8 +39,9 @@ func (l *BoltLog) reading(tx *bbolt.Tx, log string) (*boltReading, error) {
 	if r.entries = tx.Bucket(boltEntries).Bucket([]byte(log)); r.entries == nil {
 		return nil, errNoEntries
 	}
-	r.oldestMS = before(r.now, l.retention.Age)
-	if most := uint64(l.retention.Events); r.head.number > most {
+	retention := l.retention.of(log)
+	r.oldestMS = before(r.now, retention.Age)
+	if most := uint64(retention.Events); r.head.number > most {
 		r.oldestNumber = r.head.number - most + 1
 	}
 	return r, nil

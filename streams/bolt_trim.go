@@ -28,7 +28,7 @@ const (
 // trimSurplus removes entries that have too many newer ones, when it is worth
 // it.
 func (o *boltWriting) trimSurplus() error {
-	most := uint64(o.log.retention.Events)
+	most := uint64(o.retention().Events)
 	_, oldest := o.entries.Cursor().First()
 	if entryNumber(oldest)+most+trimSurplus > o.head.number {
 		return nil
@@ -37,14 +37,16 @@ func (o *boltWriting) trimSurplus() error {
 	return err
 }
 
+func (o *boltWriting) retention() Retention { return o.log.retention.of(o.name) }
+
 // outnumbered reports whether an entry has too many newer ones.
 func (o *boltWriting) outnumbered(_, value []byte) bool {
-	return entryNumber(value)+uint64(o.log.retention.Events) <= o.head.number
+	return entryNumber(value)+uint64(o.retention().Events) <= o.head.number
 }
 
 // trim removes what is no longer kept, and reports whether there may be more.
 func (o *boltWriting) trim() (more bool, err error) {
-	aged := olderThan(before(o.now, o.log.retention.Age))
+	aged := olderThan(before(o.now, o.retention().Age))
 	goes := func(key, value []byte) bool { return aged(key, value) || o.outnumbered(key, value) }
 	entries, err := remove(o.entries, goes, nil)
 	if err != nil {

@@ -88,7 +88,7 @@ func (m *MemoryLog) Append(ctx context.Context, log string, events []Event) ([]R
 	for i := range events {
 		receipts[i] = l.append(now, events[i])
 	}
-	l.trim(m.retention, now)
+	l.trim(m.retention.of(log), now)
 	l.mu.Unlock()
 
 	m.bells.ring(log)
@@ -157,7 +157,7 @@ func (m *MemoryLog) Read(ctx context.Context, log string, after ID, limit int) (
 	l := m.log(log)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.trim(m.retention, time.Now())
+	l.trim(m.retention.of(log), time.Now())
 
 	i, found := slices.BinarySearchFunc(l.entries, after, func(e Entry, id ID) int { return e.ID.Compare(id) })
 	switch b := l.bounds(); {
@@ -179,7 +179,7 @@ func (m *MemoryLog) Bounds(ctx context.Context, log string) (Bounds, error) {
 	l := m.log(log)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.trim(m.retention, time.Now())
+	l.trim(m.retention.of(log), time.Now())
 	return l.bounds(), ctx.Err()
 }
 
@@ -188,7 +188,7 @@ func (m *MemoryLog) Seek(ctx context.Context, log string, t time.Time) (after, f
 	l := m.log(log)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.trim(m.retention, time.Now())
+	l.trim(m.retention.of(log), time.Now())
 
 	i, _ := slices.BinarySearchFunc(l.entries, t, func(e Entry, t time.Time) int { return e.ID.Time().Compare(t) })
 	if i == len(l.entries) {
@@ -202,7 +202,7 @@ func (m *MemoryLog) State(ctx context.Context, log string) (State, error) {
 	l := m.log(log)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.trim(m.retention, time.Now())
+	l.trim(m.retention.of(log), time.Now())
 	s := State{Head: l.head, Until: l.head}
 	for e := range l.states.all() {
 		s.Entries = append(s.Entries, *e)

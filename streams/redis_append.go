@@ -124,6 +124,7 @@ func readReceipt(log, reply string, tag [tagLen]byte) (Receipt, error) {
 // appendArgs returns what follows the script in its call.
 func (l *RedisLog) appendArgs(log string, events []Event, tags [][tagLen]byte) []any {
 	k := keysOf(log)
+	retention := l.retention.of(log)
 	half := max(l.window/2, time.Millisecond)
 	bucket := l.now().UnixNano() / int64(half)
 	incarnation := newTag()
@@ -138,9 +139,9 @@ func (l *RedisLog) appendArgs(log string, events []Event, tags [][tagLen]byte) [
 		args = append(args, k.states, k.ages)
 	}
 	args = append(args,
-		l.retention.Events, max(l.retention.Age.Milliseconds(), 1),
+		retention.Events, max(retention.Age.Milliseconds(), 1),
 		bucket, max(4*half.Milliseconds(), 1), string(incarnation[:]),
-		MaxStates, max(l.retention.State.Milliseconds(), 1), l.retention.stateLife().Milliseconds())
+		MaxStates, max(retention.State.Milliseconds(), 1), retention.stateLife().Milliseconds())
 	for i := range events {
 		e := &events[i]
 		digest := e.Digest()

@@ -42,6 +42,12 @@ func keysOf(log string) keys {
 	}
 }
 
+// logOfKey returns the name of the log whose entries are under a key.
+func logOfKey(key string) string {
+	_, name, _ := strings.Cut(strings.TrimSuffix(key, ":log"), "}:")
+	return name
+}
+
 // bellKey is the stream that names the logs of a partition that grew.
 func bellKey(partition int) string { return partitionTag(partition) + "bell" }
 

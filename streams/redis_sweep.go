@@ -48,7 +48,7 @@ func (l *RedisLog) sweepOnce(ctx context.Context) error {
 }
 
 func (l *RedisLog) sweepNode(ctx context.Context, node *redis.Client) error {
-	oldest := strconv.FormatInt(max(0, l.now().Add(-l.retention.Age).UnixMilli()), 10)
+	now := l.now()
 	var cursor uint64
 	for {
 		logs, next, err := node.ScanType(ctx, cursor, "ps:{*}:*:log", sweepScan, "stream").Result()
@@ -56,8 +56,9 @@ func (l *RedisLog) sweepNode(ctx context.Context, node *redis.Client) error {
 			return err
 		}
 		pipe := node.Pipeline()
-		for _, log := range logs {
-			pipe.XTrimMinID(ctx, log, oldest)
+		for _, key := range logs {
+			age := l.retention.of(logOfKey(key)).Age
+			pipe.XTrimMinID(ctx, key, strconv.FormatInt(max(0, now.Add(-age).UnixMilli()), 10))
 		}
 		// A log whose slot is on its way is swept next time.
 		_, _ = pipe.Exec(ctx)

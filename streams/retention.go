@@ -2,6 +2,7 @@ package streams
 
 import (
 	"cmp"
+	"strings"
 	"time"
 )
 
@@ -12,6 +13,11 @@ const (
 	DefaultState           = 30 * 24 * time.Hour
 	DefaultDuplicateWindow = time.Hour
 )
+
+// InternalAge is how long the program's own logs, whose names begin with an
+// underscore, keep an event at least: the changes of keys are looked up long after
+// they were made.
+const InternalAge = 365 * 24 * time.Hour
 
 // MaxStates is how many states a log keeps at most. Beyond it the oldest go.
 const MaxStates = 100_000
@@ -25,6 +31,14 @@ type Retention struct {
 	Age    time.Duration
 	Events int
 	State  time.Duration
+}
+
+// of returns what holds for a log.
+func (r Retention) of(log string) Retention {
+	if strings.HasPrefix(log, "_") {
+		r.Age, r.Events = max(r.Age, InternalAge), max(r.Events, DefaultEvents)
+	}
+	return r
 }
 
 func (r Retention) orDefault() Retention {
