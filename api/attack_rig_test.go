@@ -65,7 +65,7 @@ func startRig(t testing.TB, o streams.MemoryOptions, secure bool, configure ...f
 	r := &rig{log: streams.NewMemoryLog(o), store: new(auth.MemoryStore), logs: new(logbook)}
 	logger := slog.New(slog.NewTextHandler(r.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	r.hub = streams.NewHub(r.log, streams.Options{Logger: logger})
-	config := Config{Log: r.log, Hub: r.hub, Keyring: auth.NewKeyring(r.store, auth.KeyringOptions{}), Logger: logger,
+	config := Config{Log: r.log, Hub: r.hub, Keyring: auth.NewKeyring(r.store, auth.KeyringOptions{}), Store: r.store, Logger: logger,
 		StateTypes: []string{"seat.status"}}
 	for _, c := range configure {
 		c(&config)

@@ -20,11 +20,12 @@ import (
 	"github.com/paylogic/pushserver/streams"
 )
 
-// Config is what a [Server] serves. Log, Hub and Keyring are needed.
+// Config is what a [Server] serves. Log, Hub, Keyring and Store are needed.
 type Config struct {
 	Log     streams.Log
 	Hub     *streams.Hub // of Log
 	Keyring *auth.Keyring
+	Store   auth.Store   // of the keyring's keys, which admins change
 	Tokens  *auth.Tokens // mints and reads browser tokens; nil: there are none
 	Logger  *slog.Logger // slog.Default() if nil
 	Version string       // of the program, for /metrics
@@ -44,6 +45,7 @@ type Server struct {
 	log     streams.Log
 	hub     *streams.Hub
 	keyring *auth.Keyring
+	store   auth.Store
 	tokens  *auth.Tokens
 	logger  *slog.Logger
 	states  []string // patterns of state-like types
@@ -68,7 +70,7 @@ type Server struct {
 // wait for connections with.
 func New(c Config) (*Server, error) {
 	s := &Server{
-		log: c.Log, hub: c.Hub, keyring: c.Keyring, tokens: c.Tokens, logger: c.Logger,
+		log: c.Log, hub: c.Hub, keyring: c.Keyring, store: c.Store, tokens: c.Tokens, logger: c.Logger,
 		connections: newConnections(),
 		catalog:     c.Catalog, rejectUnknown: c.RejectUnknown, states: c.StateTypes,
 	}
@@ -115,9 +117,13 @@ func (s *Server) endpoints() map[string]endpoint {
 		"/v1/state":     {http.MethodGet: s.state},
 		"/v1/me":        {http.MethodGet: s.me},
 		"/v1/tokens":    {http.MethodPost: s.mint},
+		"/v1/keys":      {http.MethodGet: s.listKeys, http.MethodPost: s.createKey},
+		"/v1/audit":     {http.MethodGet: s.audit},
 		"/openapi.yaml": {http.MethodGet: s.describeYAML},
 		"/openapi.json": {http.MethodGet: s.describeJSON},
 
+		"/v1/keys/{id}":          {http.MethodGet: s.showKey, http.MethodPatch: s.editKey, http.MethodDelete: s.revokeKey},
+		"/v1/keys/{id}/rotate":   {http.MethodPost: s.rotateKey},
 		"/openapi-3.1.json":      {http.MethodGet: s.describe31},
 		"/v1/event-types":        {http.MethodGet: s.eventTypes},
 		"/v1/event-types/{type}": {http.MethodGet: s.eventType},

@@ -35,17 +35,11 @@ func (s *Server) mint(w http.ResponseWriter, r *http.Request) error {
 	case s.tokens == nil:
 		return problem("not-found", "This server mints no tokens: start it with --secret-file.")
 	}
-	if form, err := contentForm(r.Header); err != nil || form != shortForm {
-		return problem("unsupported-media-type", "Send "+shortForm+", in UTF-8.")
-	}
-	body, err := readBody(w, r)
+	doc, err := readObject(w, r, tokenMax, shortForm)
 	if err != nil {
 		return err
 	}
-	if len(body) > tokenMax {
-		return problem("payload-too-large", "Send at most 16 KiB.")
-	}
-	asked, err := decodeTokenRequest(body)
+	asked, err := readTokenRequest(doc)
 	if err != nil {
 		return err
 	}
@@ -57,21 +51,15 @@ func (s *Server) mint(w http.ResponseWriter, r *http.Request) error {
 	var field *auth.FieldError
 	switch {
 	case errors.As(err, &field):
-		return problem("schema-violation", "Mend what errors lists and send the request again.").
-			with("errors", []map[string]any{{"pointer": "/" + field.Field, "detail": field.Reason}})
+		return fieldProblem(field)
 	case err != nil:
 		return err
 	}
 	return writeJSON(w, http.StatusCreated, mintedToken{token.Reveal(), grant.ID, grant.Origin, grant.Expires})
 }
 
-// decodeTokenRequest reads what somebody wants a token for. Its errors are
-// problems.
-func decodeTokenRequest(body []byte) (asked auth.TokenRequest, err error) {
-	doc, err := scanObject(body)
-	if err != nil {
-		return asked, err
-	}
+// readTokenRequest reads what somebody wants a token for. Its errors are problems.
+func readTokenRequest(doc *document) (asked auth.TokenRequest, err error) {
 	var wrong []map[string]any
 	refuse := func(name, detail string) {
 		wrong = append(wrong, map[string]any{"pointer": "/" + name, "detail": detail})

@@ -15,18 +15,33 @@ import (
 // A Registry makes, shows and changes keys, in the name of somebody.
 //
 // A change has happened, and every gateway is about to hear of it, when a call
-// returns without an error. Errors are those of package auth; [ErrNotTold] beside
-// a result means that the change is in effect, and that open streams may learn
-// of it only when their keys are verified the next time.
+// returns without an error. Errors are those of package auth, and [ErrNotTold].
+// After [auth.ErrNotReplicated] and ErrNotTold the change is in effect, and asking
+// for it again is safe. A secret that was made would be lost with an error: it is
+// shown with a [View.Warning] instead.
 type Registry struct {
 	Store auth.Store
 	Log   streams.Log
 	By    string // id of the key that asks, or [auth.CLI]
 }
 
-// ErrNotTold means that a change was made and could not be announced. Asking for
-// it again announces it.
+// ErrNotTold means that a change was made and could not be announced: it is in
+// effect, and open streams learn of it only when their keys are verified the next
+// time. Asking for it again announces it.
 var ErrNotTold = errors.New("keys: the change is in effect, and gateways could not be told")
+
+// shown returns what was made although err says that it is not safe.
+func shown(v View, err error) (View, error) {
+	switch {
+	case errors.Is(err, auth.ErrNotReplicated):
+		v.Warning = "no replica has confirmed the key: if it stops working, make another"
+	case errors.Is(err, ErrNotTold):
+		v.Warning = "the servers could not be told at once: they notice within a minute"
+	case err != nil:
+		return View{}, err
+	}
+	return v, nil
+}
 
 // Create makes a key, and shows its secret for the only time.
 func (r Registry) Create(ctx context.Context, description Patch) (View, error) {
@@ -36,11 +51,11 @@ func (r Registry) Create(ctx context.Context, description Patch) (View, error) {
 	}
 	secret, made, err := auth.Issue(ctx, r.Store, key)
 	if err != nil {
-		return View{}, err
+		return View{}, err // nobody has seen the secret: another is made as well
 	}
 	v := view(made)
 	v.Key = secret.Reveal()
-	return v, r.tell(ctx, auth.NewChange(auth.KeyCreated, made, r.By))
+	return shown(v, r.tell(ctx, auth.NewChange(auth.KeyCreated, made, r.By)))
 }
 
 // List returns up to limit keys, oldest first, that come after the one whose id
@@ -92,7 +107,7 @@ func (r Registry) Rotate(ctx context.Context, id string, overlap time.Duration) 
 	}
 	v := view(key)
 	v.Key = secret.Reveal()
-	return v, errors.Join(err, r.tell(ctx, auth.NewChange(auth.KeyRotated, key, r.By)))
+	return shown(v, errors.Join(err, r.tell(ctx, auth.NewChange(auth.KeyRotated, key, r.By))))
 }
 
 // Revoke takes a key back, for good. Once more does no harm.

@@ -27,6 +27,7 @@ type View struct {
 	Revoked     time.Time   `json:"revoked_at,omitzero"`
 	FormerUntil time.Time   `json:"former_until,omitzero"` // when the secret before the last rotation ends
 	LastUsed    time.Time   `json:"last_used_at,omitzero"` // to about a minute
+	Warning     string      `json:"warning,omitempty"`     // about what has just been made
 }
 
 func view(k *auth.Key) View {

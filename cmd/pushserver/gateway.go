@@ -102,6 +102,7 @@ func (g *gateway) open(listen string, log streams.Log, store auth.Store, b behav
 		Log:     log,
 		Hub:     g.hub,
 		Keyring: keyring,
+		Store:   store,
 		Tokens:  g.tokens,
 		Logger:  g.logger,
 		Version: buildVersion(),

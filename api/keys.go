@@ -1,0 +1,278 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"mime"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/paylogic/pushserver/auth"
+	"github.com/paylogic/pushserver/keys"
+	"github.com/paylogic/pushserver/streams"
+)
+
+const (
+	keyMax   = 16 << 10 // bytes of a request about a key
+	keysPage = 100      // keys or changes in an answer, unless more are asked for
+
+	mergePatch = "application/merge-patch+json" // RFC 7396
+)
+
+// administer returns what an admin's request is done with. A query may have the
+// parameters that are known.
+func (s *Server) administer(r *http.Request, known ...string) (keys.Registry, query, error) {
+	q, err := parseQuery(r.URL.RawQuery, r.Header.Get("Authorization") != "", known...)
+	if err != nil {
+		return keys.Registry{}, nil, err
+	}
+	c, err := s.authenticate(r, auth.Admin)
+	if err != nil {
+		return keys.Registry{}, nil, err
+	}
+	return keys.Registry{Store: s.store, Log: s.log, By: c.ID}, q, nil
+}
+
+// createKey answers POST /v1/keys.
+func (s *Server) createKey(w http.ResponseWriter, r *http.Request) error {
+	registry, _, err := s.administer(r)
+	if err != nil {
+		return err
+	}
+	description, err := readPatch(w, r, shortForm)
+	if err != nil {
+		return err
+	}
+	made, err := registry.Create(r.Context(), description)
+	if err != nil {
+		return keyProblem(err)
+	}
+	w.Header().Set("Location", "/v1/keys/"+made.ID)
+	return writeKey(w, http.StatusCreated, made)
+}
+
+// listKeys answers GET /v1/keys.
+func (s *Server) listKeys(w http.ResponseWriter, r *http.Request) error {
+	registry, q, err := s.administer(r, "after", "limit")
+	if err != nil {
+		return err
+	}
+	limit, err := number(q, "limit", 1, auth.MaxPage, keysPage)
+	if err != nil {
+		return err
+	}
+	found, err := registry.List(r.Context(), q["after"], limit)
+	if errors.Is(err, auth.ErrUnknown) {
+		return parameterProblem("after", "must be the id of a key, as next gave it")
+	}
+	if err != nil {
+		return err
+	}
+	answer := struct {
+		Keys []keys.View `json:"keys"`
+		Next string      `json:"next,omitempty"`
+	}{Keys: found}
+	if len(found) == limit {
+		answer.Next = found[limit-1].ID
+	}
+	return writeJSON(w, http.StatusOK, answer)
+}
+
+// showKey answers GET /v1/keys/{id}.
+func (s *Server) showKey(w http.ResponseWriter, r *http.Request) error {
+	registry, _, err := s.administer(r)
+	if err != nil {
+		return err
+	}
+	found, err := registry.Find(r.Context(), keyID(r))
+	if err != nil {
+		return keyProblem(err)
+	}
+	return writeKey(w, http.StatusOK, found)
+}
+
+// editKey answers PATCH /v1/keys/{id}.
+func (s *Server) editKey(w http.ResponseWriter, r *http.Request) error {
+	registry, _, err := s.administer(r)
+	if err != nil {
+		return err
+	}
+	revision, err := expectedRevision(r)
+	if err != nil {
+		return err
+	}
+	patch, err := readPatch(w, r, mergePatch, shortForm)
+	if err != nil {
+		return err
+	}
+	edited, err := registry.Edit(r.Context(), keyID(r), revision, patch)
+	if err != nil {
+		return keyProblem(err)
+	}
+	return writeKey(w, http.StatusOK, edited)
+}
+
+// revokeKey answers DELETE /v1/keys/{id}.
+func (s *Server) revokeKey(w http.ResponseWriter, r *http.Request) error {
+	registry, _, err := s.administer(r)
+	if err != nil {
+		return err
+	}
+	revoked, err := registry.Revoke(r.Context(), keyID(r))
+	if err != nil {
+		return keyProblem(err)
+	}
+	return writeKey(w, http.StatusOK, revoked)
+}
+
+// rotateKey answers POST /v1/keys/{id}/rotate.
+func (s *Server) rotateKey(w http.ResponseWriter, r *http.Request) error {
+	registry, _, err := s.administer(r)
+	if err != nil {
+		return err
+	}
+	asked, err := readPatch(w, r, shortForm)
+	if err != nil {
+		return err
+	}
+	var overlap time.Duration
+	for name, value := range asked {
+		switch {
+		case name != "overlap":
+			return fieldProblem(&auth.FieldError{Field: name, Reason: "is not known here"})
+		case string(value) == "0":
+		default:
+			if overlap, err = lifeOf(value); err != nil {
+				return fieldProblem(&auth.FieldError{Field: name, Reason: "must be seconds, or a text like 24h"})
+			}
+		}
+	}
+	if asked["overlap"] == nil {
+		return fieldProblem(&auth.FieldError{Field: "overlap", Reason: `must say how long the secret of now goes on working: seconds, or a text like 24h; 0 ends it at once`})
+	}
+	rotated, err := registry.Rotate(r.Context(), keyID(r), overlap)
+	if err != nil {
+		return keyProblem(err)
+	}
+	return writeKey(w, http.StatusOK, rotated)
+}
+
+// audit answers GET /v1/audit.
+func (s *Server) audit(w http.ResponseWriter, r *http.Request) error {
+	registry, q, err := s.administer(r, "after", "limit")
+	if err != nil {
+		return err
+	}
+	limit, err := number(q, "limit", 1, pageMax, keysPage)
+	if err != nil {
+		return err
+	}
+	var after streams.ID
+	if q["after"] != "" {
+		if after, err = streams.ParseID(q["after"]); err != nil {
+			return malformedPosition()
+		}
+	}
+	page, err := registry.Audit(r.Context(), after, limit)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, page)
+}
+
+// keyID returns the id in the path of a request about one key.
+func keyID(r *http.Request) string {
+	return strings.TrimSuffix(strings.TrimPrefix(r.URL.Path, "/v1/keys/"), "/rotate")
+}
+
+// writeKey answers with a key, and with its revision as the entity tag.
+func writeKey(w http.ResponseWriter, status int, v keys.View) error {
+	w.Header().Set("ETag", strconv.Quote(strconv.FormatInt(v.Revision, 10)))
+	return writeJSON(w, status, v)
+}
+
+// expectedRevision returns the revision that a key must have for the request to
+// hold (If-Match, RFC 9110, 13.1.1), or 0 for any.
+func expectedRevision(r *http.Request) (int64, error) {
+	fields := r.Header["If-Match"]
+	if len(fields) == 0 || len(fields) == 1 && strings.TrimSpace(fields[0]) == "*" {
+		return 0, nil
+	}
+	tag, quoted := strings.CutPrefix(strings.TrimSpace(fields[0]), `"`)
+	tag, ended := strings.CutSuffix(tag, `"`)
+	revision, err := strconv.ParseInt(tag, 10, 64)
+	if len(fields) > 1 || !quoted || !ended || err != nil || revision < 1 {
+		return 0, problem("malformed-request", "Send one entity tag in If-Match, as the header ETag gave it.")
+	}
+	return revision, nil
+}
+
+// readPatch returns the members of the object that a request has, in one of
+// these forms.
+func readPatch(w http.ResponseWriter, r *http.Request, forms ...string) (keys.Patch, error) {
+	doc, err := readObject(w, r, keyMax, forms...)
+	if err != nil {
+		return nil, err
+	}
+	patch := make(keys.Patch, len(doc.members))
+	for _, m := range doc.members {
+		patch[m.name] = json.RawMessage(m.value)
+	}
+	return patch, nil
+}
+
+// readObject reads the body of a request that is one JSON object in one of these
+// forms, of at most this many bytes.
+func readObject(w http.ResponseWriter, r *http.Request, most int, forms ...string) (*document, error) {
+	if e := r.Header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
+		return nil, problem("unsupported-encoding", "Send the body as it is, without Content-Encoding.")
+	}
+	form, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || len(r.Header["Content-Type"]) != 1 || !slices.Contains(forms, form) ||
+		params["charset"] != "" && !strings.EqualFold(params["charset"], "utf-8") {
+		return nil, problem("unsupported-media-type", "Send "+strings.Join(forms, " or ")+", in UTF-8.")
+	}
+	body, err := readBody(w, r)
+	if err != nil {
+		return nil, err
+	}
+	if len(body) > most {
+		return nil, problem("payload-too-large", "Send at most "+strconv.Itoa(most>>10)+" KiB.")
+	}
+	doc, err := scan(body)
+	if err == nil && doc.kind != '{' {
+		err = problem("malformed-json", "Send one JSON object.")
+	}
+	return doc, err
+}
+
+// keyProblem says what a request about a key has met. A key that is not there is
+// not the one that was shown.
+func keyProblem(err error) error {
+	var field *auth.FieldError
+	switch {
+	case errors.As(err, &field):
+		return fieldProblem(field)
+	case errors.Is(err, auth.ErrUnknown):
+		return problem("not-found", "There is no key with this id: GET /v1/keys lists them.")
+	case errors.Is(err, auth.ErrRevoked), errors.Is(err, auth.ErrExpired):
+		return problem("key-ended", "Make another key: this one was revoked, and stays so.")
+	case errors.Is(err, auth.ErrOverlap):
+		return problem("rotation-overlap", "Wait until former_until, or rotate with an overlap of 0: a key has two secrets at most.")
+	case errors.Is(err, auth.ErrConflict):
+		return problem("revision-conflict", "Look at the key again, and ask for the change on top of what it is now.")
+	case errors.Is(err, auth.ErrNotReplicated), errors.Is(err, keys.ErrNotTold):
+		return problem("change-unconfirmed", "The change is in effect, and is not safe yet or not known to every server. Send it again.")
+	}
+	return err
+}
+
+// fieldProblem names the member that cannot stand.
+func fieldProblem(field *auth.FieldError) *Problem {
+	pointer := "/" + strings.ReplaceAll(shown(field.Field), ".", "/")
+	return problem("schema-violation", "Mend what errors lists and send the request again.").
+		with("errors", []map[string]any{{"pointer": pointer, "detail": field.Reason}})
+}
