@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/paylogic/pushserver/auth"
 	"github.com/paylogic/pushserver/ratelimit"
@@ -115,4 +116,14 @@ func check(k *auth.Key) error {
 		return &auth.FieldError{Field: "limits." + limit.Field, Reason: limit.Reason}
 	}
 	return err
+}
+
+// Check returns a [*auth.FieldError] if no key can be made from the patch at this
+// time, so that nobody need be asked for one.
+func (p Patch) Check(now time.Time) error {
+	var k auth.Key
+	if err := p.apply(&k); err != nil {
+		return err
+	}
+	return k.Validate(now)
 }

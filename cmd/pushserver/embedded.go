@@ -17,7 +17,7 @@ const (
 )
 
 // serveEmbedded serves without Redis.
-func (s *serveCommand) serveEmbedded(ctx context.Context, c *console, g *gateway, o streams.RedisOptions) error {
+func (s *serveCommand) serveEmbedded(ctx context.Context, c *console, g *gateway, o streams.RedisOptions, admin auth.Secret) error {
 	log, store, err := s.openEmbedded(g, o)
 	if err != nil {
 		return err
@@ -27,26 +27,10 @@ func (s *serveCommand) serveEmbedded(ctx context.Context, c *console, g *gateway
 	}
 	// Not before there is nothing left that can go wrong: a key that was made
 	// and never shown would be there the next time.
-	if err := showFirstKey(c, store); err != nil {
+	if err := beginAdministration(ctx, c, g.logger, store, admin); err != nil {
 		return err
 	}
 	return g.wait(ctx)
-}
-
-// showFirstKey makes a key in a store that is empty, where nobody could do
-// anything, and shows it.
-func showFirstKey(c *console, store auth.Store) error {
-	ctx := context.Background() // as soon as it is begun, it is not given up
-	keys, err := store.List(ctx, "", 1)
-	if err != nil || len(keys) > 0 {
-		return err
-	}
-	secret, _, err := auth.Issue(ctx, store, auth.Key{Kind: auth.Adm, Name: "first"})
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(c.out, "admin key, shown once: %s\n", secret.Reveal())
-	return err
 }
 
 // openEmbedded opens what is in the directory of --data, or what is in memory.

@@ -1,103 +1,135 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/paylogic/pushserver/auth"
-	"github.com/paylogic/pushserver/streams/filter"
+	"github.com/paylogic/pushserver/keys"
 )
-
-// keysLimit is how long a command about keys may take in all.
-const keysLimit = 15 * time.Second
 
 type keysCommand struct {
 	Create keysCreateCommand `cmd:"" help:"Make a key. Its secret is shown once."`
 	List   keysListCommand   `cmd:"" help:"List all keys, oldest first."`
+	Show   keysShowCommand   `cmd:"" help:"Show one key."`
+	Edit   keysEditCommand   `cmd:"" help:"Change what a key may do. Open streams follow."`
+	Rotate keysRotateCommand `cmd:"" help:"Give a key another secret, which is shown once."`
 	Revoke keysRevokeCommand `cmd:"" help:"Take a key back, for good."`
+	Audit  keysAuditCommand  `cmd:"" help:"Print who changed which key, and when."`
+}
+
+// keyFlags describe a key.
+type keyFlags struct {
+	Merchants []string `help:"To whom a publisher's key may publish; all if not given." placeholder:"NAME"`
+	Name      string   `help:"A name for people."`
+	Types     []string `help:"Types that the key sees, or may publish, such as payment.*; all if not given." placeholder:"TYPE"`
+	Subjects  []string `help:"Subjects that the key sees, such as event/42/*; all if not given." placeholder:"SUBJECT"`
+	Filter    string   `help:"Expression (CEL) over the events that the key sees." placeholder:"EXPR"`
+	Scopes    []string `help:"What the key may do, of what its kind may; all if not given." placeholder:"SCOPE"`
+	Origins   []string `help:"Origins of the pages that its tokens may be for, such as https://shop.example; any if not given." placeholder:"ORIGIN"`
+	Limits    []string `help:"Limits of its own, such as streams=50,connects=60/m; the server's if not given." placeholder:"NAME=LIMIT"`
+	Expires   string   `help:"When the key ends: from now (720h, 30d) or at a time (RFC 3339)." placeholder:"WHEN"`
+}
+
+// patch returns what the flags say.
+func (f *keyFlags) patch(now time.Time) (keys.Patch, error) {
+	p := make(keys.Patch)
+	for name, list := range map[string][]string{
+		"merchants": f.Merchants, "types": f.Types, "subjects": f.Subjects, "scopes": f.Scopes, "origins": f.Origins,
+	} {
+		if len(list) > 0 {
+			p.Set(name, list)
+		}
+	}
+	for name, text := range map[string]string{"name": f.Name, "filter": f.Filter} {
+		if text != "" {
+			p.Set(name, text)
+		}
+	}
+	if len(f.Limits) > 0 {
+		limits := make(map[string]string)
+		for _, item := range f.Limits {
+			name, limit, _ := strings.Cut(item, "=")
+			limits[strings.TrimSpace(name)] = strings.TrimSpace(limit)
+		}
+		p.Set("limits", limits)
+	}
+	if f.Expires != "" {
+		expires, err := parseExpiry(f.Expires, now)
+		if err != nil {
+			return nil, err
+		}
+		p.Set("expires_at", expires)
+	}
+	return p, nil
 }
 
 type keysCreateCommand struct {
-	Redis     redisFlags `embed:""`
-	Kind      string     `help:"What the key is for: ${enum}." enum:"live,test,pub,adm" required:""`
-	Merchant  string     `help:"Whose events a live or test key receives." placeholder:"NAME"`
-	Merchants []string   `help:"To whom a publisher's key may publish; all if not given." placeholder:"NAME"`
-	Name      string     `help:"A name for people."`
-	Types     []string   `help:"Types that the key sees, or may publish, such as payment.*; all if not given." placeholder:"TYPE"`
-	Subjects  []string   `help:"Subjects that the key sees, such as event/42/*; all if not given." placeholder:"SUBJECT"`
-	Filter    string     `help:"Expression (CEL) over the events that the key sees." placeholder:"EXPR"`
-	Expires   string     `help:"When the key ends: from now (720h, 30d) or at a time (RFC 3339)." placeholder:"WHEN"`
-	JSON      bool       `name:"json" help:"Print JSON."`
+	Registry registryFlags `embed:""`
+	Kind     string        `help:"What the key is for: ${enum}." enum:"live,test,pub,adm" required:""`
+	Merchant string        `help:"Whose events a live or test key receives." placeholder:"NAME"`
+	Is       keyFlags      `embed:""`
+	JSON     bool          `name:"json" help:"Print JSON."`
 }
 
-// Run makes the key and prints its secret.
+// Run makes the key and prints its secret. All of the description is checked
+// before anybody is asked.
 func (k *keysCreateCommand) Run(ctx context.Context, c *console) error {
 	now := time.Now()
-	description, err := k.describe(now)
+	description, err := k.Is.patch(now)
 	if err != nil {
 		return err
 	}
-	return withStore(ctx, &k.Redis, c, func(ctx context.Context, store auth.Store) error {
-		secret, key, err := auth.Issue(ctx, store, description)
+	description.Set("kind", k.Kind)
+	if k.Merchant != "" {
+		description.Set("merchant", k.Merchant)
+	}
+	if err := description.Check(now); err != nil {
+		return flagError(err)
+	}
+	return k.Registry.use(ctx, c, func(ctx context.Context, r registry) error {
+		made, err := r.Create(ctx, description)
 		if err != nil {
-			return flagError(err)
+			return err
 		}
-		view := viewKey(key)
-		view.Key = secret.Reveal()
-		if k.JSON {
-			return printJSON(c.out, view)
-		}
-		_, err = fmt.Fprintf(c.out, "%s\n%s\nThis is the key's only showing: keep it now.\n", view.ID, view.Key)
-		return err
+		return printSecret(c, made, k.JSON)
 	})
 }
 
-// describe returns the key that was asked for, or which flag cannot stand. All
-// of it is checked before anything is stored.
-func (k *keysCreateCommand) describe(now time.Time) (auth.Key, error) {
-	key := auth.Key{
-		Kind: auth.Kind(k.Kind), Merchant: k.Merchant, Merchants: k.Merchants, Name: k.Name,
-		Types: k.Types, Subjects: k.Subjects, Filter: k.Filter,
+// printSecret prints a key that has just got its secret.
+func printSecret(c *console, v keys.View, asJSON bool) error {
+	if asJSON {
+		return printJSON(c.out, v)
 	}
-	if k.Expires != "" {
-		expires, err := parseExpiry(k.Expires, now)
-		if err != nil {
-			return key, err
-		}
-		key.Expires = expires
+	if v.Warning != "" {
+		complain(c.err, errors.New(v.Warning))
 	}
-	if err := key.Validate(now); err != nil {
-		return key, flagError(err)
-	}
-	if _, err := filter.Compile(filter.Spec{Types: k.Types, Subjects: k.Subjects, Expr: k.Filter}); err != nil {
-		return key, flagError(err)
-	}
-	return key, nil
+	_, err := fmt.Fprintf(c.out, "%s\n%s\nThis is the key's only showing: keep it now.\n", v.ID, v.Key)
+	return err
 }
 
-// flagError names the flag in what auth and filter say about a field.
+// flagError names the flag in what is said about a member of a key.
 func flagError(err error) error {
 	var field *auth.FieldError
-	if errors.As(err, &field) {
-		return fmt.Errorf("--%s %s", field.Field, field.Reason)
+	if !errors.As(err, &field) {
+		return err
 	}
-	var clause *filter.Error
-	if errors.As(err, &clause) {
-		flag := clause.Part
-		if flag == filter.PartSubject {
-			flag = "subjects"
-		}
-		return fmt.Errorf("--%s: %s", flag, clause.Reason)
+	name, rest, _ := strings.Cut(field.Field, ".")
+	if name == "expires_at" {
+		name = "expires"
 	}
-	return err
+	if rest != "" {
+		rest = ": " + rest
+	}
+	return fmt.Errorf("--%s%s %s", name, rest, field.Reason)
 }
 
 // parseExpiry reads a time, or how long from now on.
@@ -105,15 +137,7 @@ func parseExpiry(text string, now time.Time) (time.Time, error) {
 	if at, err := time.Parse(time.RFC3339, text); err == nil {
 		return at, nil
 	}
-	wait, err := time.ParseDuration(text)
-	if days, ok := strings.CutSuffix(text, "d"); ok {
-		var n int
-		n, err = strconv.Atoi(days)
-		if n > 36_500 { // a century; far more would overflow a duration
-			err = strconv.ErrRange
-		}
-		wait = time.Duration(n) * 24 * time.Hour
-	}
+	wait, err := parseWait(text)
 	if err != nil || wait <= 0 {
 		return time.Time{}, fmt.Errorf("--expires %q: must be how long from now, such as 720h or 30d, or a time, such as %s",
 			text, now.Add(720*time.Hour).UTC().Format(time.RFC3339))
@@ -121,104 +145,184 @@ func parseExpiry(text string, now time.Time) (time.Time, error) {
 	return now.Add(wait), nil
 }
 
+// parseWait reads a duration, which may be in days: "30d".
+func parseWait(text string) (time.Duration, error) {
+	days, ok := strings.CutSuffix(text, "d")
+	if !ok {
+		return time.ParseDuration(text)
+	}
+	n, err := strconv.Atoi(days)
+	if err != nil || n > 36_500 { // a century; far more would overflow
+		return 0, cmp.Or(err, strconv.ErrRange)
+	}
+	return time.Duration(n) * 24 * time.Hour, nil
+}
+
 type keysListCommand struct {
-	Redis redisFlags `embed:""`
-	JSON  bool       `name:"json" help:"Print JSON."`
+	Registry registryFlags `embed:""`
+	JSON     bool          `name:"json" help:"Print JSON."`
 }
 
 // Run lists the keys, without their secrets, which nobody has.
 func (k *keysListCommand) Run(ctx context.Context, c *console) error {
-	return withStore(ctx, &k.Redis, c, func(ctx context.Context, store auth.Store) error {
-		views := []keyView{}
-		for key, err := range auth.AllKeys(ctx, store) {
+	return k.Registry.use(ctx, c, func(ctx context.Context, r registry) error {
+		all := []keys.View{}
+		for after := ""; ; {
+			page, err := r.List(ctx, after, auth.MaxPage)
 			if err != nil {
 				return err
 			}
-			views = append(views, viewKey(key))
+			all = append(all, page...)
+			if len(page) < auth.MaxPage {
+				break
+			}
+			after = page[len(page)-1].ID
 		}
 		if k.JSON {
-			return printJSON(c.out, views)
+			return printJSON(c.out, all)
 		}
-		return printKeys(c.out, views)
+		return printKeys(c.out, all)
 	})
 }
 
-func printKeys(w io.Writer, views []keyView) error {
+func printKeys(w io.Writer, views []keys.View) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "ID\tKIND\tMERCHANT\tNAME\tCREATED\tSTATE")
+	fmt.Fprintln(table, "ID\tKIND\tMERCHANT\tNAME\tCREATED\tLAST USED\tSTATE")
 	for _, v := range views {
-		state := "usable"
-		switch {
-		case v.Revoked != nil:
-			state = "revoked " + v.Revoked.Format(time.RFC3339)
-		case v.Expires != nil && v.Expires.Before(time.Now()):
-			state = "expired " + v.Expires.Format(time.RFC3339)
-		case v.Expires != nil:
-			state = "until " + v.Expires.Format(time.RFC3339)
+		used := "-"
+		if !v.LastUsed.IsZero() {
+			used = v.LastUsed.Format(time.RFC3339)
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", v.ID, v.Kind, v.Merchant, v.Name, v.Created.Format(time.RFC3339), state)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
+			v.ID, v.Kind, v.Merchant, v.Name, v.Created.Format(time.RFC3339), used, stateOf(v))
 	}
 	return table.Flush()
 }
 
-type keysRevokeCommand struct {
-	Redis redisFlags `embed:""`
-	ID    string     `arg:"" help:"The key's id, as in keys list."`
-	JSON  bool       `name:"json" help:"Print JSON."`
+func stateOf(v keys.View) string {
+	switch {
+	case !v.Revoked.IsZero():
+		return "revoked " + v.Revoked.Format(time.RFC3339)
+	case v.Expires.IsZero():
+		return "usable"
+	case v.Expires.Before(time.Now()):
+		return "expired " + v.Expires.Format(time.RFC3339)
+	}
+	return "until " + v.Expires.Format(time.RFC3339)
 }
 
-// Run revokes the key. Once more does no harm.
-func (k *keysRevokeCommand) Run(ctx context.Context, c *console) error {
+// keyArgument names a key.
+type keyArgument struct {
+	ID string `arg:"" help:"The key's id, as in keys list."`
+}
+
+// Validate is called by kong when all flags are there.
+func (k *keyArgument) Validate() error {
 	if _, err := auth.ParseSecret(k.ID); err == nil {
 		return errors.New("this is a key, not its id: see keys list")
 	}
-	return withStore(ctx, &k.Redis, c, func(ctx context.Context, store auth.Store) error {
-		key, err := store.Revoke(ctx, k.ID)
-		if errors.Is(err, auth.ErrUnknown) {
-			return fmt.Errorf("there is no key with the id %q: see keys list", k.ID)
+	return nil
+}
+
+type keysShowCommand struct {
+	Registry registryFlags `embed:""`
+	Key      keyArgument   `embed:""`
+}
+
+// Run prints the key in JSON, indented.
+func (k *keysShowCommand) Run(ctx context.Context, c *console) error {
+	return k.Registry.use(ctx, c, func(ctx context.Context, r registry) error {
+		v, err := r.Find(ctx, k.Key.ID)
+		if err != nil {
+			return err
 		}
+		encoder := json.NewEncoder(c.out)
+		encoder.SetEscapeHTML(false)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(v)
+	})
+}
+
+type keysEditCommand struct {
+	Registry registryFlags `embed:""`
+	Key      keyArgument   `embed:""`
+	Is       keyFlags      `embed:""`
+	Unset    []string      `help:"What is to be as in a key for which it was not given: ${enum}." enum:"merchants,name,types,subjects,filter,scopes,origins,limits,expires" placeholder:"FLAG"`
+	JSON     bool          `name:"json" help:"Print JSON."`
+}
+
+// Run edits the key.
+func (k *keysEditCommand) Run(ctx context.Context, c *console) error {
+	patch, err := k.Is.patch(time.Now())
+	if err != nil {
+		return err
+	}
+	for _, name := range k.Unset {
+		if name == "expires" {
+			name = "expires_at"
+		}
+		if patch[name] != nil {
+			return fmt.Errorf("--unset %s goes against what is set", name)
+		}
+		patch.Set(name, nil)
+	}
+	if len(patch) == 0 {
+		return errors.New("nothing is to change: say what with flags such as --types, or --unset")
+	}
+	return k.Registry.use(ctx, c, func(ctx context.Context, r registry) error {
+		v, err := r.Edit(ctx, k.Key.ID, 0, patch)
 		if err != nil {
 			return err
 		}
 		if k.JSON {
-			return printJSON(c.out, viewKey(key))
+			return printJSON(c.out, v)
 		}
-		_, err = fmt.Fprintf(c.out, "%s is revoked since %s\n", key.ID, key.Revoked.UTC().Format(time.RFC3339))
+		_, err = fmt.Fprintf(c.out, "%s is at revision %d\n", v.ID, v.Revision)
 		return err
 	})
 }
 
-// A keyView is a key as it is printed in JSON.
-type keyView struct {
-	ID        string     `json:"id"`
-	Key       string     `json:"key,omitempty"` // the secret, when it was just made
-	Kind      auth.Kind  `json:"kind"`
-	Merchant  string     `json:"merchant,omitempty"`
-	Name      string     `json:"name,omitempty"`
-	Types     []string   `json:"types,omitempty"`
-	Subjects  []string   `json:"subjects,omitempty"`
-	Filter    string     `json:"filter,omitempty"`
-	Merchants []string   `json:"merchants,omitempty"`
-	Scopes    []string   `json:"scopes"`
-	Created   time.Time  `json:"created"`
-	Expires   *time.Time `json:"expires,omitempty"`
-	Revoked   *time.Time `json:"revoked,omitempty"`
+type keysRotateCommand struct {
+	Registry registryFlags `embed:""`
+	Key      keyArgument   `embed:""`
+	Overlap  string        `help:"How long the secret of now goes on working, such as 24h or 7d; 0: it ends at once, with all tokens." required:"" placeholder:"TIME"`
+	JSON     bool          `name:"json" help:"Print JSON."`
 }
 
-func viewKey(k *auth.Key) keyView {
-	return keyView{
-		ID: k.ID, Kind: k.Kind, Merchant: k.Merchant, Name: k.Name,
-		Types: k.Types, Subjects: k.Subjects, Filter: k.Filter, Merchants: k.Merchants,
-		Scopes: k.Granted(), Created: k.Created.UTC(), Expires: viewTime(k.Expires), Revoked: viewTime(k.Revoked),
+// Run rotates the key and prints its new secret.
+func (k *keysRotateCommand) Run(ctx context.Context, c *console) error {
+	overlap, err := parseWait(k.Overlap)
+	if err != nil || overlap < 0 || overlap > auth.MaxOverlap || overlap%time.Second != 0 {
+		return fmt.Errorf("--overlap %q: must be whole seconds up to 30 days, such as 24h or 7d, or 0", k.Overlap)
 	}
+	return k.Registry.use(ctx, c, func(ctx context.Context, r registry) error {
+		v, err := r.Rotate(ctx, k.Key.ID, overlap)
+		if err != nil {
+			return err
+		}
+		return printSecret(c, v, k.JSON)
+	})
 }
 
-func viewTime(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	t = t.UTC()
-	return &t
+type keysRevokeCommand struct {
+	Registry registryFlags `embed:""`
+	Key      keyArgument   `embed:""`
+	JSON     bool          `name:"json" help:"Print JSON."`
+}
+
+// Run revokes the key. Once more does no harm.
+func (k *keysRevokeCommand) Run(ctx context.Context, c *console) error {
+	return k.Registry.use(ctx, c, func(ctx context.Context, r registry) error {
+		v, err := r.Revoke(ctx, k.Key.ID)
+		if err != nil {
+			return err
+		}
+		if k.JSON {
+			return printJSON(c.out, v)
+		}
+		_, err = fmt.Fprintf(c.out, "%s is revoked since %s\n", v.ID, v.Revoked.Format(time.RFC3339))
+		return err
+	})
 }
 
 // printJSON writes v on one line, with < and > as they are: filters have them.
@@ -226,20 +330,4 @@ func printJSON(w io.Writer, v any) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false)
 	return encoder.Encode(v)
-}
-
-// withStore calls use with the store of keys in Redis.
-func withStore(ctx context.Context, flags *redisFlags, c *console, use func(context.Context, auth.Store) error) error {
-	if len(flags.Redis) == 0 {
-		return errors.New("say where the keys are with --redis HOST:PORT; an embedded server holds its own keys: pushserver dev makes some and prints them")
-	}
-	ctx, cancel := context.WithTimeout(ctx, keysLimit)
-	defer cancel()
-	logger := slog.New(slog.NewTextHandler(c.err, &slog.HandlerOptions{Level: slog.LevelError}))
-	log, err := flags.open(ctx, logger)
-	if err != nil {
-		return err
-	}
-	defer log.Close()
-	return use(ctx, auth.NewRedisStore(log.Client(), auth.RedisOptions{}))
 }

@@ -39,7 +39,8 @@ type console struct {
 type commands struct {
 	Serve       serveCommand       `cmd:"" help:"Run the server, over Redis or embedded."`
 	Dev         devCommand         `cmd:"" help:"Try it out: an embedded server with ready keys. Nothing survives it."`
-	Keys        keysCommand        `cmd:"" help:"Make, list and revoke API keys."`
+	Keys        keysCommand        `cmd:"" help:"Make, list, change and revoke API keys."`
+	Merchants   merchantsCommand   `cmd:"" help:"Make merchants exist, and list them."`
 	Publish     publishCommand     `cmd:"" help:"Publish one event."`
 	Listen      listenCommand      `cmd:"" help:"Print events as they happen. Resumes by itself."`
 	Catalog     catalogCommand     `cmd:"" help:"Work on a catalogue of event types."`

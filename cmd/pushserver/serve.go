@@ -29,6 +29,7 @@ type serveCommand struct {
 	Durability   string        `help:"What an accepted event survives: ${enum}." enum:"replicated,best-effort" default:"replicated" env:"PUSHSERVER_DURABILITY"`
 	Catalog      catalogFlags  `embed:""`
 	SecretFile   string        `name:"secret-file" help:"File with the secrets that sign browser tokens, one a line: the first signs, all verify. The variable PUSHSERVER_SECRET can hold them instead." placeholder:"FILE" env:"PUSHSERVER_SECRET_FILE"`
+	AdminKeyFile string        `name:"admin-key-file" help:"File with an admin's key to begin with, in a store that has no key yet. Without it one is made and shown." placeholder:"FILE" env:"PUSHSERVER_ADMIN_KEY_FILE"`
 	TLSCert      string        `name:"tls-cert" help:"File with the certificate chain." placeholder:"FILE" env:"PUSHSERVER_TLS_CERT"`
 	TLSKey       string        `name:"tls-key" help:"File with the certificate's key." placeholder:"FILE" env:"PUSHSERVER_TLS_KEY"`
 }
@@ -73,6 +74,10 @@ func (s *serveCommand) Run(ctx context.Context, c *console) error {
 		return err
 	}
 
+	admin, err := readAdminKey(s.AdminKeyFile)
+	if err != nil {
+		return fmt.Errorf("--admin-key-file: %w", err)
+	}
 	types, rejectUnknown, err := s.Catalog.load()
 	if err != nil {
 		return err
@@ -92,7 +97,7 @@ func (s *serveCommand) Run(ctx context.Context, c *console) error {
 	g.catalog, g.rejectUnknown = types, rejectUnknown
 
 	if len(s.Redis.Redis) == 0 {
-		return s.serveEmbedded(ctx, c, g, options)
+		return s.serveEmbedded(ctx, c, g, options, admin)
 	}
 	log, err := awaitRedis(ctx, options, logger)
 	switch {
@@ -104,7 +109,11 @@ func (s *serveCommand) Run(ctx context.Context, c *console) error {
 	if err := log.Check(ctx); err != nil {
 		logger.Warn("accepted events are not as safe as they should be", "durability", s.Durability, "reason", err)
 	}
-	if err := g.open(s.Listen, log, auth.NewRedisStore(log.Client(), auth.RedisOptions{Replicated: options.Durability == streams.Replicated}), s.behaviour()); err != nil {
+	store := auth.NewRedisStore(log.Client(), auth.RedisOptions{Replicated: options.Durability == streams.Replicated})
+	if err := g.open(s.Listen, log, store, s.behaviour()); err != nil {
+		return err
+	}
+	if err := beginAdministration(ctx, c, logger, store, admin); err != nil {
 		return err
 	}
 	return g.wait(ctx)

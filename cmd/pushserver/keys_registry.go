@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/paylogic/pushserver/auth"
+	"github.com/paylogic/pushserver/keys"
+	"github.com/paylogic/pushserver/streams"
+)
+
+// keysLimit is how long a command about keys may take in all.
+const keysLimit = 15 * time.Second
+
+// A registry is where keys are made and changed: a [keys.Registry] in Redis, or a
+// server that has one.
+type registry interface {
+	Create(ctx context.Context, description keys.Patch) (keys.View, error)
+	List(ctx context.Context, after string, limit int) ([]keys.View, error)
+	Find(ctx context.Context, id string) (keys.View, error)
+	Edit(ctx context.Context, id string, revision int64, p keys.Patch) (keys.View, error)
+	Rotate(ctx context.Context, id string, overlap time.Duration) (keys.View, error)
+	Revoke(ctx context.Context, id string) (keys.View, error)
+	Audit(ctx context.Context, after streams.ID, limit int) (keys.AuditPage, error)
+}
+
+// registryFlags say where the keys are.
+type registryFlags struct {
+	Redis      redisFlags `embed:""`
+	Durability string     `help:"What a change survives: ${enum}. A Redis without replicas needs best-effort." enum:"replicated,best-effort" default:"replicated" env:"PUSHSERVER_DURABILITY"`
+	URL        string     `name:"url" help:"A server that has the keys, instead of Redis." placeholder:"URL" env:"PUSHSERVER_URL"`
+	Key        string     `help:"An admin's key, for --url." placeholder:"KEY" env:"PUSHSERVER_KEY"`
+}
+
+// use calls do with the registry, and says in words of the command line what it
+// has met.
+func (f *registryFlags) use(ctx context.Context, c *console, do func(context.Context, registry) error) error {
+	ctx, cancel := context.WithTimeout(ctx, keysLimit)
+	defer cancel()
+	r, end, err := f.open(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer end()
+	switch err = flagError(do(ctx, r)); {
+	case errors.Is(err, auth.ErrUnknown):
+		return errors.New("there is no key with this id: see keys list")
+	case errors.Is(err, auth.ErrRevoked):
+		return errors.New("the key was revoked, and stays so: make another")
+	case errors.Is(err, auth.ErrOverlap):
+		return errors.New("the secret before the last rotation still works: wait until it ends (keys show), or rotate with --overlap 0")
+	case errors.Is(err, auth.ErrNotReplicated):
+		return errors.New("no replica has confirmed the change: run the same again; a Redis without replicas needs --durability best-effort")
+	}
+	return err
+}
+
+func (f *registryFlags) open(ctx context.Context, c *console) (r registry, end func(), err error) {
+	switch {
+	case f.URL != "" && len(f.Redis.Redis) > 0:
+		return nil, nil, errors.New("--url and --redis exclude each other: ask a server, or the Redis behind it")
+	case f.URL != "":
+		server := serverFlags{URL: f.URL, Key: f.Key}
+		if _, err := server.endpoint("", nil); err != nil {
+			return nil, nil, err
+		}
+		return &remoteRegistry{server}, func() {}, nil
+	case len(f.Redis.Redis) == 0:
+		return nil, nil, errors.New("say where the keys are: with --redis HOST:PORT, or with --url and an admin's --key; an embedded server holds its own keys")
+	}
+	log, store, err := f.Redis.openStore(ctx, c, f.Durability)
+	if err != nil {
+		return nil, nil, err
+	}
+	return keys.Registry{Store: store, Log: log, By: auth.CLI}, func() { log.Close() }, nil
+}
+
+// openStore opens the keys in Redis, and the log through which changes of them are
+// told.
+func (f *redisFlags) openStore(ctx context.Context, c *console, durability string) (*streams.RedisLog, auth.Store, error) {
+	logger := slog.New(slog.NewTextHandler(c.err, &slog.HandlerOptions{Level: slog.LevelError}))
+	o, err := f.options(logger)
+	if err != nil {
+		return nil, nil, err
+	}
+	o.Durability = streams.Durability(durability)
+	log, err := streams.OpenRedisLog(ctx, o)
+	if err != nil {
+		return nil, nil, fmt.Errorf("--redis: %w", err)
+	}
+	return log, auth.NewRedisStore(log.Client(), auth.RedisOptions{Replicated: o.Durability == streams.Replicated}), nil
+}
