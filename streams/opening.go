@@ -53,6 +53,7 @@ func (s *Subscription) prove(ctx context.Context, log string) error {
 	if err != nil {
 		return err
 	}
+	s.count(len(batch.Entries))
 	if batch.Gap == nil {
 		s.opening.batch = batch.Entries
 		return nil

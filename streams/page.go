@@ -23,6 +23,7 @@ type Page struct {
 	Cursor  ID     // the position to go on after; it also passes what the filter left out
 	More    bool   // there was more at that moment
 	Reset   *Reset // set if completeness cannot be proved; then there are no entries
+	Read    int    // how many entries of the log were looked at
 }
 
 // How much a page looks at, and how much it has, before it answers with what it
@@ -72,6 +73,7 @@ func (h *Hub) page(ctx context.Context, req *PageRequest) (Page, error) {
 			page.Reset, err = h.reset(ctx, req.Log, page.Cursor, batch.Gap)
 			return page, err
 		}
+		page.Read += len(batch.Entries)
 		for i := range batch.Entries {
 			e := &batch.Entries[i]
 			if req.Filter.Match(e.Event.predicate()) {

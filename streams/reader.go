@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 )
 
 // stepItems is how many items a reader takes from memory at once.
@@ -143,6 +144,12 @@ func (s *Subscription) advance() bool {
 	case !live:
 		return s.readLog(st, head)
 	case len(items) > 0:
+		if n := s.quota.left(len(items)); n < len(items) {
+			if items = items[:n]; n == 0 {
+				s.pause()
+				return false
+			}
+		}
 		return s.writeItems(items)
 	case owes:
 		return s.write(s.framing.control(head, "stream.live", 0, struct{}{}))
@@ -160,7 +167,12 @@ func (s *Subscription) writeItems(items []*item) bool {
 
 // readLog writes what follows the position in the log.
 func (s *Subscription) readLog(st *stream, head ID) bool {
+	if time.Now().UnixMilli() < s.idleTo {
+		s.pause()
+		return false
+	}
 	batch, err := s.hub.read(s.hub.ctx, st.log, s.pos, &st.pace)
+	s.count(len(batch.Entries))
 	switch {
 	case err != nil:
 		return s.stall(st.log, err)
@@ -170,6 +182,16 @@ func (s *Subscription) readLog(st *stream, head ID) bool {
 		return s.await(st, head)
 	}
 	return s.replay(batch.Entries)
+}
+
+// count has somebody count what was read from the log.
+func (s *Subscription) count(n int) {
+	if s.replayed == nil || n == 0 {
+		return
+	}
+	if wait := s.replayed(n); wait > 0 {
+		s.idleTo = time.Now().Add(wait).UnixMilli()
+	}
 }
 
 // tellGap says that events are missing, and what the client can go on from.
@@ -261,7 +283,12 @@ func (s *Subscription) replay(entries []Entry) bool {
 		if s.noticed() {
 			return true // what is left is read again, by another filter perhaps
 		}
-		piece, n := join(items, s.framing, nil)
+		allowed := s.quota.left(len(items))
+		if allowed == 0 {
+			s.pause()
+			return false // what is left is read again
+		}
+		piece, n := join(items[:allowed], s.framing, nil)
 		wrote, err := s.w.Write(piece)
 		s.account(items, n, wrote)
 		if !s.settle(wrote, wrote == len(piece), err) {

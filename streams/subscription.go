@@ -21,6 +21,14 @@ type Request struct {
 
 	Snapshot bool // start with what is true now; a position or Since wins over it
 	Conflate bool // when the client lags, skip states that were superseded
+
+	// Rate is how many events are delivered within a second at most; 0: as many as
+	// there are. What comes faster waits in the log.
+	Rate int
+	// Replayed is called when so many entries were read from the log for this
+	// subscription alone, and returns how long it must not read more. It may wait
+	// itself, and is not called twice at the same time. Nil: nobody counts.
+	Replayed func(n int) time.Duration
 }
 
 // A Subscription is a cursor on a feed, bound to one connection.
@@ -38,6 +46,9 @@ type Subscription struct {
 
 	conflate bool
 	until    int64 // when it has lasted long enough, in Unix seconds; 0: never
+	replayed func(n int) time.Duration
+	idleTo   int64 // the log is not read for it before, in Unix ms; owned as feed is
+	quota    quota
 
 	part     uint8 // in the hub's pulse, which guards these two
 	partSlot int32
@@ -79,7 +90,8 @@ func (h *Hub) Subscribe(ctx context.Context, req Request) (*Subscription, error)
 	if h.Draining() {
 		return nil, ErrDraining
 	}
-	s := &Subscription{hub: h, framing: req.Framing, conflate: req.Conflate, until: h.until(), slot: -1}
+	s := &Subscription{hub: h, framing: req.Framing, conflate: req.Conflate, until: h.until(), slot: -1,
+		replayed: req.Replayed, quota: quota{rate: uint32(max(0, req.Rate))}}
 	if err := h.join(ctx, s, req.Log, req.Filter); err != nil {
 		return nil, err
 	}
@@ -212,7 +224,7 @@ func (s *Subscription) offer(items []*item, piece []byte, n int) {
 		s.mu.Unlock()
 		return
 	}
-	if s.notify != nil || s.seq >= items[0].seq {
+	if s.notify != nil || s.seq >= items[0].seq || s.quota.left(n) < n {
 		s.dispatch()
 		s.mu.Unlock()
 		return
@@ -245,6 +257,7 @@ func (s *Subscription) account(items []*item, n, wrote int) {
 	}
 	if begun > 0 {
 		s.hub.counts.delivered.Add(uint64(begun))
+		s.quota.sent += uint32(begun)
 		s.seq, s.pos = items[begun-1].seq, items[begun-1].entry.ID
 	}
 	if begun < len(items) {
@@ -252,6 +265,14 @@ func (s *Subscription) account(items []*item, n, wrote int) {
 		// that seldom matches, the last one that did may be long forgotten.
 		s.pos = items[begun].entry.Prev
 	}
+}
+
+// Progress returns the position up to which everything that matched was begun to
+// be written, and whether there is more that the client has not taken yet.
+func (s *Subscription) Progress() (pos ID, behind bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pos, s.state == blocked || s.state == stalled || s.state == busy && !s.live
 }
 
 // block notes that the client takes no more. The caller holds s.mu.

@@ -1,0 +1,61 @@
+package streams
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestRatePacesAndDropsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hub, log := newTestHub(t, Retention{})
+		defer hub.Close()
+		past := publish(t, log, "a", 25)
+		origin, _ := ParseID(past[0])
+		behind, live := newClient(plenty), newClient(plenty)
+		subscribe(t, hub, Request{After: origin, Rate: 10}, behind)
+		subscribe(t, hub, Request{Rate: 10}, live)
+		synctest.Wait()
+		now := publish(t, log, "a", 25)
+		synctest.Wait()
+		all := append(past[1:], now...)
+		most := 10
+		for range 8 {
+			for name, c := range map[string]*client{"behind": behind, "live": live} {
+				if got := len(c.ids(t)); got > most {
+					t.Fatalf("%s got %d events after so many seconds, want at most %d", name, got, most)
+				}
+			}
+			time.Sleep(time.Second)
+			synctest.Wait()
+			most += 10
+		}
+		wantIDs(t, behind, all)
+		wantIDs(t, live, now)
+	})
+}
+
+func TestReplayIsCountedAndWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hub, log := newTestHub(t, Retention{})
+		defer hub.Close()
+		ids := publish(t, log, "a", keepItems+500) // more than memory has
+		first, _ := ParseID(ids[0])
+		c := newClient(plenty)
+		counted, calls := 0, 0
+		subscribe(t, hub, Request{After: first, Replayed: func(n int) time.Duration {
+			counted, calls = counted+n, calls+1
+			return 2 * time.Second
+		}}, c)
+		synctest.Wait()
+		if calls != 1 || len(c.ids(t)) != counted {
+			t.Errorf("%d reads at once brought %d events, of which %d were counted; want one read", calls, len(c.ids(t)), counted)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		wantIDs(t, c, ids[1:])
+		if counted < 499 || calls < 2 {
+			t.Errorf("%d events were counted in %d reads", counted, calls)
+		}
+	})
+}
