@@ -18,6 +18,7 @@ type hearing struct {
 	given    map[string]bool // positions it was given
 	states   map[string]bool // subjects whose state it was told since a reset; nil: there was none
 	owes     bool            // it was told a position that vanished, and of no reset since
+	early    bool            // a reset has taken it to before the trial
 }
 
 func (h *hearing) hear() {
@@ -101,6 +102,7 @@ func (h *hearing) take(n note) {
 	}
 	at, ok := h.at[n.Position]
 	switch {
+	case !ok && h.early && h.book.precedes(n.Position):
 	case !ok:
 		v.find(&v.repeated, "%s of %s received %s at %s, which is before where it began", w.name, w.merchant, n.ID, n.Position)
 	case at >= h.next:
@@ -159,6 +161,7 @@ func (h *hearing) reset(n note) {
 		}
 	}
 	h.owes, h.states = false, make(map[string]bool)
+	h.early = h.early || h.book.precedes(r.ResumeFrom)
 	from := v.stampOf(r.ResumeFrom)
 	at, _ := slices.BinarySearchFunc(h.want, from, func(entry logged, from stamp) int {
 		if v.stampOf(entry.Position).before(from) {

@@ -58,6 +58,12 @@ func TestFaultsJudgeSeesWhatIsWrongAndNothingElse(t *testing.T) {
 		e.trims, e.logs["acme"] = true, e.logs["acme"][3:]
 		return e
 	}
+	late := func(e *evidence) *evidence { // it began when e2 was the newest
+		e.heads["acme"], e.logs["acme"] = at(2), e.logs["acme"][2:]
+		e.attempts = e.attempts[2:]
+		e.witnesses[0].notes[1].Position = at(2)
+		return e
+	}
 	tests := []struct {
 		name string
 		e    *evidence
@@ -87,6 +93,8 @@ func TestFaultsJudgeSeesWhatIsWrongAndNothingElse(t *testing.T) {
 		{"a reset for nothing", newCase().saw(all, 1, 2, 3, resetTo("rolled_back", at(3), at(2)), 2, 3, 4, 5), verdict{sent: 1, needless: 1}},
 		{"a reset that skips what is there", newCase().saw(all, 1, 2, vanished, resetTo("rolled_back", "3500-0-zzzzz", at(4)), 4, 5), verdict{vanished: 1, needed: 1, sent: 1, lost: 1}},
 		{"a reset, and then a gap", newCase().saw(all, 1, 2, vanished, resetTo("rolled_back", "3500-0-zzzzz", at(2)), 2, 4, 5), verdict{vanished: 1, needed: 1, sent: 1, lost: 1}},
+		{"rolled back to before the trial, and a reset", late(newCase().saw(all, 3, vanished, resetTo("rolled_back", "3500-0-zzzzz", at(1)), 1, 2, 3, 4, 5)), verdict{vanished: 1, needed: 1, sent: 1}},
+		{"back before the trial, and no reset", late(newCase().saw(all, 3, 2, 4, 5)), verdict{repeated: 1}},
 		{"trimmed, and a reset", short(newCase().saw(all, 1, resetTo("trimmed", at(1), at(4)), 4, 5)), verdict{needed: 1, sent: 1}},
 		{"trimmed, and no reset", short(newCase().saw(all, 1, 4, 5)), verdict{lost: 2}},
 	}

@@ -176,7 +176,15 @@ func (b *book) stands(position string) bool {
 // among them.
 func (b *book) vanished(position string) bool {
 	s, err := stampAt(position)
-	return err == nil && !b.stands(position) && !(b.trims && s.before(b.oldest))
+	return err == nil && !b.stands(position) && !(b.trims && s.before(b.oldest)) && !b.precedes(position)
+}
+
+// precedes reports whether a position is one from before the trial, of which the
+// book knows nothing: the head, or before it.
+func (b *book) precedes(position string) bool {
+	s, err := stampAt(position)
+	head, none := stampAt(b.head)
+	return err == nil && none == nil && head != stamp{} && !head.before(s)
 }
 
 // A resetNote is the data of stream.reset.
