@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"net/http"
+	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/paylogic/pushserver/auth"
+	"github.com/paylogic/pushserver/ratelimit"
 	"github.com/paylogic/pushserver/streams"
 	"github.com/paylogic/pushserver/streams/filter"
 )
@@ -25,7 +27,12 @@ const goodbyeForGood = time.Hour
 // small.
 type connection struct {
 	among *connections
-	key   string       // id of the caller's
+	key   string // id of the caller's
+	id    string
+	since int64 // in Unix ms
+	addr  netip.Addr
+	agent string       // of the client, as it says
+	holds atomic.Bool  // it has a lease
 	slot  int          // in among, which guards it; -1 once it has left
 	asked *filter.Spec // what its request narrowed; nil: nothing
 
@@ -38,10 +45,16 @@ type connection struct {
 }
 
 // left is to be called when the stream has ended.
-func (c *connection) left() { c.among.remove(c) }
+func (c *connection) left() {
+	if c.among.remove(c) && c.holds.Load() {
+		c.among.release(ratelimit.Lease{Key: c.key, ID: c.id})
+	}
+}
 
 // connections are the open streams of this gateway.
 type connections struct {
+	release func(ratelimit.Lease)
+
 	mu    sync.Mutex               // guards the following
 	byKey map[string][]*connection // by the id of the caller's key
 	timed map[*connection]bool     // those whose credential ends
@@ -61,12 +74,12 @@ func (cs *connections) add(c *connection) {
 	cs.byKey[c.key] = append(of, c)
 }
 
-// remove ends what add began; it may be called again.
-func (cs *connections) remove(c *connection) {
+// remove ends what add began, and reports whether it had begun and not ended.
+func (cs *connections) remove(c *connection) bool {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	if c.slot < 0 {
-		return
+		return false
 	}
 	delete(cs.timed, c)
 	of := cs.byKey[c.key]
@@ -77,6 +90,7 @@ func (cs *connections) remove(c *connection) {
 	if cs.byKey[c.key] = of[:last]; last == 0 {
 		delete(cs.byKey, c.key)
 	}
+	return true
 }
 
 // of returns the connections of a key.
@@ -223,39 +237,5 @@ func (s *Server) sweep(now time.Time) {
 				"at": ends.UTC().Format(time.RFC3339Nano), "in_ms": ends.Sub(now).Milliseconds(),
 			})
 		}
-	}
-}
-
-// open answers with a stream for the caller, of what they ask for. An error is
-// returned before anything was written.
-func (s *Server) open(w http.ResponseWriter, r *http.Request, who *caller, q query, req streams.Request) error {
-	c := &connection{among: s.connections, key: who.ID, caller: *who, asked: s.filters.share(askedOf(q))}
-	s.connections.add(c)
-	for {
-		// Known since it was announced: no change falls between.
-		now, err := who.again(r.Context(), s.keyring)
-		if err == nil {
-			err = now.admit(auth.Stream)
-		}
-		var f feed
-		if err == nil {
-			f, err = s.feed(now, q)
-		}
-		var sub *streams.Subscription
-		if err == nil {
-			req.Log, req.Filter = f.log, f.filter
-			sub, err = s.hub.Subscribe(r.Context(), req)
-		}
-		if err != nil {
-			s.connections.remove(c)
-			return err
-		}
-		if !c.begin(sub, now, f.filter) {
-			sub.Close(streams.ErrGone)
-			continue
-		}
-		s.connections.time(c, !now.ends().IsZero())
-		s.carry(w, r, c, sub)
-		return nil
 	}
 }

@@ -62,9 +62,20 @@ func (c *caller) again(ctx context.Context, keyring *auth.Keyring) (*caller, err
 	return &caller{key, c.hash, c.grant}, nil
 }
 
-// authenticate returns who makes the request, if they may do what scope names.
-func (s *Server) authenticate(r *http.Request, scope string) (*caller, error) {
-	c, err := s.identify(r)
+// authenticate returns who makes the request, if they may do what scope names, and
+// charges their limits for it.
+func (s *Server) authenticate(w http.ResponseWriter, r *http.Request, scope string) (*caller, error) {
+	c, err := s.authorize(w, r, scope)
+	if err != nil {
+		return nil, err
+	}
+	return c, s.charge(w, r, c)
+}
+
+// authorize is authenticate for a request that is charged once it is known how
+// much it costs.
+func (s *Server) authorize(w http.ResponseWriter, r *http.Request, scope string) (*caller, error) {
+	c, err := s.identify(w, r)
 	if err != nil {
 		return nil, err
 	}
@@ -83,13 +94,23 @@ func (c *caller) admit(scope string) error {
 	return problem("wrong-role", "Use "+roleFor(scope)+".").with("role", role(c.Kind))
 }
 
-// identify returns who makes the request, by its header, whatever they may do.
-func (s *Server) identify(r *http.Request) (*caller, error) {
+// identify returns who makes the request, by its header, whatever they may do. The
+// answer knows from then on whom to charge.
+func (s *Server) identify(w http.ResponseWriter, r *http.Request) (*caller, error) {
 	text, err := bearer(r.Header)
 	if err != nil {
 		return nil, err
 	}
-	return s.recognise(r, text)
+	c, err := s.recognise(r, text)
+	return remember(w, c), err
+}
+
+// remember has the answer know whose request it answers.
+func remember(w http.ResponseWriter, c *caller) *caller {
+	if a, ok := w.(*answer); ok {
+		a.caller = c
+	}
+	return c
 }
 
 // recognise returns the bearer of a key or token, who must be where that is

@@ -32,7 +32,7 @@ func (s *Server) describe(w http.ResponseWriter, r *http.Request, contentType st
 	w.Header().Set("Access-Control-Allow-Origin", "*") // without a key it is public
 	if authorized {
 		w.Header().Del("Access-Control-Allow-Origin")
-		key, err := s.identify(r)
+		key, err := s.identify(w, r)
 		if err != nil {
 			return err
 		}

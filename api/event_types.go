@@ -42,7 +42,7 @@ func newTypeEntry(t *catalog.Type) typeEntry {
 
 // eventTypes answers GET /v1/event-types.
 func (s *Server) eventTypes(w http.ResponseWriter, r *http.Request) error {
-	key, err := s.reader(r)
+	key, err := s.reader(w, r)
 	if err != nil {
 		return err
 	}
@@ -58,7 +58,7 @@ func (s *Server) eventTypes(w http.ResponseWriter, r *http.Request) error {
 // eventType answers GET /v1/event-types/{type}. A type that the key may not see
 // is answered like one that does not exist.
 func (s *Server) eventType(w http.ResponseWriter, r *http.Request) error {
-	key, err := s.reader(r)
+	key, err := s.reader(w, r)
 	if err != nil {
 		return err
 	}
@@ -70,11 +70,15 @@ func (s *Server) eventType(w http.ResponseWriter, r *http.Request) error {
 }
 
 // reader returns the key of a request that has no parameters. Any key will do.
-func (s *Server) reader(r *http.Request) (*caller, error) {
+func (s *Server) reader(w http.ResponseWriter, r *http.Request) (*caller, error) {
 	if _, err := parseQuery(r.URL.RawQuery, r.Header.Get("Authorization") != ""); err != nil {
 		return nil, err
 	}
-	return s.identify(r)
+	c, err := s.identify(w, r)
+	if err != nil {
+		return nil, err
+	}
+	return c, s.charge(w, r, c)
 }
 
 // mayKnow reports whether a caller is told of a type: a merchant of those that it

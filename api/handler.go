@@ -78,6 +78,9 @@ func (s *Server) refuse(w *answer, r *http.Request, err error) {
 	if p.Status >= 500 && !errors.As(err, &own) {
 		s.report(w.id, r, p, err)
 	}
+	if w.status == 0 {
+		p = s.settle(w, r, p)
+	}
 	if w.status != 0 {
 		panic(http.ErrAbortHandler) // too late for an answer: break it off visibly
 	}
@@ -109,8 +112,10 @@ func (s *Server) report(id string, r *http.Request, p *Problem, err error) {
 // An answer is a response that knows its request's id and what became of it.
 type answer struct {
 	http.ResponseWriter
-	id     string
-	status int // 0 before the head is written
+	id      string
+	status  int     // 0 before the head is written
+	caller  *caller // who asks; nil before that is known
+	charged bool    // the caller's limits know of the request
 }
 
 // WriteHeader implements [http.ResponseWriter].
@@ -141,7 +146,7 @@ func (s *Server) pathName(r *http.Request) string {
 
 // loggedNames are the parameters whose names are logged.
 var loggedNames = append([]string{
-	"after", "since", "limit", "wait", "last_event_id", "lastEventId", "snapshot", "conflate", "errors",
+	"after", "since", "limit", "wait", "last_event_id", "lastEventId", "snapshot", "conflate", "errors", "takeover",
 }, feedParameters...)
 
 // parameterNames returns the names of a query's parameters that are known:

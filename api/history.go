@@ -22,8 +22,11 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	key, err := s.authenticate(r, auth.History)
+	key, err := s.authorize(w, r, auth.History)
 	if err != nil {
+		return err
+	}
+	if err := s.chargePage(w, r, key); err != nil {
 		return err
 	}
 	allowOrigin(w, r)
@@ -53,6 +56,7 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	s.chargeReplay(r, key, page.Read)
 	if page.Reset != nil {
 		return gone(page.Reset)
 	}

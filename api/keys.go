@@ -24,12 +24,12 @@ const (
 
 // administer returns what an admin's request is done with. A query may have the
 // parameters that are known.
-func (s *Server) administer(r *http.Request, known ...string) (keys.Registry, query, error) {
+func (s *Server) administer(w http.ResponseWriter, r *http.Request, known ...string) (keys.Registry, query, error) {
 	q, err := parseQuery(r.URL.RawQuery, r.Header.Get("Authorization") != "", known...)
 	if err != nil {
 		return keys.Registry{}, nil, err
 	}
-	c, err := s.authenticate(r, auth.Admin)
+	c, err := s.authenticate(w, r, auth.Admin)
 	if err != nil {
 		return keys.Registry{}, nil, err
 	}
@@ -38,7 +38,7 @@ func (s *Server) administer(r *http.Request, known ...string) (keys.Registry, qu
 
 // createKey answers POST /v1/keys.
 func (s *Server) createKey(w http.ResponseWriter, r *http.Request) error {
-	registry, _, err := s.administer(r)
+	registry, _, err := s.administer(w, r)
 	if err != nil {
 		return err
 	}
@@ -56,7 +56,7 @@ func (s *Server) createKey(w http.ResponseWriter, r *http.Request) error {
 
 // listKeys answers GET /v1/keys.
 func (s *Server) listKeys(w http.ResponseWriter, r *http.Request) error {
-	registry, q, err := s.administer(r, "after", "limit")
+	registry, q, err := s.administer(w, r, "after", "limit")
 	if err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func (s *Server) listKeys(w http.ResponseWriter, r *http.Request) error {
 
 // showKey answers GET /v1/keys/{id}.
 func (s *Server) showKey(w http.ResponseWriter, r *http.Request) error {
-	registry, _, err := s.administer(r)
+	registry, _, err := s.administer(w, r)
 	if err != nil {
 		return err
 	}
@@ -96,7 +96,7 @@ func (s *Server) showKey(w http.ResponseWriter, r *http.Request) error {
 
 // editKey answers PATCH /v1/keys/{id}.
 func (s *Server) editKey(w http.ResponseWriter, r *http.Request) error {
-	registry, _, err := s.administer(r)
+	registry, _, err := s.administer(w, r)
 	if err != nil {
 		return err
 	}
@@ -117,7 +117,7 @@ func (s *Server) editKey(w http.ResponseWriter, r *http.Request) error {
 
 // revokeKey answers DELETE /v1/keys/{id}.
 func (s *Server) revokeKey(w http.ResponseWriter, r *http.Request) error {
-	registry, _, err := s.administer(r)
+	registry, _, err := s.administer(w, r)
 	if err != nil {
 		return err
 	}
@@ -130,7 +130,7 @@ func (s *Server) revokeKey(w http.ResponseWriter, r *http.Request) error {
 
 // rotateKey answers POST /v1/keys/{id}/rotate.
 func (s *Server) rotateKey(w http.ResponseWriter, r *http.Request) error {
-	registry, _, err := s.administer(r)
+	registry, _, err := s.administer(w, r)
 	if err != nil {
 		return err
 	}
@@ -162,7 +162,7 @@ func (s *Server) rotateKey(w http.ResponseWriter, r *http.Request) error {
 
 // audit answers GET /v1/audit.
 func (s *Server) audit(w http.ResponseWriter, r *http.Request) error {
-	registry, q, err := s.administer(r, "after", "limit")
+	registry, q, err := s.administer(w, r, "after", "limit")
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/paylogic/pushserver/auth"
+	"github.com/paylogic/pushserver/ratelimit"
 	"github.com/paylogic/pushserver/streams"
 	"github.com/paylogic/pushserver/streams/filter"
 )
@@ -49,7 +50,7 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request) error {
 	began := time.Now()
 	bounded, cancel := context.WithTimeout(r.Context(), publishPatience)
 	defer cancel()
-	key, err := s.authenticate(r.WithContext(bounded), auth.Publish)
+	key, err := s.authorize(w, r.WithContext(bounded), auth.Publish)
 	if err != nil {
 		return err
 	}
@@ -68,7 +69,7 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request) error {
 	var p publication
 	switch {
 	case form == batchForm:
-		return s.publishBatch(w, r, key.Key, body)
+		return s.publishBatch(w, r, key, body)
 	case form == structuredForm:
 		p, err = decodeStructured(body)
 	case isBinary(r.Header):
@@ -80,6 +81,9 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if err := s.admit(r.Context(), key.Key, &p); err != nil {
+		return err
+	}
+	if err := s.charge(w, r, key, s.publishes(key, 1)); err != nil {
 		return err
 	}
 	receipts, err := s.log.Append(r.Context(), p.log(), []streams.Event{p.event})
@@ -98,6 +102,11 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request) error {
 		ID: p.event.ID, Position: receipt.ID, Merchant: p.merchant,
 		Durability: s.log.Durability(), Duplicate: receipt.Duplicate,
 	})
+}
+
+// publishes is what so many events cost.
+func (s *Server) publishes(c *caller, n int) ratelimit.Charge {
+	return ratelimit.Charge{Policy: s.limitsOf(c.Key).Of(ratelimit.Publishes), N: n}
 }
 
 // log returns the name of the log that the event belongs to.
@@ -162,7 +171,7 @@ type batchAnswer struct {
 
 // publishBatch answers each event of a batch for itself. The events of one log
 // are appended together and in their order, those of several at the same time.
-func (s *Server) publishBatch(w http.ResponseWriter, r *http.Request, key *auth.Key, body []byte) error {
+func (s *Server) publishBatch(w http.ResponseWriter, r *http.Request, key *caller, body []byte) error {
 	doc, err := scanBatch(body)
 	if err != nil {
 		return err
@@ -173,6 +182,9 @@ func (s *Server) publishBatch(w http.ResponseWriter, r *http.Request, key *auth.
 	if len(doc.elements) > batchMax {
 		return problem("payload-too-large", "Send at most 1,000 events in a batch.")
 	}
+	if err := s.charge(w, r, key, s.publishes(key, len(doc.elements))); err != nil {
+		return err
+	}
 	publications := make([]publication, len(doc.elements))
 	errs := make([]error, len(doc.elements))
 	logs := make(map[string][]int)
@@ -180,7 +192,7 @@ func (s *Server) publishBatch(w http.ResponseWriter, r *http.Request, key *auth.
 		if publications[i], errs[i] = decodeStructured(element); errs[i] != nil {
 			continue
 		}
-		if errs[i] = s.admit(r.Context(), key, &publications[i]); errs[i] == nil {
+		if errs[i] = s.admit(r.Context(), key.Key, &publications[i]); errs[i] == nil {
 			log := publications[i].log()
 			logs[log] = append(logs[log], i)
 		}

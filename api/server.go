@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"path"
 	"slices"
 	"strings"
@@ -17,6 +18,7 @@ import (
 	"github.com/paylogic/pushserver"
 	"github.com/paylogic/pushserver/api/catalog"
 	"github.com/paylogic/pushserver/auth"
+	"github.com/paylogic/pushserver/ratelimit"
 	"github.com/paylogic/pushserver/streams"
 )
 
@@ -28,7 +30,13 @@ type Config struct {
 	Store   auth.Store   // of the keyring's keys, which admins change
 	Tokens  *auth.Tokens // mints and reads browser tokens; nil: there are none
 	Logger  *slog.Logger // slog.Default() if nil
-	Version string       // of the program, for /metrics
+
+	Limiter Limiter          // nil: one in memory
+	Limits  ratelimit.Limits // of keys that have none of their own; the zero value: ratelimit.Defaults
+	// Trusted are proxies that say truly, in X-Forwarded-For, who their clients are.
+	Trusted []netip.Prefix
+
+	Version string // of the program, for /metrics
 
 	// Catalog has the types of events that are described, and to whose schemas
 	// events are held. Nil: there are none.
@@ -51,6 +59,12 @@ type Server struct {
 	states  []string // patterns of state-like types
 	filters filterCache
 
+	limiter   Limiter
+	limits    ratelimit.Limits
+	addresses *ratelimit.Addresses
+	trusted   []netip.Prefix
+	releaser  *releaser
+
 	connections *connections
 	poller      *poller
 	metrics     *metrics
@@ -71,12 +85,22 @@ type Server struct {
 func New(c Config) (*Server, error) {
 	s := &Server{
 		log: c.Log, hub: c.Hub, keyring: c.Keyring, store: c.Store, tokens: c.Tokens, logger: c.Logger,
+		limiter: c.Limiter, limits: c.Limits, trusted: c.Trusted,
+		addresses:   ratelimit.NewAddresses(ratelimit.AddressOptions{Trusted: c.Trusted}),
 		connections: newConnections(),
 		catalog:     c.Catalog, rejectUnknown: c.RejectUnknown, states: c.StateTypes,
 	}
 	if s.logger == nil {
 		s.logger = slog.Default()
 	}
+	if s.limiter == nil {
+		s.limiter = ratelimit.NewMemoryLimiter("")
+	}
+	if s.limits == (ratelimit.Limits{}) {
+		s.limits = ratelimit.Defaults()
+	}
+	s.releaser = newReleaser(s.limiter)
+	s.connections.release = s.releaser.add
 	if s.catalog == nil {
 		s.catalog = new(catalog.Catalog)
 	}
@@ -98,6 +122,9 @@ func New(c Config) (*Server, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	s.running.Go(func() { s.watch(ctx) })
+	s.running.Go(func() { s.renew(ctx) })
+	s.running.Go(func() { s.followEnded(ctx) })
+	s.running.Go(func() { s.releaser.run(ctx) })
 	return s, nil
 }
 
@@ -124,6 +151,8 @@ func (s *Server) endpoints() map[string]endpoint {
 
 		"/v1/keys/{id}":          {http.MethodGet: s.showKey, http.MethodPatch: s.editKey, http.MethodDelete: s.revokeKey},
 		"/v1/keys/{id}/rotate":   {http.MethodPost: s.rotateKey},
+		"/v1/connections":        {http.MethodGet: s.myConnections},
+		"/v1/connections/{id}":   {http.MethodDelete: s.endMyConnection},
 		"/openapi-3.1.json":      {http.MethodGet: s.describe31},
 		"/v1/event-types":        {http.MethodGet: s.eventTypes},
 		"/v1/event-types/{type}": {http.MethodGet: s.eventType},

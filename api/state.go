@@ -12,7 +12,7 @@ func (s *Server) state(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	key, err := s.authenticate(r, auth.History)
+	key, err := s.authenticate(w, r, auth.History)
 	if err != nil {
 		return err
 	}

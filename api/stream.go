@@ -3,8 +3,11 @@ package api
 import (
 	"crypto/rand"
 	"net/http"
+	"strings"
+	"time"
 
 	"github.com/paylogic/pushserver/auth"
+	"github.com/paylogic/pushserver/ratelimit"
 	"github.com/paylogic/pushserver/streams"
 )
 
@@ -16,11 +19,11 @@ const (
 // stream answers GET /v1/stream.
 func (s *Server) stream(w http.ResponseWriter, r *http.Request) error {
 	q, err := parseQuery(r.URL.RawQuery, r.Header.Get("Authorization") != "",
-		append([]string{"last_event_id", "lastEventId", "since", "snapshot", "conflate", "errors", "access_token"}, feedParameters...)...)
+		append([]string{"last_event_id", "lastEventId", "since", "snapshot", "conflate", "errors", "takeover", "access_token"}, feedParameters...)...)
 	if err != nil {
 		return err
 	}
-	c, err := s.streamCaller(r, q)
+	c, err := s.streamCaller(w, r, q)
 	if err != nil {
 		return err
 	}
@@ -43,13 +46,16 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) error {
 	if q["snapshot"] == "1" && q["since"] != "" {
 		return parameterProblem("snapshot", "does not go with since: a snapshot is of now")
 	}
-	streamHeader(w.Header(), accepted)
 	if r.Method == http.MethodHead {
+		if err := s.charge(w, r, c); err != nil {
+			return err
+		}
+		streamHeader(w.Header(), accepted)
 		w.Header().Set("Connection", "close")
 		w.WriteHeader(http.StatusOK)
 		return nil
 	}
-	return s.open(w, r, c, q, streams.Request{
+	return s.open(w, r, c, q, accepted, streams.Request{
 		Framing:    framing(accepted, f.data),
 		Connection: "con_" + rand.Text()[:16],
 		After:      after, Foreign: foreign, Since: f.since,
@@ -59,11 +65,11 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) error {
 
 // streamCaller returns who asks for a stream: by the header, or by a token in the
 // query, where EventSource has to put it.
-func (s *Server) streamCaller(r *http.Request, q query) (*caller, error) {
+func (s *Server) streamCaller(w http.ResponseWriter, r *http.Request, q query) (*caller, error) {
 	token, given := q["access_token"]
 	switch {
 	case !given:
-		return s.authenticate(r, auth.Stream)
+		return s.authorize(w, r, auth.Stream)
 	case len(r.Header["Authorization"]) > 0:
 		return nil, problem("ambiguous-credentials", "Send a token in the header Authorization or in the query, not in both.")
 	case !isToken(token):
@@ -73,7 +79,7 @@ func (s *Server) streamCaller(r *http.Request, q query) (*caller, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c, c.admit(auth.Stream)
+	return remember(w, c), c.admit(auth.Stream)
 }
 
 func framing(accepted string, data bool) streams.Framing {
@@ -86,4 +92,82 @@ func framing(accepted string, data bool) streams.Framing {
 		return streams.SSEData
 	}
 	return streams.SSE
+}
+
+// open answers with a stream for the caller, of what they ask for. An error is
+// returned before anything was written.
+func (s *Server) open(w http.ResponseWriter, r *http.Request, who *caller, q query, form string, req streams.Request) error {
+	c := &connection{
+		among: s.connections, key: who.ID, caller: *who, asked: s.filters.share(askedOf(q)),
+		id: req.Connection, since: time.Now().UnixMilli(), addr: s.clientAddr(r), agent: agentOf(r),
+	}
+	if err := s.lease(w, r, who, c, q["takeover"] == "oldest"); err != nil {
+		return err
+	}
+	s.connections.add(c)
+	limits := s.limitsOf(who.Key)
+	req.Rate, req.Replayed = limits.Of(ratelimit.Deliveries).Quota, s.replayMeter(who)
+	for {
+		// Known since it was announced: no change falls between.
+		now, err := who.again(r.Context(), s.keyring)
+		if err == nil {
+			err = now.admit(auth.Stream)
+		}
+		var f feed
+		if err == nil {
+			f, err = s.feed(now, q)
+		}
+		var sub *streams.Subscription
+		if err == nil {
+			req.Log, req.Filter = f.log, f.filter
+			sub, err = s.hub.Subscribe(r.Context(), req)
+		}
+		if err != nil {
+			c.left()
+			return err
+		}
+		if !c.begin(sub, now, f.filter) {
+			sub.Close(streams.ErrGone)
+			continue
+		}
+		s.connections.time(c, !now.ends().IsZero())
+		streamHeader(w.Header(), form)
+		s.carry(w, r, c, sub)
+		return nil
+	}
+}
+
+// lease takes a place among the open streams of the caller's key for c.
+func (s *Server) lease(w http.ResponseWriter, r *http.Request, who *caller, c *connection, takeOver bool) error {
+	lease, limits := c.lease(), s.limitsOf(who.Key)
+	charges := []ratelimit.Charge{
+		{Policy: limits.Of(ratelimit.Streams)},
+		{Policy: limits.Of(ratelimit.Connects), N: 1},
+	}
+	if lease.Filter != "" {
+		charges = append(charges, ratelimit.Charge{Policy: limits.Of(ratelimit.Filters)})
+	}
+	v, err := s.take(w, r, who, ratelimit.Ask{Charges: charges, Lease: &lease, TakeOver: takeOver})
+	if err != nil {
+		return err
+	}
+	c.holds.Store(true)
+	for _, ended := range v.Ended {
+		s.announceEnd(r.Context(), ended, endedByTakeover)
+	}
+	return nil
+}
+
+// agentOf returns what the client calls itself, as it may be shown.
+func agentOf(r *http.Request) string {
+	agent := r.Header.Get("User-Agent")
+	if len(agent) > agentMax {
+		agent = agent[:agentMax]
+	}
+	return strings.Map(func(c rune) rune {
+		if c < ' ' || c > '~' {
+			return '?'
+		}
+		return c
+	}, agent)
 }

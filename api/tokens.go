@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/paylogic/pushserver/auth"
+	"github.com/paylogic/pushserver/ratelimit"
 	"github.com/paylogic/pushserver/streams/filter"
 )
 
@@ -26,7 +27,7 @@ func (s *Server) mint(w http.ResponseWriter, r *http.Request) error {
 	if _, err := parseQuery(r.URL.RawQuery, r.Header.Get("Authorization") != ""); err != nil {
 		return err
 	}
-	c, err := s.authenticate(r, auth.Stream)
+	c, err := s.authorize(w, r, auth.Stream)
 	switch {
 	case err != nil:
 		return err
@@ -45,6 +46,9 @@ func (s *Server) mint(w http.ResponseWriter, r *http.Request) error {
 	}
 	clause := filter.Spec{Types: asked.Types, Subjects: asked.Subjects, Expr: asked.Filter}
 	if _, err := filter.Compile(clause); err != nil {
+		return err
+	}
+	if err := s.charge(w, r, c, ratelimit.Charge{Policy: s.limitsOf(c.Key).Of(ratelimit.Tokens), N: 1}); err != nil {
 		return err
 	}
 	token, grant, err := s.tokens.Mint(c.Key, asked)

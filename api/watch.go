@@ -62,61 +62,65 @@ func (s *Server) recheckAll(ctx context.Context) {
 
 // followControl tails the control log, and says when it was last up to date.
 func (s *Server) followControl(ctx context.Context, heard chan<- time.Time) {
-	all, err := filter.Compile()
-	if err != nil {
-		panic("api: a filter without clauses does not compile: " + err.Error())
-	}
-	req := streams.PageRequest{Log: auth.ControlLog, Filter: all, Limit: pageMax, Wait: watchWait}
-	for ctx.Err() == nil {
-		began := time.Now()
-		if req.After.IsZero() {
-			req.After, err = s.controlHead(ctx)
-		}
-		var page streams.Page
-		if err == nil {
-			page, err = s.hub.Page(ctx, req)
-		}
-		if err != nil {
-			req.After, err = s.retryControl(ctx, req.After)
-			continue
-		}
+	s.follow(ctx, auth.ControlLog, s.keyring.Reset, func(began time.Time, page streams.Page) {
 		if page.Reset != nil {
 			// Notices may be missing: nothing that is cached is sure.
-			page.Cursor = page.Reset.After
 			s.keyring.Reset()
 			s.recheckAll(ctx)
 		}
 		for i := range page.Entries {
 			s.heed(ctx, page.Entries[i].Event.Data)
 		}
-		req.After = page.Cursor
 		select {
 		case heard <- began:
 		case <-ctx.Done():
 		}
+	})
+}
+
+// follow tails a log of the program's own from its head, until ctx is done. It
+// calls begin when it knows the head, and then turn with each page and when it
+// began to ask for it.
+func (s *Server) follow(ctx context.Context, log string, begin func(), turn func(began time.Time, page streams.Page)) {
+	all, err := filter.Compile()
+	if err != nil {
+		panic("api: a filter without clauses does not compile: " + err.Error())
+	}
+	req := streams.PageRequest{Log: log, Filter: all, Limit: pageMax, Wait: watchWait}
+	for ctx.Err() == nil {
+		began := time.Now()
+		if req.After.IsZero() {
+			var bounds streams.Bounds
+			if bounds, err = s.log.Bounds(ctx, log); err == nil {
+				req.After = bounds.Head
+				begin()
+			}
+		}
+		var page streams.Page
+		if err == nil {
+			page, err = s.hub.Page(ctx, req)
+		}
+		if err != nil {
+			err = nil
+			wait(ctx, 250*time.Millisecond)
+			continue
+		}
+		if page.Reset != nil {
+			page.Cursor = page.Reset.After
+		}
+		req.After = page.Cursor
+		turn(began, page)
 	}
 }
 
-// controlHead returns the position from which on changes are to be heard. What
-// was cached before may be older.
-func (s *Server) controlHead(ctx context.Context) (streams.ID, error) {
-	bounds, err := s.log.Bounds(ctx, auth.ControlLog)
-	if err == nil {
-		s.keyring.Reset()
-	}
-	return bounds.Head, err
-}
-
-// retryControl waits a little before the control log is looked at again from the
-// same position.
-func (s *Server) retryControl(ctx context.Context, after streams.ID) (streams.ID, error) {
-	timer := time.NewTimer(250 * time.Millisecond)
+// wait returns after d, or when ctx is done.
+func wait(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 	case <-ctx.Done():
 	}
-	return after, nil
 }
 
 // heed takes notice of one change.

@@ -1,0 +1,251 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/paylogic/pushserver/ratelimit"
+	"github.com/paylogic/pushserver/streams"
+	"github.com/paylogic/pushserver/streams/filter"
+)
+
+const (
+	// endedLog is where gateways learn that a stream of theirs was ended by
+	// somebody elsewhere. No merchant can have its name.
+	endedLog = "_connections"
+
+	// releaseWait is how long leases that are over are collected before they are
+	// given back together.
+	releaseWait = 20 * time.Millisecond
+
+	agentMax = 128 // bytes of a user agent that are kept
+)
+
+// leaseInfo is what a lease says of a stream.
+type leaseInfo struct {
+	Address  string   `json:"address"`
+	Agent    string   `json:"user_agent,omitempty"`
+	Types    []string `json:"types,omitempty"`
+	Subject  string   `json:"subject,omitempty"`
+	Filter   string   `json:"filter,omitempty"`
+	Position string   `json:"position,omitempty"`
+	Lag      int64    `json:"lag_ms"`
+}
+
+// An openConnection is a stream as GET /v1/connections shows it.
+type openConnection struct {
+	ID      string    `json:"id"`
+	Since   time.Time `json:"since"`
+	Gateway string    `json:"gateway,omitempty"`
+	leaseInfo
+}
+
+// openConnections reads leases. What another version has written into one is left
+// out.
+func openConnections(leases []ratelimit.Lease) []openConnection {
+	all := make([]openConnection, len(leases))
+	for i, l := range leases {
+		all[i] = openConnection{ID: l.ID, Since: l.Since.UTC(), Gateway: l.Gateway}
+		_ = json.Unmarshal(l.Info, &all[i].leaseInfo)
+	}
+	return all
+}
+
+// lease returns what the connection holds, as it is now.
+func (c *connection) lease() ratelimit.Lease {
+	info := leaseInfo{Address: maskAddress(c.addr), Agent: c.agent}
+	l := ratelimit.Lease{Key: c.key, ID: c.id, Since: time.UnixMilli(c.since)}
+	if c.asked != nil {
+		info.Types, info.Filter = c.asked.Types, c.asked.Expr
+		info.Subject = strings.Join(c.asked.Subjects, ",")
+		l.Filter = specKey([]filter.Spec{*c.asked})
+	}
+	c.mu.Lock()
+	sub := c.sub
+	c.mu.Unlock()
+	if sub != nil {
+		pos, behind := sub.Progress()
+		info.Position = pos.String()
+		if behind && !pos.IsOrigin() {
+			info.Lag = max(0, time.Since(pos.Time()).Milliseconds())
+		}
+	}
+	var err error
+	if l.Info, err = json.Marshal(info); err != nil {
+		panic("api: a lease cannot be written: " + err.Error()) // texts and a number
+	}
+	return l
+}
+
+// maskAddress shows where a client is, and not who: without the last byte, or the
+// last 80 bits of an IPv6 address.
+func maskAddress(addr netip.Addr) string {
+	switch {
+	case addr.Is4():
+		text := addr.String()
+		return text[:strings.LastIndexByte(text, '.')] + ".x"
+	case addr.Is6():
+		prefix, err := addr.Prefix(48)
+		if err == nil {
+			return prefix.String()
+		}
+	}
+	return "unknown"
+}
+
+// A releaser gives leases back, many at a time and in nobody's way.
+type releaser struct {
+	limiter Limiter
+	wake    chan struct{}
+
+	mu   sync.Mutex // guards the following
+	over []ratelimit.Lease
+}
+
+func newReleaser(l Limiter) *releaser { return &releaser{limiter: l, wake: make(chan struct{}, 1)} }
+
+// add has a lease given back soon.
+func (r *releaser) add(l ratelimit.Lease) {
+	r.mu.Lock()
+	r.over = append(r.over, l)
+	r.mu.Unlock()
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run gives leases back until ctx is done, and then those that are left.
+func (r *releaser) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		select {
+		case <-r.wake:
+		case <-ctx.Done():
+		}
+		select {
+		case <-time.After(releaseWait):
+		case <-ctx.Done():
+		}
+		r.flush()
+	}
+}
+
+func (r *releaser) flush() {
+	r.mu.Lock()
+	over := r.over
+	r.over = nil
+	r.mu.Unlock()
+	if len(over) > 0 {
+		r.limiter.Release(context.Background(), over...) // it has a deadline of its own
+	}
+}
+
+// renew keeps the leases of this gateway's streams until ctx is done, and ends
+// the streams whose leases are over.
+func (s *Server) renew(ctx context.Context) {
+	ticker := time.NewTicker(ratelimit.RenewEvery)
+	defer ticker.Stop()
+	for {
+		s.renewOnce(ctx)
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (s *Server) renewOnce(ctx context.Context) {
+	all := s.connections.all()
+	held := make([]ratelimit.Lease, 0, len(all))
+	for _, c := range all {
+		if c.holds.Load() {
+			held = append(held, c.lease())
+		}
+	}
+	ended, err := s.limiter.Renew(ctx, held)
+	if err != nil && ctx.Err() == nil {
+		s.logger.Debug("some leases were not renewed", "error", err)
+	}
+	for _, l := range ended {
+		s.endConnection(l.Key, l.ID, endedByRequest)
+	}
+}
+
+// Why a stream is ended by somebody who has a key.
+const (
+	endedByRequest  = "connection_ended"
+	endedByTakeover = "taken_over"
+)
+
+// endConnection ends a stream of this gateway, and reports whether it has it.
+func (s *Server) endConnection(key, id, reason string) bool {
+	for _, c := range s.connections.of(key) {
+		if c.id == id {
+			c.end(streams.Goodbye{Reason: reason, Retry: goodbyeForGood})
+			return true
+		}
+	}
+	return false
+}
+
+// A ended notice says that a stream was ended by somebody elsewhere.
+type endedNotice struct {
+	Key        string `json:"key"`
+	Connection string `json:"connection"`
+	Reason     string `json:"reason"`
+}
+
+// announceEnd ends a stream whose lease is over wherever it is. A gateway that
+// does not hear of it finds out when it renews its leases.
+func (s *Server) announceEnd(ctx context.Context, l ratelimit.Lease, reason string) {
+	if s.endConnection(l.Key, l.ID, reason) {
+		return
+	}
+	data, err := json.Marshal(endedNotice{l.Key, l.ID, reason})
+	if err == nil {
+		_, err = s.log.Append(ctx, endedLog, []streams.Event{{
+			ID: uuid.Must(uuid.NewV7()).String(), Source: "/connections", Type: "connection.ended", Subject: l.ID,
+			Time: time.Now().UTC().Format(time.RFC3339Nano), Merchant: endedLog, Data: data,
+		}})
+	}
+	if err != nil {
+		s.logger.Debug("the end of a stream was not announced", "error", err)
+	}
+}
+
+// followEnded ends the streams of this gateway of which somebody says so, until
+// ctx is done.
+func (s *Server) followEnded(ctx context.Context) {
+	s.follow(ctx, endedLog, func() {}, func(_ time.Time, page streams.Page) {
+		for i := range page.Entries {
+			var notice endedNotice
+			if err := json.Unmarshal(page.Entries[i].Event.Data, &notice); err == nil {
+				s.endConnection(notice.Key, notice.Connection, notice.Reason)
+			}
+		}
+	})
+}
+
+// errNoConnection means that a key has no such stream.
+var errNoConnection = errors.New("api: no such connection")
+
+// endByRequest ends a stream of a key, wherever it is.
+func (s *Server) endByRequest(ctx context.Context, key, id string) (openConnection, error) {
+	l, err := s.limiter.End(ctx, key, id)
+	switch {
+	case errors.Is(err, ratelimit.ErrNoLease):
+		return openConnection{}, errNoConnection
+	case err != nil:
+		return openConnection{}, err
+	}
+	s.announceEnd(ctx, l, endedByRequest)
+	return openConnections([]ratelimit.Lease{l})[0], nil
+}

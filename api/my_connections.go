@@ -1,0 +1,57 @@
+package api
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/paylogic/pushserver/auth"
+)
+
+// myConnections answers GET /v1/connections.
+func (s *Server) myConnections(w http.ResponseWriter, r *http.Request) error {
+	c, err := s.holder(w, r)
+	if err != nil {
+		return err
+	}
+	leases, err := s.limiter.List(r.Context(), c.ID)
+	if err != nil {
+		return err
+	}
+	for i := range leases {
+		for _, own := range s.connections.of(c.ID) { // of them it is known how they are now
+			if own.id == leases[i].ID {
+				leases[i].Info = own.lease().Info
+			}
+		}
+	}
+	return writeJSON(w, http.StatusOK, map[string]any{"connections": openConnections(leases)})
+}
+
+// endMyConnection answers DELETE /v1/connections/{id}.
+func (s *Server) endMyConnection(w http.ResponseWriter, r *http.Request) error {
+	c, err := s.holder(w, r)
+	if err != nil {
+		return err
+	}
+	ended, err := s.endByRequest(r.Context(), c.ID, strings.TrimPrefix(r.URL.Path, "/v1/connections/"))
+	if err == errNoConnection {
+		return problem("not-found", "This key has no open stream of this id: GET /v1/connections lists them.")
+	}
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, ended)
+}
+
+// holder returns the key of a request about its own streams. A token is not asked:
+// it may be on any page, and would tell of the others.
+func (s *Server) holder(w http.ResponseWriter, r *http.Request) (*caller, error) {
+	if _, err := parseQuery(r.URL.RawQuery, r.Header.Get("Authorization") != ""); err != nil {
+		return nil, err
+	}
+	c, err := s.authenticate(w, r, auth.Stream)
+	if err == nil && c.grant != nil {
+		err = problem("wrong-role", "Use a merchant's key: a token does not see the streams of others.").with("role", "browser")
+	}
+	return c, err
+}

@@ -1,0 +1,170 @@
+package api
+
+import (
+	"context"
+	"math/rand/v2"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"github.com/paylogic/pushserver/auth"
+	"github.com/paylogic/pushserver/ratelimit"
+)
+
+// A Limiter decides what keys may do now, and keeps the leases of their open
+// streams.
+type Limiter interface {
+	ratelimit.Limiter
+	ratelimit.Leases
+}
+
+// limitsOf returns the limits of a key: the server's, where it has none of its
+// own.
+func (s *Server) limitsOf(k *auth.Key) ratelimit.Limits {
+	if len(k.Limits) == 0 {
+		return s.limits
+	}
+	own, err := ratelimit.Parse(k.Limits.String())
+	if err != nil {
+		s.logger.Error("the limits of a key cannot be read: the server's hold", "key", k.ID, "error", err)
+		return s.limits
+	}
+	return s.limits.With(own...)
+}
+
+// charge takes from the limits of the caller's key what a request costs beside
+// itself, all in one round trip, and says in the answer's header what is left. The
+// error is the problem quota-exceeded.
+func (s *Server) charge(w http.ResponseWriter, r *http.Request, c *caller, more ...ratelimit.Charge) error {
+	_, err := s.take(w, r, c, ratelimit.Ask{Charges: more})
+	return err
+}
+
+// take is charge for an ask, which need not name the key.
+func (s *Server) take(w http.ResponseWriter, r *http.Request, c *caller, ask ratelimit.Ask) (ratelimit.Verdict, error) {
+	ask.Key = c.ID
+	ask.Charges = append(ask.Charges, ratelimit.Charge{Policy: s.limitsOf(c.Key).Of(ratelimit.Requests), N: 1})
+	v := s.limiter.Take(r.Context(), ask)
+	if a, ok := w.(*answer); ok {
+		a.charged = true
+	}
+	if policy, limit := ratelimit.Header(v.Decisions); policy != "" {
+		w.Header().Set("RateLimit-Policy", policy)
+		w.Header().Set("RateLimit", limit)
+	}
+	if !v.Allowed {
+		return v, quotaProblem(v)
+	}
+	return v, nil
+}
+
+// quotaProblem says which limits refuse, until when, and what is in the way.
+func quotaProblem(v ratelimit.Verdict) *Problem {
+	var violated []string
+	detail := "Wait as long as Retry-After says."
+	for _, d := range v.Decisions {
+		switch {
+		case d.Allowed:
+			continue
+		case d.Never:
+			detail = "Send less at once: this is more than the whole quota."
+		case d.Policy.Name == ratelimit.Streams:
+			detail = "End one of the key's open streams, which connections names, or take over the oldest with takeover=oldest."
+		case d.Policy.Name == ratelimit.Filters:
+			detail = "Use the same filters for the streams of this key, or end one of those that connections names."
+		}
+		violated = append(violated, d.Policy.Name)
+	}
+	p := problem("quota-exceeded", detail).with("violated_policies", violated)
+	if wait := v.Retry(); wait > 0 {
+		p.header("Retry-After", strconv.Itoa(retryAfter(wait)))
+	}
+	if len(v.InTheWay) > 0 {
+		p.with("connections", openConnections(v.InTheWay))
+	}
+	return p
+}
+
+// retryAfter returns whole seconds that are no less than wait, and not the same
+// for all who ask: a quarter more at most.
+func retryAfter(wait time.Duration) int {
+	wait += rand.N(wait/4 + 1)
+	return max(1, int((wait+time.Second-1)/time.Second))
+}
+
+// settle charges for a request that was refused before anything was charged. The
+// problem is that one, unless the key may not even ask.
+func (s *Server) settle(a *answer, r *http.Request, p *Problem) *Problem {
+	switch {
+	case a.caller != nil && !a.charged && r.Context().Err() == nil:
+		if err := s.charge(a, r, a.caller); err != nil {
+			return problemOf(err)
+		}
+	case p.Status == http.StatusUnauthorized:
+		if wait := s.addresses.Fail(s.clientAddr(r)); wait > 0 {
+			return problem("quota-exceeded", "Wait as long as Retry-After says: too many requests from this address had no valid key.").
+				with("violated_policies", []string{"failed-authentications"}).
+				header("Retry-After", strconv.Itoa(min(60, retryAfter(wait))))
+		}
+	}
+	return p
+}
+
+// clientAddr returns the address that a request comes from, as far as proxies can
+// be trusted.
+func (s *Server) clientAddr(r *http.Request) netip.Addr {
+	return ratelimit.ClientAddr(r.RemoteAddr, r.Header["X-Forwarded-For"], s.trusted)
+}
+
+// replayMeter returns what counts the events that a stream of a caller reads from
+// the log, and says how long it has to wait: all streams of the key share one
+// limit, on all gateways.
+func (s *Server) replayMeter(c *caller) func(n int) time.Duration {
+	policy, key := s.limitsOf(c.Key).Of(ratelimit.Replay), c.ID
+	owed := 0
+	return func(n int) time.Duration {
+		if owed += n; owed < min(replayAtOnce, policy.Quota) {
+			return 0
+		}
+		v := s.limiter.Take(context.Background(), ratelimit.Ask{
+			Key: key, Charges: []ratelimit.Charge{{Policy: policy, N: min(owed, policy.Quota)}},
+		})
+		if v.Allowed {
+			owed = 0
+			return 0
+		}
+		return max(v.Retry(), time.Millisecond) // what is owed is charged the next time
+	}
+}
+
+// replayAtOnce is how many events a stream reads from the log before they are
+// charged, so that a short absence costs no round trip.
+const replayAtOnce = 256
+
+// chargePage charges for a request for history, which is refused if the key has
+// read all that it may.
+func (s *Server) chargePage(w http.ResponseWriter, r *http.Request, c *caller) error {
+	replay := s.limitsOf(c.Key).Of(ratelimit.Replay)
+	v, err := s.take(w, r, c, ratelimit.Ask{Charges: []ratelimit.Charge{{Policy: replay}}})
+	if err != nil || v.Decisions[0].Remaining > 0 {
+		return err
+	}
+	v.Decisions[0].Allowed, v.Decisions[0].Retry = false, max(v.Decisions[0].Reset, time.Second)
+	return quotaProblem(v)
+}
+
+// chargeReplay takes from the limits what a page has read from the log, or all
+// that is left.
+func (s *Server) chargeReplay(r *http.Request, c *caller, n int) {
+	policy := s.limitsOf(c.Key).Of(ratelimit.Replay)
+	ask := func(n int) ratelimit.Verdict {
+		return s.limiter.Take(r.Context(), ratelimit.Ask{Key: c.ID, Charges: []ratelimit.Charge{{Policy: policy, N: n}}})
+	}
+	if n == 0 {
+		return
+	}
+	if v := ask(min(n, policy.Quota)); !v.Allowed {
+		ask(v.Decisions[0].Remaining)
+	}
+}
