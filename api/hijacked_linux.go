@@ -32,7 +32,8 @@ type hijacked struct {
 	poller     *poller
 	sub        *streams.Subscription
 	fd         int
-	generation int32 // tells it from earlier connections with the same descriptor
+	admission  *admitted // counts the connection; nil: nobody counts
+	generation int32     // tells it from earlier connections with the same descriptor
 
 	mu     sync.Mutex // held while the descriptor is used
 	stream *connection
@@ -51,14 +52,19 @@ func (s *Server) hijack(w http.ResponseWriter, r *http.Request, stream *connecti
 		return false
 	}
 	preface := head(w.Header())
+	admission, _ := conn.(*admitted)
+	if admission != nil {
+		conn = admission.Conn // it goes on counting
+	}
 	fd, err := duplicate(conn)
 	conn.Close()
 	if err != nil {
 		sub.Close(err)
 		stream.left()
+		admission.leave()
 		return true
 	}
-	c := &hijacked{poller: s.poller, sub: sub, fd: fd, stream: stream}
+	c := &hijacked{poller: s.poller, sub: sub, fd: fd, stream: stream, admission: admission}
 	if err := s.poller.add(c); err != nil {
 		c.Close()
 		sub.Close(err)
@@ -178,5 +184,6 @@ func (c *hijacked) Close() error {
 	c.closed = true
 	c.poller.drop(c)
 	c.stream.left()
+	c.admission.leave()
 	return unix.Close(c.fd)
 }

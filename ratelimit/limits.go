@@ -19,6 +19,15 @@ func Defaults() (l Limits) {
 	return l
 }
 
+// Largest are the largest limits that a key can be given.
+func Largest() (l Limits) {
+	for i, p := range policies {
+		l[i] = p.Policy
+		l[i].Quota = p.most
+	}
+	return l
+}
+
 // With returns the limits with some of them replaced.
 func (l Limits) With(changes ...Policy) Limits {
 	for _, p := range changes {

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/paylogic/pushserver/auth"
+	"github.com/paylogic/pushserver/ratelimit"
 	"github.com/paylogic/pushserver/streams"
 	"github.com/paylogic/pushserver/streams/redistest"
 )
@@ -109,6 +110,10 @@ func (b *backend) issue(ctx context.Context, merchants int) error {
 	}
 	defer log.Close()
 	store := auth.NewRedisStore(log.Client(), auth.RedisOptions{})
+	limits, err := auth.ParseLimits(ratelimit.Largest().String())
+	if err != nil {
+		return err
+	}
 	issue := func(key auth.Key) (string, error) {
 		secret, _, err := auth.Issue(ctx, store, key)
 		if err != nil {
@@ -116,12 +121,12 @@ func (b *backend) issue(ctx context.Context, merchants int) error {
 		}
 		return secret.Reveal(), nil
 	}
-	if b.publisher, err = issue(auth.Key{Kind: auth.Pub, Name: "bench"}); err != nil {
+	if b.publisher, err = issue(auth.Key{Kind: auth.Pub, Name: "bench", Limits: limits}); err != nil {
 		return err
 	}
 	for i := range merchants {
 		merchant := fmt.Sprintf("m%d", i)
-		b.keys[merchant], err = issue(auth.Key{Kind: auth.Live, Merchant: merchant, Name: "bench", Types: []string{"bench.*"}})
+		b.keys[merchant], err = issue(auth.Key{Kind: auth.Live, Merchant: merchant, Name: "bench", Types: []string{"bench.*"}, Limits: limits})
 		if err != nil {
 			return err
 		}

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paylogic/pushserver/ratelimit"
 	"github.com/paylogic/pushserver/streams/redistest"
 )
 
@@ -111,9 +112,10 @@ func hotKey(merchant string) string {
 	return fmt.Sprintf("ps:{%02d}:%s:log", h.Sum32()%64, merchant)
 }
 
+// createKey makes a key that is limited as little as possible.
 func createKey(t *testing.T, args ...string) string {
 	t.Helper()
-	code, out, errs := execute(t, "", append([]string{"keys", "create", "--json"}, args...)...)
+	code, out, errs := execute(t, "", append([]string{"keys", "create", "--json", "--limits", ratelimit.Largest().String()}, args...)...)
 	var made struct{ Key string }
 	if err := json.Unmarshal([]byte(out), &made); code != exitOK || err != nil || made.Key == "" {
 		t.Fatalf("keys create ended with %d, printed %d bytes and said %q", code, len(out), errs)

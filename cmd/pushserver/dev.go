@@ -8,6 +8,7 @@ import (
 	"log/slog"
 
 	"github.com/paylogic/pushserver/auth"
+	"github.com/paylogic/pushserver/ratelimit"
 	"github.com/paylogic/pushserver/streams"
 )
 
@@ -46,7 +47,7 @@ func (d *devCommand) Run(ctx context.Context, c *console) error {
 		return err
 	}
 	log := streams.NewMemoryLog(streams.MemoryOptions{})
-	if err := g.open(d.Listen, log, store, behaviour{}); err != nil {
+	if err := g.open(d.Listen, log, store, behaviour{limits: ratelimit.Largest()}); err != nil {
 		return err
 	}
 	intro.URL, intro.OpsURL = g.url(), g.opsURL()

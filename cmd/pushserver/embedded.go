@@ -17,12 +17,12 @@ const (
 )
 
 // serveEmbedded serves without Redis.
-func (s *serveCommand) serveEmbedded(ctx context.Context, c *console, g *gateway, o streams.RedisOptions, admin auth.Secret) error {
+func (s *serveCommand) serveEmbedded(ctx context.Context, c *console, g *gateway, o streams.RedisOptions, b behaviour, admin auth.Secret) error {
 	log, store, err := s.openEmbedded(g, o)
 	if err != nil {
 		return err
 	}
-	if err := g.open(s.Listen, log, store, s.behaviour()); err != nil {
+	if err := g.open(s.Listen, log, store, b); err != nil {
 		return err
 	}
 	// Not before there is nothing left that can go wrong: a key that was made

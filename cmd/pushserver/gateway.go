@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -16,6 +17,7 @@ import (
 	"github.com/paylogic/pushserver/api"
 	"github.com/paylogic/pushserver/api/catalog"
 	"github.com/paylogic/pushserver/auth"
+	"github.com/paylogic/pushserver/ratelimit"
 	"github.com/paylogic/pushserver/streams"
 )
 
@@ -84,12 +86,17 @@ func answerStarting(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintln(w, "starting: waiting for storage")
 }
 
-// behaviour is how a gateway serves streams. The zero value has no maximum age
-// and no state-like types.
+// behaviour is how a gateway serves. The zero value has no maximum age of streams,
+// no state-like types and the default limits.
 type behaviour struct {
 	heartbeat  time.Duration // zero: the default
 	maxAge     time.Duration
 	stateTypes []string
+
+	limiter api.Limiter      // nil: one in memory
+	limits  ratelimit.Limits // of keys that have none of their own
+	trusted []netip.Prefix   // proxies
+	guard   guardOptions
 }
 
 // open binds the public listener and begins to serve log and store, which are
@@ -107,6 +114,10 @@ func (g *gateway) open(listen string, log streams.Log, store auth.Store, b behav
 		Logger:  g.logger,
 		Version: buildVersion(),
 
+		Limiter: b.limiter,
+		Limits:  b.limits,
+		Trusted: b.trusted,
+
 		StateTypes:    b.stateTypes,
 		Catalog:       g.catalog,
 		RejectUnknown: g.rejectUnknown,
@@ -122,16 +133,19 @@ func (g *gateway) open(listen string, log streams.Log, store auth.Store, b behav
 	if err != nil {
 		return err
 	}
-	g.public = public
+	if g.public, err = guard(public, b.guard, b.trusted, g.cert == ""); err != nil {
+		public.Close()
+		return err
+	}
 	g.server = api.NewHTTPServer(server.Handler(), g.logger)
 	ready := server.OpsHandler()
 	g.opsHandler.Store(&ready)
 	go func() {
 		if g.cert != "" {
-			g.failed <- g.server.ServeTLS(public, g.cert, g.key)
+			g.failed <- g.server.ServeTLS(g.public, g.cert, g.key)
 			return
 		}
-		g.failed <- g.server.Serve(public)
+		g.failed <- g.server.Serve(g.public)
 	}()
 	g.logger.Info("listening", "for", "clients", "address", public.Addr().String(), "tls", g.cert != "")
 	return nil

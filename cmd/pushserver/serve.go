@@ -7,10 +7,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/paylogic/pushserver/auth"
+	"github.com/paylogic/pushserver/ratelimit"
 	"github.com/paylogic/pushserver/streams"
 	"github.com/paylogic/pushserver/streams/filter"
 )
@@ -28,6 +31,9 @@ type serveCommand struct {
 	MaxStreamAge time.Duration `help:"After which a stream is ended and its client reconnects, give or take a tenth; 0: never." default:"1h" env:"PUSHSERVER_MAX_STREAM_AGE"`
 	Durability   string        `help:"What an accepted event survives: ${enum}." enum:"replicated,best-effort" default:"replicated" env:"PUSHSERVER_DURABILITY"`
 	Catalog      catalogFlags  `embed:""`
+	Limits       []string      `help:"Limits of keys that have none of their own, such as streams=50,connects=60/m; those that are not named stay: ${limits}." placeholder:"NAME=LIMIT" env:"PUSHSERVER_LIMITS"`
+	Proxies      []string      `name:"trusted-proxies" help:"Networks of proxies whose X-Forwarded-For is believed." placeholder:"CIDR" env:"PUSHSERVER_TRUSTED_PROXIES"`
+	Guard        guardOptions  `embed:""`
 	SecretFile   string        `name:"secret-file" help:"File with the secrets that sign browser tokens, one a line: the first signs, all verify. The variable PUSHSERVER_SECRET can hold them instead." placeholder:"FILE" env:"PUSHSERVER_SECRET_FILE"`
 	AdminKeyFile string        `name:"admin-key-file" help:"File with an admin's key to begin with, in a store that has no key yet. Without it one is made and shown." placeholder:"FILE" env:"PUSHSERVER_ADMIN_KEY_FILE"`
 	TLSCert      string        `name:"tls-cert" help:"File with the certificate chain." placeholder:"FILE" env:"PUSHSERVER_TLS_CERT"`
@@ -67,6 +73,10 @@ func (s *serveCommand) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
+	b, err := s.behaviour()
+	if err != nil {
+		return err
+	}
 	options.Durability = streams.Durability(s.Durability)
 	options.Retention = streams.Retention{Age: s.RetainAge, Events: s.RetainEvents}
 	options.DuplicateWindow = s.DupWindow
@@ -97,7 +107,7 @@ func (s *serveCommand) Run(ctx context.Context, c *console) error {
 	g.catalog, g.rejectUnknown = types, rejectUnknown
 
 	if len(s.Redis.Redis) == 0 {
-		return s.serveEmbedded(ctx, c, g, options, admin)
+		return s.serveEmbedded(ctx, c, g, options, b, admin)
 	}
 	log, err := awaitRedis(ctx, options, logger)
 	switch {
@@ -110,7 +120,8 @@ func (s *serveCommand) Run(ctx context.Context, c *console) error {
 		logger.Warn("accepted events are not as safe as they should be", "durability", s.Durability, "reason", err)
 	}
 	store := auth.NewRedisStore(log.Client(), auth.RedisOptions{Replicated: options.Durability == streams.Replicated})
-	if err := g.open(s.Listen, log, store, s.behaviour()); err != nil {
+	b.limiter = ratelimit.NewRedisLimiter(log.Client(), ratelimit.RedisOptions{Logger: logger})
+	if err := g.open(s.Listen, log, store, b); err != nil {
 		return err
 	}
 	if err := beginAdministration(ctx, c, logger, store, admin); err != nil {
@@ -146,9 +157,30 @@ func (s *serveCommand) signing(logger *slog.Logger) (*auth.Tokens, error) {
 	return auth.NewTokens(auth.TokenOptions{Secrets: secrets})
 }
 
-// behaviour returns how streams are served.
-func (s *serveCommand) behaviour() behaviour {
-	return behaviour{heartbeat: s.Heartbeat, maxAge: s.MaxStreamAge, stateTypes: s.StateTypes}
+// behaviour returns how to serve, or which flag cannot stand.
+func (s *serveCommand) behaviour() (behaviour, error) {
+	b := behaviour{heartbeat: s.Heartbeat, maxAge: s.MaxStreamAge, stateTypes: s.StateTypes, guard: s.Guard}
+	own, err := ratelimit.Parse(strings.Join(s.Limits, ","))
+	if err != nil {
+		var field *ratelimit.FieldError
+		if errors.As(err, &field) {
+			return b, fmt.Errorf("--limits: %s %s", field.Field, field.Reason)
+		}
+		return b, err
+	}
+	b.limits = ratelimit.Defaults().With(own...)
+	for _, text := range s.Proxies {
+		prefix, err := netip.ParsePrefix(text)
+		if err != nil {
+			addr, notOne := netip.ParseAddr(text)
+			if notOne != nil {
+				return b, fmt.Errorf("--trusted-proxies %q: must be networks, such as 10.0.0.0/8, or addresses", text)
+			}
+			prefix = netip.PrefixFrom(addr, addr.BitLen())
+		}
+		b.trusted = append(b.trusted, prefix)
+	}
+	return b, nil
 }
 
 // checkStateTypes refuses what is no pattern of types, so that a typo does not

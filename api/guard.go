@@ -1,0 +1,93 @@
+package api
+
+import (
+	"io"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/paylogic/pushserver/ratelimit"
+)
+
+// GuardOptions of [Guard].
+type GuardOptions struct {
+	Connections int            // at the same time; 0: any number
+	PerAddress  int            // of them from one address, or one /64 of IPv6; 0: any number
+	Trusted     []netip.Prefix // proxies, which speak for many: PerAddress is not for them
+	Clear       bool           // connections speak HTTP/1.1 without TLS: who is refused is told so
+}
+
+// Guard returns a listener that holds no more connections than it may, so that
+// descriptors are left for everything else. One connection more is accepted and
+// closed at once, with an answer in the clear: nobody waits in vain, and nothing
+// spins. Streams count until they end.
+func Guard(l net.Listener, o GuardOptions) net.Listener {
+	return &guarded{
+		Listener: l, options: o,
+		addresses: ratelimit.NewAddresses(ratelimit.AddressOptions{Connections: o.PerAddress, Trusted: o.Trusted}),
+	}
+}
+
+type guarded struct {
+	net.Listener
+	options   GuardOptions
+	addresses *ratelimit.Addresses
+	open      atomic.Int64
+}
+
+// Accept implements [net.Listener].
+func (g *guarded) Accept() (net.Conn, error) {
+	for {
+		conn, err := g.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		addr := ratelimit.ClientAddr(conn.RemoteAddr().String(), nil, nil)
+		switch {
+		case g.options.Connections > 0 && g.open.Load() >= int64(g.options.Connections):
+			g.refuse(conn, "503 Service Unavailable", "This server has as many connections as it can hold.\n")
+		case !g.addresses.Open(addr):
+			g.refuse(conn, "429 Too Many Requests", "There are too many connections from your address.\n")
+		default:
+			g.open.Add(1)
+			return &admitted{Conn: conn, guard: g, addr: addr}, nil
+		}
+	}
+}
+
+// refuse closes a connection. What it writes fits into any socket's buffer.
+func (g *guarded) refuse(conn net.Conn, status, text string) {
+	if g.options.Clear {
+		_ = conn.SetWriteDeadline(time.Now().Add(time.Second))
+		_, _ = io.WriteString(conn, "HTTP/1.1 "+status+"\r\nRetry-After: 5\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"+text)
+	}
+	conn.Close()
+}
+
+// An admitted connection counts until it is closed, or until who has taken it over
+// says that it is.
+type admitted struct {
+	net.Conn
+	guard *guarded
+	addr  netip.Addr
+	once  sync.Once
+}
+
+// Close implements [net.Conn].
+func (a *admitted) Close() error {
+	a.leave()
+	return a.Conn.Close()
+}
+
+// leave ends the counting. Of nobody it does nothing.
+func (a *admitted) leave() {
+	if a == nil {
+		return
+	}
+	a.once.Do(func() {
+		a.guard.open.Add(-1)
+		a.guard.addresses.Close(a.addr)
+	})
+}

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+
+	"github.com/paylogic/pushserver/api"
+)
+
+// guardOptions say how many connections a server holds.
+type guardOptions struct {
+	MaxConnections int `help:"Connections of clients at the same time; 0: as many as the limit of file descriptors leaves." default:"0" env:"PUSHSERVER_MAX_CONNECTIONS"`
+	PerAddress     int `name:"max-connections-per-address" help:"Of these from one address, or one /64 of IPv6; 0: any number. Trusted proxies are exempt." default:"0" env:"PUSHSERVER_MAX_CONNECTIONS_PER_ADDRESS"`
+}
+
+// reservedDescriptors are those that clients do not get: for Redis, the other
+// listener, files, and the moments in which a connection has two.
+const reservedDescriptors = 256
+
+// guard returns the listener with its bounds.
+func guard(l net.Listener, o guardOptions, trusted []netip.Prefix, clear bool) (net.Listener, error) {
+	if o.MaxConnections < 0 || o.PerAddress < 0 {
+		return nil, fmt.Errorf("--max-connections and --max-connections-per-address must be 0 or more")
+	}
+	most := o.MaxConnections
+	if limit := descriptorLimit(); limit > 0 {
+		left := max(1, limit-reservedDescriptors)
+		if most > left {
+			return nil, fmt.Errorf("--max-connections %d: the limit of %d file descriptors (ulimit -n) leaves room for %d", most, limit, left)
+		}
+		if most == 0 {
+			most = left
+		}
+	}
+	return api.Guard(l, api.GuardOptions{
+		Connections: most, PerAddress: o.PerAddress, Trusted: trusted, Clear: clear,
+	}), nil
+}
