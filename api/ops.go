@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/paylogic/pushserver/ratelimit"
 	"github.com/paylogic/pushserver/streams"
 )
 
@@ -50,7 +51,7 @@ type metrics struct {
 	requests *prometheus.CounterVec
 }
 
-func newMetrics(registry *prometheus.Registry, hub *streams.Hub, version string) *metrics {
+func newMetrics(registry *prometheus.Registry, hub *streams.Hub, limiter Limiter, version string) *metrics {
 	m := &metrics{
 		registry: registry,
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -59,6 +60,16 @@ func newMetrics(registry *prometheus.Registry, hub *streams.Hub, version string)
 	}
 	registry.MustRegister(m.requests, collectors.NewGoCollector(), hubCollector{hub},
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if l, ok := limiter.(*ratelimit.RedisLimiter); ok {
+		registry.MustRegister(
+			prometheus.NewCounterFunc(prometheus.CounterOpts{
+				Name: "pushserver_limiter_fallback_total", Help: "Limits that were decided here alone, because Redis did not answer.",
+			}, func() float64 { return float64(l.Fallbacks()) }),
+			prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+				Name: "pushserver_gateways", Help: "Gateways that share the limits, as far as this one knows.",
+			}, func() float64 { return float64(l.Gateways()) }),
+		)
+	}
 	if version != "" {
 		info := prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "pushserver_build_info", Help: "The program's version, as a label.",

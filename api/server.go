@@ -114,7 +114,7 @@ func New(c Config) (*Server, error) {
 	if s.poller, err = newPoller(); err != nil {
 		return nil, fmt.Errorf("wait for connections: %w", err)
 	}
-	s.metrics = newMetrics(prometheus.NewRegistry(), c.Hub, c.Version)
+	s.metrics = newMetrics(prometheus.NewRegistry(), c.Hub, s.limiter, c.Version)
 	s.routes = http.NewServeMux()
 	for path, endpoint := range s.endpoints() {
 		s.routes.Handle(path, endpoint)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"crypto/tls"
 	"fmt"
 	"log/slog"
@@ -40,13 +39,4 @@ func (f *redisFlags) options(logger *slog.Logger) (streams.RedisOptions, error) 
 		o.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
 	return o, nil
-}
-
-// open connects to Redis once.
-func (f *redisFlags) open(ctx context.Context, logger *slog.Logger) (*streams.RedisLog, error) {
-	o, err := f.options(logger)
-	if err != nil {
-		return nil, err
-	}
-	return streams.OpenRedisLog(ctx, o)
 }

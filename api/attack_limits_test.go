@@ -1,0 +1,414 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dunglas/httpsfv"
+
+	"github.com/paylogic/pushserver/auth"
+	"github.com/paylogic/pushserver/ratelimit"
+	"github.com/paylogic/pushserver/streams"
+)
+
+// within returns limits for a key.
+func within(t testing.TB, text string) auth.Limits {
+	t.Helper()
+	limits, err := auth.ParseLimits(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return limits
+}
+
+// fields reads a list of the RateLimit fields: the parameters of each policy.
+func fields(t testing.TB, h http.Header, name string) map[string]*httpsfv.Params {
+	t.Helper()
+	list, err := httpsfv.UnmarshalList(h.Values(name))
+	if err != nil {
+		t.Fatalf("%s %q: %v", name, h.Values(name), err)
+	}
+	all := make(map[string]*httpsfv.Params)
+	for _, member := range list {
+		item := member.(httpsfv.Item)
+		all[item.Value.(string)] = item.Params
+	}
+	return all
+}
+
+// parameter returns a whole number among parameters, or -1.
+func parameter(p *httpsfv.Params, name string) int {
+	if p == nil {
+		return -1
+	}
+	v, ok := p.Get(name)
+	if !ok {
+		return -1
+	}
+	return int(v.(int64))
+}
+
+func (got response) retryAfter(t testing.TB) int {
+	t.Helper()
+	n, err := strconv.Atoi(got.header.Get("Retry-After"))
+	if err != nil || n < 1 {
+		t.Fatalf("Retry-After is %q", got.header.Get("Retry-After"))
+	}
+	return n
+}
+
+func TestAttack03WrongKeysSlowTheirAddressAndNobodyElse(t *testing.T) {
+	r := newRig(t, streams.MemoryOptions{})
+	refused := 0
+	for range 100 {
+		got := r.do(t, "GET", "/v1/stream", auth.Mint(auth.Live).Reveal(), "")
+		if got.status == http.StatusTooManyRequests {
+			refused++
+			if n := got.retryAfter(t); n > 60 {
+				t.Errorf("Retry-After is %d", n)
+			}
+			got.refused(t, "wrong key", 429, "quota-exceeded")
+			continue
+		}
+		got.refused(t, "wrong key", 401, "invalid-token")
+	}
+	if refused < 60 {
+		t.Errorf("of 100 wrong keys %d were slowed down", refused)
+	}
+	r.alive(t) // the same address, with a good key
+}
+
+func TestAttack36ConnectionOfAnotherMerchant(t *testing.T) {
+	r := newRig(t, streams.MemoryOptions{})
+	v := r.watch(t, r.b, "")
+	id := connectionOf(t, v)
+	mine := r.do(t, "GET", "/v1/connections", r.a, "")
+	if mine.status != 200 || strings.Contains(mine.body, id) {
+		t.Errorf("A sees %s", mine.body)
+	}
+	got, unknown := r.do(t, "DELETE", "/v1/connections/"+id, r.a, ""), r.do(t, "DELETE", "/v1/connections/con_unknown", r.a, "")
+	got.refused(t, "another's connection", 404, "not-found")
+	strip := func(body string) string { return body[:strings.Index(body, `"request_id"`)] }
+	if strip(got.body) != strip(unknown.body) {
+		t.Errorf("another's: %s\nunknown: %s", got.body, unknown.body)
+	}
+	if list := r.do(t, "GET", "/v1/connections", r.b, ""); !strings.Contains(list.body, id) {
+		t.Errorf("B sees %s", list.body)
+	}
+	r.alive(t)
+}
+
+// connectionOf returns the id of a stream that has just begun.
+func connectionOf(t testing.TB, v *viewer) string {
+	t.Helper()
+	var open struct {
+		Connection string `json:"connection"`
+	}
+	if e := v.next(t); e.Type != "stream.open" || json.Unmarshal(e.Data, &open) != nil || open.Connection == "" {
+		t.Fatalf("the stream begins with %s %s", e.Type, e.Data)
+	}
+	return open.Connection
+}
+
+func TestMyConnectionsAreShownAndEnded(t *testing.T) {
+	r := newRig(t, streams.MemoryOptions{})
+	v := r.watch(t, r.a, "?types=payment.*&filter=data.n>1", "User-Agent", "till/7 (böse)")
+	id := connectionOf(t, v)
+	var list struct{ Connections []openConnection }
+	got := r.do(t, "GET", "/v1/connections", r.a, "")
+	if err := json.Unmarshal([]byte(got.body), &list); err != nil || len(list.Connections) != 1 {
+		t.Fatalf("%v: %s", err, got.body)
+	}
+	c := list.Connections[0]
+	if c.ID != id || c.Address != "127.0.0.x" || !strings.HasPrefix(c.Agent, "till/7") || c.Filter != "data.n>1" ||
+		fmt.Sprint(c.Types) != "[payment.*]" || c.Position == "" || time.Since(c.Since) > time.Minute {
+		t.Errorf("shown as %+v", c)
+	}
+	if got := r.do(t, "DELETE", "/v1/connections/"+id, r.a, ""); got.status != 200 {
+		t.Errorf("ended with %d: %s", got.status, got.body)
+	}
+	if e := v.next(t); e.Type != "stream.goodbye" || !strings.Contains(string(e.Data), endedByRequest) {
+		t.Errorf("the stream was told %s %s", e.Type, e.Data)
+	}
+	r.do(t, "DELETE", "/v1/connections/"+id, r.a, "").refused(t, "once more", 404, "not-found")
+}
+
+func TestAttack64OneStreamMoreThanTheLimit(t *testing.T) {
+	r := newRig(t, streams.MemoryOptions{})
+	key := r.issue(t, auth.Key{Kind: auth.Live, Merchant: "a", Limits: within(t, "streams=5")})
+	var open []*viewer
+	var ids []string
+	for range 5 {
+		v := r.watch(t, key, "")
+		open, ids = append(open, v), append(ids, connectionOf(t, v))
+	}
+	if got := parameter(fields(t, open[4].res.Header, "RateLimit")["streams"], "r"); got != 0 {
+		t.Errorf("the fifth stream leaves %d", got)
+	}
+	refused := r.do(t, "GET", "/v1/stream", key, "")
+	refused.refused(t, "the sixth stream", 429, "quota-exceeded")
+	refused.retryAfter(t)
+	if !strings.Contains(refused.body, `"violated_policies":["streams"]`) || !strings.Contains(refused.body, ids[0]) {
+		t.Errorf("the refusal says %s", refused.body)
+	}
+	policy := fields(t, refused.header, "RateLimit-Policy")["streams"]
+	if unit, _ := policy.Get("qu"); parameter(policy, "q") != 5 || unit != "concurrent-requests" {
+		t.Errorf("RateLimit-Policy is %q", refused.header.Get("RateLimit-Policy"))
+	}
+	open[2].res.Body.Close()
+	deadline := time.Now().Add(time.Second)
+	for {
+		got := r.do(t, "HEAD", "/v1/stream", key, "")
+		if parameter(fields(t, got.header, "RateLimit")["requests"], "r") < 0 {
+			t.Fatalf("HEAD has RateLimit %q", got.header.Get("RateLimit"))
+		}
+		if v, ok := r.tryWatch(t, key, ""); ok {
+			defer v.Body.Close()
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("a second after one was closed there is no place for another")
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	taken, ok := r.tryWatch(t, key, "?takeover=oldest")
+	if !ok {
+		t.Fatal("takeover=oldest was refused")
+	}
+	defer taken.Body.Close()
+	if e := open[0].next(t); e.Type != "stream.goodbye" || !strings.Contains(string(e.Data), endedByTakeover) {
+		t.Errorf("the oldest stream was told %s %s", e.Type, e.Data)
+	}
+	r.alive(t)
+}
+
+// tryWatch opens a stream that may be refused.
+func (r *rig) tryWatch(t testing.TB, key, query string) (*http.Response, bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	req, err := http.NewRequestWithContext(ctx, "GET", r.http.URL+"/v1/stream"+query, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+key)
+	res, err := r.http.Client().Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res.StatusCode != http.StatusOK {
+		res.Body.Close()
+		return nil, false
+	}
+	return res, true
+}
+
+func TestAttack65TooManyConnects(t *testing.T) {
+	r := newRig(t, streams.MemoryOptions{})
+	key := r.issue(t, auth.Key{Kind: auth.Live, Merchant: "a", Limits: within(t, "connects=20/m")})
+	served := 0
+	for range 100 {
+		if res, ok := r.tryWatch(t, key, ""); ok {
+			served++
+			res.Body.Close()
+		}
+	}
+	if served < 20 || served > 22 { // what comes back meanwhile
+		t.Errorf("of 100 connects %d were served, with a limit of 20 a minute", served)
+	}
+	page := r.do(t, "GET", "/v1/stream?errors=stream", key, "")
+	if page.status != 200 || !strings.Contains(page.body, "event: stream.problem") || !strings.Contains(page.body, "retry: ") ||
+		!strings.Contains(page.body, `"permanent":false`) || !strings.Contains(page.body, "quota-exceeded") {
+		t.Errorf("a page is refused with %d: %s", page.status, page.body)
+	}
+	r.alive(t)
+}
+
+func TestEveryLimitRefusesByItsName(t *testing.T) {
+	r := newRig(t, streams.MemoryOptions{})
+	event := func(i int) string { return fmt.Sprintf(`{"merchant":"a","type":"x.y","id":"e%d","data":1}`, i) }
+	for _, probe := range []struct {
+		name, limit string
+		kind        auth.Kind
+		do          func(key string, i int) response
+	}{
+		{"requests", "requests=3/m", auth.Live, func(key string, _ int) response { return r.do(t, "GET", "/v1/me", key, "") }},
+		{"requests", "requests=3/m", auth.Live, func(key string, _ int) response { return r.do(t, "GET", "/v1/events?limit=x", key, "") }},
+		{"publishes", "publishes=3/s", auth.Pub, func(key string, i int) response { return r.do(t, "POST", "/v1/events", key, event(i)) }},
+		{"replay", "replay=3/m", auth.Live, func(key string, _ int) response { return r.do(t, "GET", "/v1/events", key, "") }},
+	} {
+		t.Run(probe.name, func(t *testing.T) {
+			for i := range 5 { // so that there is something to read
+				r.publish(t, "a", "x.y", strconv.Itoa(i))
+			}
+			description := auth.Key{Kind: probe.kind, Limits: within(t, probe.limit)}
+			if probe.kind == auth.Live {
+				description.Merchant = "a"
+			}
+			key := r.issue(t, description)
+			for i := range 5 {
+				got := probe.do(key, i)
+				if got.header.Get("RateLimit") == "" {
+					t.Fatalf("status %d without RateLimit: %s", got.status, got.body)
+				}
+				if got.status == http.StatusTooManyRequests {
+					got.refused(t, probe.name, 429, "quota-exceeded")
+					if !strings.Contains(got.body, `"violated_policies":["`+probe.name+`"]`) {
+						t.Errorf("refused with %s", got.body)
+					}
+					got.retryAfter(t)
+					return
+				}
+			}
+			t.Error("five in a row were served, with a limit of three")
+		})
+	}
+	r.alive(t)
+}
+
+func TestBatchOfMoreThanTheQuotaIsToldToBeSmaller(t *testing.T) {
+	r := newRig(t, streams.MemoryOptions{})
+	key := r.issue(t, auth.Key{Kind: auth.Pub, Limits: within(t, "publishes=2/s")})
+	event := `{"specversion":"1.0","id":"%d","source":"/s","type":"x.y","merchant":"a"}`
+	body := fmt.Sprintf("["+event+","+event+","+event+"]", 1, 2, 3)
+	got := r.do(t, "POST", "/v1/events", key, body, "Content-Type", batchForm)
+	got.refused(t, "a batch of three", 429, "quota-exceeded")
+	if got.header.Get("Retry-After") != "" || !strings.Contains(got.body, "less") {
+		t.Errorf("refused with %v %s", got.header, got.body)
+	}
+	if page := r.do(t, "GET", "/v1/events", r.a, ""); !strings.Contains(page.body, `"events":[]`) {
+		t.Errorf("a part of it was stored: %s", page.body)
+	}
+}
+
+func TestFieldsCountDownTruly(t *testing.T) {
+	r := newRig(t, streams.MemoryOptions{})
+	key := r.issue(t, auth.Key{Kind: auth.Live, Merchant: "a", Limits: within(t, "requests=10/m")})
+	for want := 9; want >= 0; want-- {
+		got := r.do(t, "GET", "/v1/state", key, "")
+		left := fields(t, got.header, "RateLimit")["requests"]
+		if got.status != 200 || parameter(left, "r") != want || parameter(left, "t") < 1 {
+			t.Errorf("status %d with RateLimit %q, want %d left", got.status, got.header.Get("RateLimit"), want)
+		}
+	}
+	var me account
+	other := r.do(t, "GET", "/v1/me", r.a, "")
+	if err := json.Unmarshal([]byte(other.body), &me); err != nil || len(me.Limits) != 8 {
+		t.Fatalf("%v: %s", err, other.body)
+	}
+	if l := me.Limits["connects"]; l != (accountLimit{Quota: 60, Window: 60, Remaining: 60}) {
+		t.Errorf("connects are shown as %+v", l)
+	}
+}
+
+func TestAttack73ConnectionsOfOneAddress(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRig(t, streams.MemoryOptions{})
+	guarded := Guard(l, GuardOptions{Connections: 100, PerAddress: 3, Clear: true})
+	server := NewHTTPServer(r.server.Handler(), r.server.logger)
+	go server.Serve(guarded)
+	t.Cleanup(func() { server.Close() })
+	ask := func(from string) (*http.Response, error) {
+		dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+		client := http.Client{Transport: &http.Transport{DialContext: dialer.DialContext, DisableKeepAlives: true}, Timeout: patience}
+		req, err := http.NewRequest("GET", "http://"+l.Addr().String()+"/v1/stream", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+r.a)
+		return client.Do(req)
+	}
+	var open []*http.Response
+	for range 3 {
+		res, err := ask("127.0.0.2")
+		if err != nil || res.StatusCode != 200 {
+			t.Fatalf("%v %v", res, err)
+		}
+		defer res.Body.Close()
+		open = append(open, res)
+	}
+	res, err := ask("127.0.0.2")
+	if err != nil || res.StatusCode != http.StatusTooManyRequests {
+		t.Fatalf("the fourth connection of an address: %v %v, want 429", res, err)
+	}
+	if body, _ := io.ReadAll(res.Body); !strings.Contains(string(body), "address") {
+		t.Errorf("it is told %s", body)
+	}
+	if res, err := ask("127.0.0.3"); err != nil || res.StatusCode != 200 {
+		t.Errorf("another address: %v %v", res, err)
+	} else {
+		res.Body.Close()
+	}
+	open[0].Body.Close() // a stream that was taken over counts until it ends
+	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		res, err := ask("127.0.0.2")
+		if err == nil {
+			res.Body.Close()
+			if res.StatusCode == 200 {
+				break
+			}
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("a connection that has ended still counts")
+		}
+	}
+}
+
+func TestAttack85AddressesBehindAProxyAndInOneNetwork(t *testing.T) {
+	r := startRig(t, streams.MemoryOptions{}, false, func(c *Config) {
+		c.Trusted = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	})
+	wrong := func(from string) int {
+		return r.do(t, "GET", "/v1/me", auth.Mint(auth.Live).Reveal(), "", "X-Forwarded-For", "8.8.8.8, "+from).status
+	}
+	for i := range 100 { // from one /64, and with another's address in front
+		wrong(fmt.Sprintf("2001:db8::%x", i+1))
+	}
+	if got := wrong("2001:db8::ffff"); got != 429 {
+		t.Errorf("after 100 wrong keys from its /64 an address gets %d", got)
+	}
+	if got := wrong("2001:db8:0:1::1"); got != 401 {
+		t.Errorf("another /64 gets %d", got)
+	}
+	if got := wrong("8.8.8.8"); got != 401 {
+		t.Errorf("an address that was only claimed gets %d", got)
+	}
+	r.alive(t)
+}
+
+func TestAttack86LimiterWithoutRedis(t *testing.T) {
+	r := startRig(t, streams.MemoryOptions{}, false, func(c *Config) {
+		c.Limiter = ratelimit.NewRedisLimiter(deadRedis(t), ratelimit.RedisOptions{Logger: c.Logger})
+	})
+	key := r.issue(t, auth.Key{Kind: auth.Live, Merchant: "a", Limits: within(t, "requests=5/m")})
+	served, refused := 0, 0
+	for range 10 {
+		switch got := r.do(t, "GET", "/v1/me", key, ""); {
+		case got.header.Get("RateLimit") == "":
+			t.Errorf("status %d without RateLimit", got.status)
+		case got.status == 200:
+			served++
+		case got.status == 429:
+			refused++
+		}
+	}
+	if served < 1 || served > 5 || refused < 5 {
+		t.Errorf("%d were served and %d refused, with a limit of 5", served, refused)
+	}
+	if !strings.Contains(httptestGet(r.server.OpsHandler(), "/metrics"), "pushserver_limiter_fallback_total") {
+		t.Error("/metrics does not count the fallbacks")
+	}
+	r.alive(t)
+}
