@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/paylogic/pushserver/api/catalog"
+	"github.com/paylogic/pushserver/ratelimit"
 	"github.com/paylogic/pushserver/streams"
 	"github.com/paylogic/pushserver/streams/filter"
 )
@@ -78,7 +79,7 @@ func (s *Server) reader(w http.ResponseWriter, r *http.Request) (*caller, error)
 	if err != nil {
 		return nil, err
 	}
-	return c, s.charge(w, r, c)
+	return c, s.charge(w, r, c, s.cost(c, ratelimit.Requests, 1))
 }
 
 // mayKnow reports whether a caller is told of a type: a merchant of those that it

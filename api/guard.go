@@ -21,8 +21,8 @@ type GuardOptions struct {
 
 // Guard returns a listener that holds no more connections than it may, so that
 // descriptors are left for everything else. One connection more is accepted and
-// closed at once, with an answer in the clear: nobody waits in vain, and nothing
-// spins. Streams count until they end.
+// closed, in the clear with an answer: nobody waits in vain, and nothing spins.
+// Streams count until they end.
 func Guard(l net.Listener, o GuardOptions) net.Listener {
 	return &guarded{
 		Listener: l, options: o,
@@ -35,6 +35,7 @@ type guarded struct {
 	options   GuardOptions
 	addresses *ratelimit.Addresses
 	open      atomic.Int64
+	refusals  atomic.Int64 // under way
 }
 
 // Accept implements [net.Listener].
@@ -57,13 +58,36 @@ func (g *guarded) Accept() (net.Conn, error) {
 	}
 }
 
-// refuse closes a connection. What it writes fits into any socket's buffer.
+const (
+	refusalsMost = 64          // that are told so at the same time
+	refusalTime  = time.Second // that each may take to send a request, and to read the answer
+)
+
+// refuse closes a connection, after an answer to its request if there is time for
+// that.
 func (g *guarded) refuse(conn net.Conn, status, text string) {
-	if g.options.Clear {
-		_ = conn.SetWriteDeadline(time.Now().Add(time.Second))
-		_, _ = io.WriteString(conn, "HTTP/1.1 "+status+"\r\nRetry-After: 5\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"+text)
+	if !g.options.Clear || g.refusals.Add(1) > refusalsMost {
+		if g.options.Clear {
+			g.refusals.Add(-1)
+		}
+		conn.Close()
+		return
 	}
-	conn.Close()
+	go func() {
+		defer g.refusals.Add(-1)
+		defer conn.Close()
+		_ = conn.SetDeadline(time.Now().Add(refusalTime)) // then all of the following fails at once
+		var request [4 << 10]byte
+		if _, err := conn.Read(request[:]); err != nil {
+			return
+		}
+		_, err := io.WriteString(conn, "HTTP/1.1 "+status+"\r\nRetry-After: 5\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"+text)
+		if tcp, ok := conn.(*net.TCPConn); ok && err == nil {
+			// Closed with input unread, the answer could be lost on its way.
+			_ = tcp.CloseWrite()
+			_, _ = io.Copy(io.Discard, io.LimitReader(conn, 1<<20))
+		}
+	}()
 }
 
 // An admitted connection counts until it is closed, or until who has taken it over

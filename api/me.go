@@ -3,7 +3,6 @@ package api
 import (
 	"math"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/paylogic/pushserver/auth"
@@ -81,9 +80,12 @@ func (s *Server) me(w http.ResponseWriter, r *http.Request) error {
 
 // limitsLeft charges for the request, and returns what is left of all limits.
 func (s *Server) limitsLeft(w http.ResponseWriter, r *http.Request, c *caller) (map[string]accountLimit, error) {
-	charges := slices.DeleteFunc(s.limitsOf(c.Key).Peek(), func(c ratelimit.Charge) bool {
-		return c.Policy.Name == ratelimit.Requests // it comes with the request
-	})
+	charges := s.limitsOf(c.Key).Peek()
+	for i := range charges {
+		if charges[i].Policy.Name == ratelimit.Requests {
+			charges[i].N = 1
+		}
+	}
 	v, err := s.take(w, r, c, ratelimit.Ask{Charges: charges})
 	if err != nil {
 		return nil, err

@@ -83,7 +83,7 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request) error {
 	if err := s.admit(r.Context(), key.Key, &p); err != nil {
 		return err
 	}
-	if err := s.charge(w, r, key, s.publishes(key, 1)); err != nil {
+	if err := s.charge(w, r, key, s.cost(key, ratelimit.Publishes, 1)); err != nil {
 		return err
 	}
 	receipts, err := s.log.Append(r.Context(), p.log(), []streams.Event{p.event})
@@ -102,11 +102,6 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request) error {
 		ID: p.event.ID, Position: receipt.ID, Merchant: p.merchant,
 		Durability: s.log.Durability(), Duplicate: receipt.Duplicate,
 	})
-}
-
-// publishes is what so many events cost.
-func (s *Server) publishes(c *caller, n int) ratelimit.Charge {
-	return ratelimit.Charge{Policy: s.limitsOf(c.Key).Of(ratelimit.Publishes), N: n}
 }
 
 // log returns the name of the log that the event belongs to.
@@ -182,7 +177,7 @@ func (s *Server) publishBatch(w http.ResponseWriter, r *http.Request, key *calle
 	if len(doc.elements) > batchMax {
 		return problem("payload-too-large", "Send at most 1,000 events in a batch.")
 	}
-	if err := s.charge(w, r, key, s.publishes(key, len(doc.elements))); err != nil {
+	if err := s.charge(w, r, key, s.cost(key, ratelimit.Publishes, len(doc.elements))); err != nil {
 		return err
 	}
 	publications := make([]publication, len(doc.elements))

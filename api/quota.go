@@ -33,18 +33,22 @@ func (s *Server) limitsOf(k *auth.Key) ratelimit.Limits {
 	return s.limits.With(own...)
 }
 
-// charge takes from the limits of the caller's key what a request costs beside
-// itself, all in one round trip, and says in the answer's header what is left. The
-// error is the problem quota-exceeded.
-func (s *Server) charge(w http.ResponseWriter, r *http.Request, c *caller, more ...ratelimit.Charge) error {
-	_, err := s.take(w, r, c, ratelimit.Ask{Charges: more})
+// cost is n of what a policy limits, for a caller.
+func (s *Server) cost(c *caller, policy string, n int) ratelimit.Charge {
+	return ratelimit.Charge{Policy: s.limitsOf(c.Key).Of(policy), N: n}
+}
+
+// charge takes from the limits of the caller's key what a request costs, all in
+// one round trip, and says in the answer's header what is left. The error is the
+// problem quota-exceeded.
+func (s *Server) charge(w http.ResponseWriter, r *http.Request, c *caller, charges ...ratelimit.Charge) error {
+	_, err := s.take(w, r, c, ratelimit.Ask{Charges: charges})
 	return err
 }
 
 // take is charge for an ask, which need not name the key.
 func (s *Server) take(w http.ResponseWriter, r *http.Request, c *caller, ask ratelimit.Ask) (ratelimit.Verdict, error) {
 	ask.Key = c.ID
-	ask.Charges = append(ask.Charges, ratelimit.Charge{Policy: s.limitsOf(c.Key).Of(ratelimit.Requests), N: 1})
 	v := s.limiter.Take(r.Context(), ask)
 	if a, ok := w.(*answer); ok {
 		a.charged = true
@@ -98,7 +102,7 @@ func retryAfter(wait time.Duration) int {
 func (s *Server) settle(a *answer, r *http.Request, p *Problem) *Problem {
 	switch {
 	case a.caller != nil && !a.charged && r.Context().Err() == nil:
-		if err := s.charge(a, r, a.caller); err != nil {
+		if err := s.charge(a, r, a.caller, s.cost(a.caller, ratelimit.Requests, 1)); err != nil {
 			return problemOf(err)
 		}
 	case p.Status == http.StatusUnauthorized:
@@ -145,8 +149,9 @@ const replayAtOnce = 256
 // chargePage charges for a request for history, which is refused if the key has
 // read all that it may.
 func (s *Server) chargePage(w http.ResponseWriter, r *http.Request, c *caller) error {
-	replay := s.limitsOf(c.Key).Of(ratelimit.Replay)
-	v, err := s.take(w, r, c, ratelimit.Ask{Charges: []ratelimit.Charge{{Policy: replay}}})
+	v, err := s.take(w, r, c, ratelimit.Ask{Charges: []ratelimit.Charge{
+		s.cost(c, ratelimit.Replay, 0), s.cost(c, ratelimit.Requests, 1),
+	}})
 	if err != nil || v.Decisions[0].Remaining > 0 {
 		return err
 	}

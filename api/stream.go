@@ -47,7 +47,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) error {
 		return parameterProblem("snapshot", "does not go with since: a snapshot is of now")
 	}
 	if r.Method == http.MethodHead {
-		if err := s.charge(w, r, c); err != nil {
+		if err := s.charge(w, r, c, s.cost(c, ratelimit.Requests, 1)); err != nil {
 			return err
 		}
 		streamHeader(w.Header(), accepted)
@@ -139,13 +139,10 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, who *caller, q que
 
 // lease takes a place among the open streams of the caller's key for c.
 func (s *Server) lease(w http.ResponseWriter, r *http.Request, who *caller, c *connection, takeOver bool) error {
-	lease, limits := c.lease(), s.limitsOf(who.Key)
-	charges := []ratelimit.Charge{
-		{Policy: limits.Of(ratelimit.Streams)},
-		{Policy: limits.Of(ratelimit.Connects), N: 1},
-	}
+	lease := c.lease()
+	charges := []ratelimit.Charge{s.cost(who, ratelimit.Streams, 1), s.cost(who, ratelimit.Connects, 1)}
 	if lease.Filter != "" {
-		charges = append(charges, ratelimit.Charge{Policy: limits.Of(ratelimit.Filters)})
+		charges = append(charges, s.cost(who, ratelimit.Filters, 1))
 	}
 	v, err := s.take(w, r, who, ratelimit.Ask{Charges: charges, Lease: &lease, TakeOver: takeOver})
 	if err != nil {

@@ -48,7 +48,7 @@ func (s *Server) mint(w http.ResponseWriter, r *http.Request) error {
 	if _, err := filter.Compile(clause); err != nil {
 		return err
 	}
-	if err := s.charge(w, r, c, ratelimit.Charge{Policy: s.limitsOf(c.Key).Of(ratelimit.Tokens), N: 1}); err != nil {
+	if err := s.charge(w, r, c, s.cost(c, ratelimit.Tokens, 1)); err != nil {
 		return err
 	}
 	token, grant, err := s.tokens.Mint(c.Key, asked)

@@ -12,7 +12,7 @@ import (
 const (
 	Streams    = "streams"    // open at the same time
 	Connects   = "connects"   // streams opened
-	Requests   = "requests"   // requests of every kind
+	Requests   = "requests"   // requests that have no policy of their own
 	Publishes  = "publishes"  // events published; each of a batch counts
 	Deliveries = "deliveries" // events on one stream; they pace it and are never dropped
 	Replay     = "replay"     // events read from the log

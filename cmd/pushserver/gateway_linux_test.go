@@ -1,27 +1,21 @@
 package main
 
 import (
-	"log/slog"
 	"net"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
-	"github.com/paylogic/pushserver/auth"
-	"github.com/paylogic/pushserver/streams"
+	"github.com/paylogic/pushserver/api"
 )
 
 func TestDeadPeersAreNoticedOverTLS(t *testing.T) {
-	g, err := newGateway("127.0.0.1:0", slog.New(slog.DiscardHandler))
+	l, err := bind(api.ListenConfig(true), "127.0.0.1:0", "--listen")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer g.close()
-	g.cert, g.key = "no such file", "no such file" // serving fails, and the listener has been made
-	if err := g.open("127.0.0.1:0", streams.NewMemoryLog(streams.MemoryOptions{}), new(auth.MemoryStore), behaviour{}); err != nil {
-		t.Fatal(err)
-	}
-	raw, err := g.public.(*net.TCPListener).SyscallConn()
+	defer l.Close()
+	raw, err := l.(*net.TCPListener).SyscallConn()
 	if err != nil {
 		t.Fatal(err)
 	}

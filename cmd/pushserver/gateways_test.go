@@ -1,0 +1,282 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/paylogic/pushserver/keys"
+	"github.com/paylogic/pushserver/streams/redistest"
+	"github.com/paylogic/pushserver/streams/sse"
+)
+
+// leaseLimit is within what time a dead gateway's places are free, with some time
+// for a busy machine.
+const leaseLimit = 30*time.Second + 3*time.Second
+
+// pair is two gateways, processes of their own, over one cluster.
+type pair struct {
+	redis []string // flags that say where it is
+	gates [2]*program
+}
+
+func startPair(t *testing.T) *pair {
+	t.Helper()
+	p := &pair{redis: []string{"--redis", strings.Join(redistest.Start(t).Addrs(), ",")}}
+	for i := range p.gates {
+		p.gates[i] = startProgram(t, append([]string{"serve", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0", "--heartbeat", "1s"}, p.redis...)...)
+	}
+	return p
+}
+
+// key makes a key, and returns it with its secret.
+func (p *pair) key(t *testing.T, args ...string) keys.View {
+	t.Helper()
+	return p.keys(t, append([]string{"create", "--json"}, args...)...)
+}
+
+// keys does something with keys that prints one.
+func (p *pair) keys(t *testing.T, args ...string) (v keys.View) {
+	t.Helper()
+	code, out, errs := execute(t, "", append(append([]string{"keys"}, args...), p.redis...)...)
+	if code != exitOK {
+		t.Fatalf("keys %v said %q", args, errs)
+	}
+	if err := json.Unmarshal([]byte(out), &v); err != nil {
+		t.Fatalf("keys %v printed %q: %v", args, out, err)
+	}
+	return v
+}
+
+// tryStream opens a stream, or returns the status that refuses it. It is closed
+// with the test, or before.
+func (p *pair) tryStream(t *testing.T, gate int, secret, query string) (res *http.Response, status int) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(cancel)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.gates[gate].url+"/v1/stream"+query, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+secret)
+	res, err = http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		t.Error(err)
+		return nil, 0
+	}
+	if res.StatusCode != http.StatusOK {
+		res.Body.Close()
+		return nil, res.StatusCode
+	}
+	return res, http.StatusOK
+}
+
+// awaitStream opens a stream as soon as there is a place for it, and returns how
+// long that took.
+func (p *pair) awaitStream(t *testing.T, gate int, secret string, limit time.Duration) (*http.Response, time.Duration) {
+	t.Helper()
+	for began := time.Now(); ; time.Sleep(100 * time.Millisecond) {
+		if res, status := p.tryStream(t, gate, secret, ""); status == http.StatusOK {
+			return res, time.Since(began)
+		}
+		if time.Since(began) > limit {
+			t.Fatalf("there was no place for a stream within %s", limit)
+		}
+	}
+}
+
+func TestLimitOfStreamsHoldsOverGateways(t *testing.T) {
+	t.Parallel()
+	p := startPair(t)
+	key := p.key(t, "--kind", "live", "--merchant", "acme", "--limits", "streams=5,connects=60000/m,requests=600000/m")
+	var mu sync.Mutex
+	var open [2][]*http.Response
+	var connecting sync.WaitGroup
+	for i := range 20 {
+		connecting.Go(func() {
+			res, status := p.tryStream(t, i%2, key.Key, "")
+			mu.Lock()
+			defer mu.Unlock()
+			switch status {
+			case http.StatusOK:
+				open[i%2] = append(open[i%2], res)
+			case http.StatusTooManyRequests:
+			default:
+				t.Errorf("a connect was answered with %d", status)
+			}
+		})
+	}
+	connecting.Wait()
+	if n := len(open[0]) + len(open[1]); n != 5 {
+		t.Fatalf("of 20 connects at once %d stand, with a limit of 5", n)
+	}
+	for i := range open {
+		if len(open[i]) == 0 { // all are on the other one: have one here
+			open[1-i][0].Body.Close()
+			open[1-i] = open[1-i][1:]
+			res, _ := p.awaitStream(t, i, key.Key, time.Second)
+			open[i] = append(open[i], res)
+		}
+	}
+
+	open[0][0].Body.Close()
+	open[0] = open[0][1:]
+	sixth, took := p.awaitStream(t, 1, key.Key, time.Second)
+	t.Logf("the sixth stood %s after one had ended", took)
+	open[1] = append(open[1], sixth)
+
+	p.gates[0].kill()
+	if len(open[0]) == 0 { // none was left there: what is on the other one stands
+		if _, status := p.tryStream(t, 1, key.Key, ""); status != http.StatusTooManyRequests {
+			t.Errorf("beside five on the surviving gateway a sixth got %d", status)
+		}
+		return
+	}
+	_, took = p.awaitStream(t, 1, key.Key, leaseLimit)
+	t.Logf("a place was free %s after kill -9", took)
+}
+
+// What happens to a key happens to its streams on all gateways, within two
+// seconds.
+func TestChangesOfAKeyReachStreamsOnAllGateways(t *testing.T) {
+	t.Parallel()
+	const within = 2 * time.Second
+	p := startPair(t)
+	publisher := p.key(t, "--kind", "pub")
+	publish := func(typ, data string) {
+		t.Helper()
+		code, _, errs := execute(t, "", "publish", "--url", p.gates[0].url, "--key", publisher.Key, "--merchant", "acme", "--type", typ, data)
+		if code != exitOK {
+			t.Fatalf("publish said %q", errs)
+		}
+	}
+	type stream struct {
+		*http.Response
+		*sse.Decoder
+	}
+	three := func(secret string) (all []stream) {
+		t.Helper()
+		for i := range 3 {
+			res, status := p.tryStream(t, i%2, secret, "")
+			if status != http.StatusOK {
+				t.Fatalf("a stream was answered with %d", status)
+			}
+			s := stream{res, sse.NewDecoder(bufio.NewReader(res.Body))}
+			nextEvent(t, s.Decoder) // stream.open
+			all = append(all, s)
+		}
+		return all
+	}
+
+	narrowed := p.key(t, "--kind", "live", "--merchant", "acme", "--types", "payment.*,ticket.*")
+	streams := three(narrowed.Key)
+	publish("payment.made", "1")
+	for _, s := range streams {
+		if e := nextEvent(t, s.Decoder); e.Type != "payment.made" {
+			t.Fatalf("got %s", e.Type)
+		}
+	}
+	began := time.Now()
+	p.keys(t, "edit", narrowed.ID, "--types", "ticket.*", "--json")
+	for _, s := range streams {
+		if e := nextEvent(t, s.Decoder); e.Type != "stream.scope" || time.Since(began) > within {
+			t.Errorf("after %s the stream was told %s %s", time.Since(began), e.Type, e.Data)
+		}
+	}
+	publish("payment.made", "2")
+	publish("ticket.sold", "3")
+	for _, s := range streams {
+		if e := nextEvent(t, s.Decoder); e.Type != "ticket.sold" {
+			t.Errorf("a narrowed stream got %s %s", e.Type, e.Data)
+		}
+	}
+	replayed, _ := p.tryStream(t, 1, narrowed.Key, "?since=10m")
+	decoder := sse.NewDecoder(bufio.NewReader(replayed.Body))
+	for e := nextEvent(t, decoder); e.Type != "stream.live"; e = nextEvent(t, decoder) {
+		if strings.HasPrefix(e.Type, "payment.") {
+			t.Errorf("a narrowed key was replayed %s", e.Type)
+		}
+	}
+
+	rotated := p.key(t, "--kind", "live", "--merchant", "acme")
+	fresh := p.keys(t, "rotate", rotated.ID, "--overlap", "4s", "--json")
+	ends := time.Now().Add(4 * time.Second)
+	for gate := range 2 {
+		for _, secret := range []string{rotated.Key, fresh.Key} {
+			if _, status := p.tryStream(t, gate, secret, ""); status != http.StatusOK && time.Now().Before(ends) {
+				t.Errorf("within the overlap gateway %d answers with %d", gate, status)
+			}
+		}
+	}
+	time.Sleep(time.Until(ends) + 100*time.Millisecond)
+	for gate := range 2 {
+		if _, status := p.tryStream(t, gate, rotated.Key, ""); status != http.StatusUnauthorized {
+			t.Errorf("after the overlap gateway %d answers the old secret with %d", gate, status)
+		}
+		if _, status := p.tryStream(t, gate, fresh.Key, ""); status != http.StatusOK {
+			t.Errorf("after the overlap gateway %d answers the new secret with %d", gate, status)
+		}
+	}
+
+	streams = three(fresh.Key)
+	began = time.Now()
+	p.keys(t, "revoke", rotated.ID, "--json")
+	for i, s := range streams {
+		if e := nextEvent(t, s.Decoder); e.Type != "stream.goodbye" || time.Since(began) > within {
+			t.Errorf("%s after the revocation stream %d was told %s", time.Since(began), i, e.Type)
+		}
+		if e, err := s.Next(); err == nil {
+			t.Errorf("after the goodbye stream %d went on with %s", i, e.Type)
+		}
+	}
+	for gate := range 2 {
+		if _, status := p.tryStream(t, gate, fresh.Key, ""); status != http.StatusUnauthorized {
+			t.Errorf("gateway %d answers a revoked key with %d", gate, status)
+		}
+	}
+}
+
+// A stream is ended by its key wherever it is.
+func TestConnectionOnAnotherGatewayIsEnded(t *testing.T) {
+	t.Parallel()
+	p := startPair(t)
+	key := p.key(t, "--kind", "live", "--merchant", "acme")
+	res, _ := p.tryStream(t, 0, key.Key, "")
+	decoder := sse.NewDecoder(bufio.NewReader(res.Body))
+	var open struct{ Connection string }
+	if err := json.Unmarshal(nextEvent(t, decoder).Data, &open); err != nil {
+		t.Fatal(err)
+	}
+	ask := func(method, path string) (int, string) {
+		t.Helper()
+		req, err := http.NewRequest(method, p.gates[1].url+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+key.Key)
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		var text strings.Builder
+		_, _ = bufio.NewReader(res.Body).WriteTo(&text)
+		return res.StatusCode, text.String()
+	}
+	if _, list := ask("GET", "/v1/connections"); !strings.Contains(list, open.Connection) {
+		t.Fatalf("the other gateway lists %s", list)
+	}
+	began := time.Now()
+	if status, text := ask("DELETE", "/v1/connections/"+open.Connection); status != http.StatusOK {
+		t.Fatalf("ended with %d %s", status, text)
+	}
+	if e := nextEvent(t, decoder); e.Type != "stream.goodbye" || !strings.Contains(string(e.Data), "connection_ended") {
+		t.Errorf("the stream was told %s %s", e.Type, e.Data)
+	}
+	t.Logf("ended after %s", time.Since(began))
+}
