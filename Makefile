@@ -1,4 +1,5 @@
-# make test       what must pass before a commit: vet, staticcheck, every suite with the race detector
+# make test       what must pass before a commit: vet, staticcheck, every suite with the race detector, and
+#                 what strangers' texts meet fuzzed for a moment
 # make test-full  the same, then govulncheck and every fuzz target for FUZZTIME
 # make build      static binaries in bin/
 # make bench      every benchmark
@@ -13,6 +14,7 @@ SHELL := /bin/bash
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 FUZZTIME ?= 60s
+FUZZ ?= ^Fuzz
 
 # Programs of other people that consume our streams in tests, and that read our
 # description; their packages are installed here and never committed.
@@ -29,6 +31,7 @@ endif
 test: deps
 	$(MAKE) check
 	$(MAKE) suites
+	$(MAKE) fuzz FUZZTIME=5s FUZZ='^(FuzzParseSecret|FuzzToken|FuzzParseQuery|FuzzCompile)$$$$'
 
 test-full: test
 	$(MAKE) vulnerabilities
@@ -100,7 +103,7 @@ vulnerabilities:
 # having found nothing: that alone is let pass.
 fuzz:
 	@for package in $$(go list ./...); do
-		targets=$$(go test -list '^Fuzz' "$$package" | grep '^Fuzz' || true)
+		targets=$$(go test -list '$(FUZZ)' "$$package" | grep '^Fuzz' || true)
 		for target in $$targets; do
 			echo "$$package $$target"
 			out=$$(go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package" 2>&1) && continue

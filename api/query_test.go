@@ -1,7 +1,9 @@
 package api
 
 import (
+	"errors"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -116,4 +118,39 @@ func TestListIsSplitAtItsCommas(t *testing.T) {
 	if got := parseList("a, b,"); !slices.Equal(got, []string{"a", " b", ""}) {
 		t.Errorf("got %q", got)
 	}
+}
+
+// Whatever a query is, it is read whole or refused: what was read says the same
+// when it is written again, and a credential never passes.
+func FuzzParseQuery(f *testing.F) {
+	for _, seed := range []string{
+		"", "types=a", "types=a&subject=b%2Fc", "types=a;subject=b", "types=%zz", "types", "types=a&types=b", "tpyes=a",
+		"filter=data.a%20%3E%3D%201%20%26%26%20true", "access_token=x", "ACCESS%5FTOKEN=x", "a;token=x", "filter=+", "=", "&", "types=%00", "types=\xff",
+	} {
+		f.Add(seed, true)
+		f.Add(seed, false)
+	}
+	known := append([]string{"since"}, feedParameters...)
+	f.Fuzz(func(t *testing.T, raw string, authorized bool) {
+		q, err := parseQuery(raw, authorized, known...)
+		if err != nil {
+			var p *Problem
+			if !errors.As(err, &p) {
+				t.Fatalf("%q is refused with %v, which is no problem", raw, err)
+			}
+			return
+		}
+		values, err := url.ParseQuery(raw)
+		if err != nil {
+			t.Fatalf("%q was read, and net/url refuses it: %v", raw, err)
+		}
+		if len(values) != len(q) {
+			t.Fatalf("%q was read as %q, by net/url as %q", raw, q, values)
+		}
+		for name, value := range q {
+			if !slices.Contains(known, name) || len(values[name]) != 1 || values[name][0] != value {
+				t.Fatalf("%q was read as %q, by net/url as %q", raw, q, values)
+			}
+		}
+	})
 }

@@ -43,7 +43,7 @@ func TestLimitsThatCannotStandAreRefusedByName(t *testing.T) {
 		{"streams=05", "streams"},
 		{"streams=٥", "streams"},
 		{"streams=NaN", "streams"},
-		{"streams=10001", "streams"},
+		{"streams=1000001", "streams"},
 		{"streams=99999999999999999999", "streams"},
 		{"streams=5/m", "streams"},
 		{"streams = 5", "limits"}, // the name has a space
@@ -52,7 +52,7 @@ func TestLimitsThatCannotStandAreRefusedByName(t *testing.T) {
 		{"connects=60/s", "connects"},
 		{"connects=60/", "connects"},
 		{"connects=/m", "connects"},
-		{"connects=60001/m", "connects"},
+		{"connects=6000001/m", "connects"},
 		{"connects=60/m/m", "connects"},
 		{"streams=5,connects=x", "connects"},
 		{"streams=5,streams=6", "streams"},
@@ -76,8 +76,8 @@ func TestLimitsThatCannotStandAreRefusedByName(t *testing.T) {
 
 func TestLimitsSayWhatToWrite(t *testing.T) {
 	for text, want := range map[string]string{
-		"connects=0/m": "ratelimit: connects must be a whole number from 1 to 60000/m, such as connects=60/m",
-		"streams=0":    "ratelimit: streams must be a whole number from 1 to 10000, such as streams=50",
+		"connects=0/m": "ratelimit: connects must be a whole number from 1 to 6000000/m, such as connects=60/m",
+		"streams=0":    "ratelimit: streams must be a whole number from 1 to 1000000, such as streams=50",
 		"speed=1":      "ratelimit: speed must be one of streams, connects, requests, publishes, deliveries, replay, filters, tokens, then = and a number",
 	} {
 		if _, err := Parse(text); err == nil || err.Error() != want {

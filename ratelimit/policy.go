@@ -27,14 +27,14 @@ var policies = [...]struct {
 	Policy
 	most int
 }{
-	{Policy{Streams, 50, 0}, 10_000},
-	{Policy{Connects, 60, time.Minute}, 60_000},
-	{Policy{Requests, 600, time.Minute}, 600_000},
-	{Policy{Publishes, 1_000, time.Second}, 100_000},
+	{Policy{Streams, 50, 0}, 1_000_000},
+	{Policy{Connects, 60, time.Minute}, 6_000_000},
+	{Policy{Requests, 600, time.Minute}, 6_000_000},
+	{Policy{Publishes, 1_000, time.Second}, 1_000_000},
 	{Policy{Deliveries, 10_000, time.Second}, 1_000_000},
 	{Policy{Replay, 600_000, time.Minute}, 10_000_000},
-	{Policy{Filters, 20, 0}, 1_000},
-	{Policy{Tokens, 60, time.Minute}, 60_000},
+	{Policy{Filters, 20, 0}, 100_000},
+	{Policy{Tokens, 60, time.Minute}, 6_000_000},
 }
 
 // A Policy is one limit: Quota within a Window, or Quota at the same time if

@@ -1,6 +1,7 @@
 package streams
 
 import (
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -42,20 +43,21 @@ func TestReplayIsCountedAndWaits(t *testing.T) {
 		ids := publish(t, log, "a", keepItems+500) // more than memory has
 		first, _ := ParseID(ids[0])
 		c := newClient(plenty)
-		counted, calls := 0, 0
+		var counted, calls atomic.Int64
 		subscribe(t, hub, Request{After: first, Replayed: func(n int) time.Duration {
-			counted, calls = counted+n, calls+1
+			counted.Add(int64(n))
+			calls.Add(1)
 			return 2 * time.Second
 		}}, c)
 		synctest.Wait()
-		if calls != 1 || len(c.ids(t)) != counted {
-			t.Errorf("%d reads at once brought %d events, of which %d were counted; want one read", calls, len(c.ids(t)), counted)
+		if calls.Load() != 1 || len(c.ids(t)) != int(counted.Load()) {
+			t.Errorf("%d reads at once brought %d events, of which %d were counted; want one read", calls.Load(), len(c.ids(t)), counted.Load())
 		}
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		wantIDs(t, c, ids[1:])
-		if counted < 499 || calls < 2 {
-			t.Errorf("%d events were counted in %d reads", counted, calls)
+		if counted.Load() < 499 || calls.Load() < 2 {
+			t.Errorf("%d events were counted in %d reads", counted.Load(), calls.Load())
 		}
 	})
 }
