@@ -112,9 +112,7 @@ func (p *publication) log() string {
 	return p.merchant
 }
 
-// admit checks that the key may publish p and that the catalogue has nothing
-// against it, and fills in what the publisher
-// left out.
+// admit checks that the key may publish p, and completes it.
 func (s *Server) admit(ctx context.Context, key *auth.Key, p *publication) error {
 	e := &p.event
 	if !filter.MatchType(key.Types, e.Type) {
@@ -125,8 +123,18 @@ func (s *Server) admit(ctx context.Context, key *auth.Key, p *publication) error
 		return problem("scope-missing", "This key may not publish for this merchant: granted names those that it may.").
 			with("missing", []string{p.merchant}).with("granted", key.Merchants)
 	}
+	return s.complete(ctx, key, p)
+}
+
+// complete checks an event that may be published by whoever has the key, and
+// fills in what they left out.
+func (s *Server) complete(ctx context.Context, key *auth.Key, p *publication) error {
+	e := &p.event
 	if err := s.checkData(e); err != nil {
 		return err
+	}
+	if p.test {
+		e.Extensions = marked(e.Extensions)
 	}
 	e.State = s.isState(e.Type)
 	exists, err := s.keyring.MerchantExists(ctx, p.merchant)

@@ -151,6 +151,8 @@ func (s *Server) endpoints() map[string]endpoint {
 
 		"/v1/keys/{id}":          {http.MethodGet: s.showKey, http.MethodPatch: s.editKey, http.MethodDelete: s.revokeKey},
 		"/v1/keys/{id}/rotate":   {http.MethodPost: s.rotateKey},
+		"/v1/test/events":        {http.MethodPost: s.sendTestEvent},
+		"/v1/explain":            {http.MethodPost: s.explain},
 		"/v1/connections":        {http.MethodGet: s.myConnections},
 		"/v1/connections/{id}":   {http.MethodDelete: s.endMyConnection},
 		"/openapi-3.1.json":      {http.MethodGet: s.describe31},

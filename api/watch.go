@@ -9,7 +9,12 @@ import (
 	"github.com/paylogic/pushserver/streams/filter"
 )
 
-const (
+// verifyEvery is the time between two checks of all open streams' keys, for a
+// change whose notice got lost.
+const verifyEvery = 30 * time.Second
+
+// Tests shorten these.
+var (
 	// watchWait is how long one look at the control log takes if nothing
 	// happens. It is far less than staleAfter, which it must notice.
 	watchWait = 10 * time.Second
@@ -17,10 +22,6 @@ const (
 	// staleAfter is how long a gateway vouches for open streams although it
 	// cannot hear of changes: as long as a cached key is believed.
 	staleAfter = auth.StaleLimit
-
-	// verifyEvery is the time between two checks of all open streams' keys, for
-	// a change whose notice got lost.
-	verifyEvery = 30 * time.Second
 )
 
 // watch keeps what open streams may see up to date until ctx is done: it tails

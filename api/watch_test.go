@@ -1,0 +1,68 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/paylogic/pushserver/auth"
+	"github.com/paylogic/pushserver/keys"
+	"github.com/paylogic/pushserver/streams"
+)
+
+// A cuttable log is out of this gateway's reach when it is cut, and in that of
+// others.
+type cuttableLog struct {
+	*streams.MemoryLog
+	cut atomic.Bool
+}
+
+func (l *cuttableLog) err() error {
+	if l.cut.Load() {
+		return fmt.Errorf("cut: %w", streams.ErrUnavailable)
+	}
+	return nil
+}
+
+func (l *cuttableLog) Read(ctx context.Context, log string, after streams.ID, limit int) (streams.Batch, error) {
+	if err := l.err(); err != nil {
+		return streams.Batch{}, err
+	}
+	return l.MemoryLog.Read(ctx, log, after, limit)
+}
+
+func (l *cuttableLog) Bounds(ctx context.Context, log string) (streams.Bounds, error) {
+	if err := l.err(); err != nil {
+		return streams.Bounds{}, err
+	}
+	return l.MemoryLog.Bounds(ctx, log)
+}
+
+func TestAttack11RevocationThatCannotBeHeard(t *testing.T) {
+	defer func(w, s time.Duration) { watchWait, staleAfter = w, s }(watchWait, staleAfter)
+	watchWait, staleAfter = 300*time.Millisecond, 3*time.Second
+	log := new(cuttableLog)
+	r := startRig(t, streams.MemoryOptions{}, false, func(c *Config) {
+		log.MemoryLog = c.Log.(*streams.MemoryLog)
+		c.Log, c.Hub = log, streams.NewHub(log, streams.Options{Logger: c.Logger})
+		t.Cleanup(func() { c.Hub.Close() })
+	})
+	made, err := keys.Registry{Store: r.store, Log: log.MemoryLog, By: auth.CLI}.
+		Create(t.Context(), keys.Patch{"kind": []byte(`"live"`), "merchant": []byte(`"a"`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := r.watch(t, made.Key, "")
+	v.next(t)
+	log.cut.Store(true)
+	cut := time.Now()
+	e := v.next(t)
+	if took := time.Since(cut); e.Type != "stream.goodbye" || !strings.Contains(string(e.Data), `"reason":"auth_stale"`) || took > staleAfter+1500*time.Millisecond {
+		t.Errorf("%s after the cut the stream was told %s %s", took, e.Type, e.Data)
+	}
+	log.cut.Store(false)
+	r.alive(t)
+}
