@@ -270,7 +270,7 @@ func (k *keysEditCommand) Run(ctx context.Context, c *console) error {
 		return errors.New("nothing is to change: say what with flags such as --types, or --unset")
 	}
 	return k.Registry.use(ctx, c, func(ctx context.Context, r registry) error {
-		v, err := r.Edit(ctx, k.Key.ID, 0, patch)
+		v, err := r.Edit(ctx, k.Key.ID, patch)
 		if err != nil {
 			return err
 		}

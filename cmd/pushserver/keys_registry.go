@@ -21,7 +21,7 @@ type registry interface {
 	Create(ctx context.Context, description keys.Patch) (keys.View, error)
 	List(ctx context.Context, after string, limit int) ([]keys.View, error)
 	Find(ctx context.Context, id string) (keys.View, error)
-	Edit(ctx context.Context, id string, revision int64, p keys.Patch) (keys.View, error)
+	Edit(ctx context.Context, id string, p keys.Patch) (keys.View, error)
 	Rotate(ctx context.Context, id string, overlap time.Duration) (keys.View, error)
 	Revoke(ctx context.Context, id string) (keys.View, error)
 	Audit(ctx context.Context, after streams.ID, limit int) (keys.AuditPage, error)
@@ -64,10 +64,11 @@ func (f *registryFlags) open(ctx context.Context, c *console) (r registry, end f
 		return nil, nil, errors.New("--url and --redis exclude each other: ask a server, or the Redis behind it")
 	case f.URL != "":
 		server := serverFlags{URL: f.URL, Key: f.Key}
-		if _, err := server.endpoint("", nil); err != nil {
+		c, err := server.client()
+		if err != nil {
 			return nil, nil, err
 		}
-		return &remoteRegistry{server}, func() {}, nil
+		return &remoteRegistry{c}, func() {}, nil
 	case len(f.Redis.Redis) == 0:
 		return nil, nil, errors.New("say where the keys are: with --redis HOST:PORT, or with --url and an admin's --key; an embedded server holds its own keys")
 	}
@@ -75,7 +76,15 @@ func (f *registryFlags) open(ctx context.Context, c *console) (r registry, end f
 	if err != nil {
 		return nil, nil, err
 	}
-	return keys.Registry{Store: store, Log: log, By: auth.CLI}, func() { log.Close() }, nil
+	return localRegistry{keys.Registry{Store: store, Log: log, By: auth.CLI}}, func() { log.Close() }, nil
+}
+
+// A localRegistry is the one in Redis.
+type localRegistry struct{ keys.Registry }
+
+// Edit implements registry. Whoever types has seen no revision.
+func (r localRegistry) Edit(ctx context.Context, id string, p keys.Patch) (keys.View, error) {
+	return r.Registry.Edit(ctx, id, 0, p)
 }
 
 // openStore opens the keys in Redis, and the log through which changes of them are

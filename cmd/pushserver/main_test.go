@@ -172,18 +172,6 @@ func TestVariablesStandForFlags(t *testing.T) {
 	}
 }
 
-func TestDataIsPublishedByteForByte(t *testing.T) {
-	const data = `{ "n": 1e400, "html": "<b>&" }`
-	p := publishCommand{Merchant: "acme", Type: "a.b", ID: "1", Data: data}
-	body, err := p.body(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if want := `{"merchant":"acme","type":"a.b","id":"1","data":` + data + `}`; string(body) != want {
-		t.Errorf("body is %s, want %s", body, want)
-	}
-}
-
 func TestExpiryIsATimeOrHowLongFromNow(t *testing.T) {
 	now := time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
 	tests := []struct {

@@ -1,4 +1,4 @@
-package main
+package client
 
 import (
 	"errors"
@@ -10,13 +10,13 @@ func TestNobodyComesBackBeforeTheServerWantsThem(t *testing.T) {
 	const retry = 3 * time.Second
 	for name, err := range map[string]error{
 		"an end of the stream":       errors.New("the stream ended"),
-		"a Retry-After that is less": &refusal{status: 503, wait: time.Second},
-		"a Retry-After that is more": &refusal{status: 503, wait: 10 * time.Second},
+		"a Retry-After that is less": &Problem{Status: 503, RetryAfter: time.Second},
+		"a Retry-After that is more": &Problem{Status: 503, RetryAfter: 10 * time.Second},
 	} {
 		least := retry
-		var r *refusal
-		if errors.As(err, &r) {
-			least = max(least, r.wait)
+		var p *Problem
+		if errors.As(err, &p) {
+			least = max(least, p.RetryAfter)
 		}
 		for failures := range 20 {
 			for range 50 { // a part of it is chance
