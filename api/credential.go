@@ -130,7 +130,7 @@ func (s *Server) recognise(r *http.Request, text string) (*caller, error) {
 		switch {
 		case err != nil:
 			return nil, err
-		case len(origins) > 0:
+		case len(origins) > 0 && !ownPage(origins[0], r):
 			return nil, problem("secret-key-in-browser", "Keep this key on your servers, and replace it if a page had it. A page uses a token: POST /v1/tokens.")
 		}
 		return &caller{Key: key, hash: secret.Hash()}, nil
@@ -144,6 +144,13 @@ func (s *Server) recognise(r *http.Request, text string) (*caller, error) {
 		return nil, problem("origin-not-allowed", "Mint a token for the origin of this page.")
 	}
 	return c, nil
+}
+
+// ownPage reports whether an origin is that of this server: its console has keys,
+// which people type in.
+func ownPage(origin string, r *http.Request) bool {
+	_, host, found := strings.Cut(origin, "://")
+	return found && auth.ValidOrigin(origin) && strings.EqualFold(host, r.Host)
 }
 
 // isToken tells a token from a key by its form alone.

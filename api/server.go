@@ -17,6 +17,7 @@ import (
 
 	"github.com/paylogic/pushserver"
 	"github.com/paylogic/pushserver/api/catalog"
+	"github.com/paylogic/pushserver/api/web"
 	"github.com/paylogic/pushserver/auth"
 	"github.com/paylogic/pushserver/ratelimit"
 	"github.com/paylogic/pushserver/streams"
@@ -71,6 +72,7 @@ type Server struct {
 	catalog     *catalog.Catalog
 	composer    *catalog.Composer
 	contract    contract
+	site        *web.Site
 	routes      *http.ServeMux
 	stop        context.CancelFunc // ends what runs in the background
 	running     sync.WaitGroup
@@ -109,6 +111,9 @@ func New(c Config) (*Server, error) {
 		return nil, err
 	}
 	if s.contract, err = readContract(); err != nil {
+		return nil, err
+	}
+	if s.site, err = newSite(); err != nil {
 		return nil, err
 	}
 	if s.poller, err = newPoller(); err != nil {
@@ -191,6 +196,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) error {
 	handler, pattern := s.routes.Handler(r)
 	endpoint, ok := handler.(endpoint)
 	if !ok || pattern == "" || path.Clean(r.URL.Path) != r.URL.Path {
+		if served, err := s.servePage(w, r); served {
+			return err
+		}
 		return problem("not-found", "Check the path. /openapi.yaml describes what there is.")
 	}
 	method := r.Method

@@ -1,0 +1,1 @@
+curl "$PUSHSERVER_URL/v1/connections" -H "Authorization: Bearer $PUSHSERVER_KEY"

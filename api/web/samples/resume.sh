@@ -1,0 +1,1 @@
+curl -N "$PUSHSERVER_URL/v1/stream" -H "Authorization: Bearer $PUSHSERVER_KEY" -H "Last-Event-ID: $POSITION"

@@ -1,0 +1,183 @@
+package web
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"html/template"
+	"net/http"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/swaggest/swgui/v5/static"
+	"github.com/vearutop/statigz"
+)
+
+// contentPolicy lets a page load what this server has, speak to it, and nothing
+// else: no script or style that stands in a page, no frame around one.
+const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+//go:embed layout.html pages assets samples
+var files embed.FS
+
+// A Problem is one that a page is about.
+type Problem struct {
+	Name   string // the last part of its type
+	Status int
+	Title  string
+}
+
+// A Site answers requests for pages and for what belongs to them.
+type Site struct {
+	pages   map[string][]byte // by path
+	assets  http.Handler
+	swagger http.Handler
+}
+
+// A page is what stands in the layout.
+type page struct {
+	Path, Title, Section string
+	Body                 template.HTML
+	Chapters             []chapter
+	Scripts, Styles      []string
+	Module               bool // its scripts are modules
+}
+
+// A chapter is a page of the guide.
+type chapter struct{ Path, Title, file string }
+
+var guide = []chapter{
+	{"/docs", "First stream", "start"},
+	{"/docs/resume", "Resuming", "resume"},
+	{"/docs/filters", "Filters", "filters"},
+	{"/docs/browser", "Pages in a browser", "browser"},
+	{"/docs/limits", "Limits", "limits"},
+	{"/docs/errors", "Errors", "errors"},
+	{"/docs/publishing", "Publishing", "publishing"},
+}
+
+// New renders the pages; there is one for each of the problems. It fails if a
+// problem has no explanation.
+func New(problems []Problem) (*Site, error) {
+	problems = slices.Clone(problems)
+	slices.SortFunc(problems, func(a, b Problem) int {
+		if a.Status != b.Status {
+			return a.Status - b.Status
+		}
+		return strings.Compare(a.Name, b.Name)
+	})
+	templates, err := template.New("").Funcs(template.FuncMap{
+		"sample":   sample,
+		"problems": func() []Problem { return problems },
+	}).ParseFS(files, "layout.html", "pages/*.html")
+	if err != nil {
+		return nil, fmt.Errorf("web: %w", err)
+	}
+	s := &Site{
+		pages: make(map[string][]byte), assets: http.FileServerFS(files),
+		swagger: http.StripPrefix("/docs/reference/", statigz.FileServer(static.FS)),
+	}
+	add := func(p page, file string, data any) {
+		var body, whole bytes.Buffer
+		if err == nil {
+			err = templates.ExecuteTemplate(&body, file+".html", data)
+		}
+		p.Body = template.HTML(body.String()) // rendered by html/template
+		if err == nil {
+			err = templates.ExecuteTemplate(&whole, "layout.html", p)
+		}
+		s.pages[p.Path] = whole.Bytes()
+	}
+	for _, c := range guide {
+		add(page{Path: c.Path, Title: c.Title, Section: "docs", Chapters: guide}, c.file, nil)
+	}
+	for _, p := range problems {
+		e, ok := explanations[p.Name]
+		if !ok {
+			return nil, fmt.Errorf("web: the problem %s has no explanation", p.Name)
+		}
+		add(page{Path: "/problems/" + p.Name, Title: p.Title, Section: "docs", Chapters: guide}, "problem", struct {
+			Problem
+			explanation
+			Passing bool
+		}{p, e, p.Status == http.StatusTooManyRequests || p.Status == http.StatusServiceUnavailable})
+	}
+	add(page{
+		Path: "/docs/reference", Title: "Reference", Section: "reference",
+		Scripts: []string{"/docs/reference/swagger-ui-bundle.js", "/assets/reference.js"},
+		Styles:  []string{"/docs/reference/swagger-ui.css", "/assets/reference.css"},
+	}, "reference", nil)
+	add(page{Path: "/console", Title: "Console", Section: "console", Scripts: []string{"/assets/console.js"}, Module: true}, "console", nil)
+	if err != nil {
+		return nil, fmt.Errorf("web: %w", err)
+	}
+	return s, nil
+}
+
+// sample shows a file of samples, which the tests run.
+func sample(name string) (template.HTML, error) {
+	text, err := files.ReadFile("samples/" + name)
+	if err != nil {
+		return "", err
+	}
+	language := map[string]string{".sh": "curl", ".js": "JavaScript", ".py": "Python", ".go": "Go", ".html": "HTML"}[path.Ext(name)]
+	return template.HTML(fmt.Sprintf("<figure><figcaption>%s</figcaption><pre tabindex=\"0\"><code>%s</code></pre></figure>",
+		language, template.HTMLEscapeString(strings.TrimSpace(string(text))))), nil
+}
+
+// Serve answers a request for a page or for what belongs to one, and reports
+// whether there is such a thing.
+func (s *Site) Serve(w http.ResponseWriter, r *http.Request) bool {
+	text, isPage := s.pages[r.URL.Path]
+	asset := !isPage && strings.HasPrefix(r.URL.Path, "/assets/") && s.has(r.URL.Path)
+	swagger := strings.HasPrefix(r.URL.Path, "/docs/reference/") && slices.Contains(swaggerFiles, path.Base(r.URL.Path)) &&
+		path.Dir(r.URL.Path) == "/docs/reference"
+	if !isPage && !asset && !swagger {
+		return false
+	}
+	h := w.Header()
+	h.Set("Content-Security-Policy", contentPolicy)
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cache-Control", "no-cache")
+	switch {
+	case isPage:
+		h.Set("Content-Type", "text/html; charset=utf-8")
+		if r.Method != http.MethodHead {
+			_, _ = w.Write(text) // the client left; there is nobody to tell
+		}
+	case asset:
+		s.assets.ServeHTTP(w, r)
+	default:
+		s.swagger.ServeHTTP(w, r)
+	}
+	return true
+}
+
+// swaggerFiles are what the reference needs of Swagger UI.
+var swaggerFiles = []string{"swagger-ui-bundle.js", "swagger-ui.css"}
+
+func (s *Site) has(name string) bool {
+	f, err := files.Open(strings.TrimPrefix(name, "/"))
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	return err == nil && !info.IsDir()
+}
+
+// Has reports whether there is a page at this path.
+func (s *Site) Has(name string) bool { return s.pages[name] != nil }
+
+// Paths returns those of all pages.
+func (s *Site) Paths() []string {
+	var paths []string
+	for p := range s.pages {
+		paths = append(paths, p)
+	}
+	slices.Sort(paths)
+	return paths
+}
