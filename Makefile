@@ -1,6 +1,6 @@
 # make test       what must pass before a commit: vet, staticcheck, every suite with the race detector, and
 #                 what strangers' texts meet fuzzed for a moment
-# make test-full  the same, then govulncheck and every fuzz target for FUZZTIME
+# make test-full  the same, then ten minutes of mixed traffic held to the description, govulncheck and every fuzz target for FUZZTIME
 # make build      static binaries in bin/
 # make bench      every benchmark
 # make fmt        gofmt, in place
@@ -34,6 +34,7 @@ test: deps
 	$(MAKE) fuzz FUZZTIME=5s FUZZ='^(FuzzParseSecret|FuzzToken|FuzzParseQuery|FuzzCompile)$$$$'
 
 test-full: test
+	go test -count=1 -run '^TestTrafficFitsTheDescription$$' -timeout 20m ./api -args -traffic 10m
 	$(MAKE) vulnerabilities
 	$(MAKE) fuzz
 

@@ -38,6 +38,8 @@ type rig struct {
 	http   *httptest.Server
 
 	a, b, pub string // the keys of two merchants and a publisher
+
+	catalogued bool // its description is its own
 }
 
 // A logbook keeps what is logged.
@@ -142,6 +144,14 @@ func (r *rig) do(t testing.TB, method, target, key, body string, header ...strin
 	text, err := io.ReadAll(res.Body)
 	if err != nil {
 		t.Fatalf("%s %s: read the answer: %v", method, target, err)
+	}
+	if kind := res.Header.Get("Content-Type"); !strings.HasPrefix(kind, eventStream) && !strings.HasPrefix(kind, lineStream) && !r.catalogued {
+		if err := described().Exchange(conform.Exchange{
+			Method: method, Path: req.URL.Path, RequestType: req.Header.Get("Content-Type"), Request: []byte(body),
+			Status: res.StatusCode, Header: res.Header, Answer: text,
+		}); err != nil {
+			t.Error(err)
+		}
 	}
 	return response{res.StatusCode, res.Header, string(text)}
 }
