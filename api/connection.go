@@ -17,13 +17,15 @@ func streamHeader(h http.Header, form string) {
 	h.Set("Vary", "Authorization, Origin")
 }
 
-// carry writes the stream that sub is, whose header is set, to the connection.
-func (s *Server) carry(w http.ResponseWriter, r *http.Request, c *connection, sub *streams.Subscription) {
-	if s.hijack(w, r, c, sub) {
+// carry writes the stream that sub is, whose header is set, to the connection, and
+// a preface before it.
+func (s *Server) carry(w http.ResponseWriter, r *http.Request, c *connection, sub *streams.Subscription, preface []byte) {
+	if s.hijack(w, r, c, sub, preface) {
 		return
 	}
 	defer c.left()
 	w.WriteHeader(http.StatusOK)
+	_, _ = w.Write(preface)                                                            // what is wrong shows with the next write
 	_ = sub.Serve(r.Context(), &flushed{w: w, control: http.NewResponseController(w)}) // however it ended, the answer is over
 }
 

@@ -8,7 +8,7 @@ import (
 )
 
 // crossOrigin are the paths that pages of other origins may call.
-var crossOrigin = []string{"/v1/stream", "/v1/events", "/v1/state", "/v1/me", "/v1/event-types", "/v1/event-types/{type}"}
+var crossOrigin = []string{"/stream", "/v1/stream", "/v1/events", "/v1/state", "/v1/me", "/v1/event-types", "/v1/event-types/{type}"}
 
 // allowOrigin lets a page read the answer (Fetch Standard, 3.2), whose origin was
 // found to be allowed or learns nothing from it. Cookies are no credentials here,

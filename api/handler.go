@@ -146,7 +146,7 @@ func (s *Server) pathName(r *http.Request) string {
 
 // loggedNames are the parameters whose names are logged.
 var loggedNames = append([]string{
-	"after", "since", "limit", "wait", "last_event_id", "lastEventId", "snapshot", "conflate", "errors", "takeover",
+	"after", "since", "limit", "wait", "last_event_id", "lastEventId", "snapshot", "conflate", "errors", "takeover", "names", "poll", "padding", "channel",
 }, feedParameters...)
 
 // parameterNames returns the names of a query's parameters that are known:

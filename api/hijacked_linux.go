@@ -41,9 +41,9 @@ type hijacked struct {
 	acked  uint64 // bytes that the client's machine had confirmed when last asked
 }
 
-// hijack takes the connection over and starts sub on it. It reports false, having
+// hijack takes the connection over and starts sub on it, after more bytes. It reports false, having
 // done nothing, where that is impossible.
-func (s *Server) hijack(w http.ResponseWriter, r *http.Request, stream *connection, sub *streams.Subscription) bool {
+func (s *Server) hijack(w http.ResponseWriter, r *http.Request, stream *connection, sub *streams.Subscription, more []byte) bool {
 	if r.ProtoMajor != 1 || r.TLS != nil {
 		return false
 	}
@@ -51,7 +51,7 @@ func (s *Server) hijack(w http.ResponseWriter, r *http.Request, stream *connecti
 	if err != nil {
 		return false
 	}
-	preface := head(w.Header())
+	preface := append(head(w.Header()), more...)
 	admission, _ := conn.(*admitted)
 	if admission != nil {
 		conn = admission.Conn // it goes on counting

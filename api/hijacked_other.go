@@ -16,6 +16,6 @@ func newPoller() (*poller, error) { return new(poller), nil }
 // Close does nothing.
 func (*poller) Close() error { return nil }
 
-func (*Server) hijack(http.ResponseWriter, *http.Request, *connection, *streams.Subscription) bool {
+func (*Server) hijack(http.ResponseWriter, *http.Request, *connection, *streams.Subscription, []byte) bool {
 	return false
 }

@@ -20,7 +20,7 @@ const permanentRetry = time.Hour
 // neither status nor body of anything else, and gives up for good. It reads the
 // query where that may be broken.
 func wantsStream(r *http.Request) bool {
-	if r.URL.Path != "/v1/stream" || r.Method != http.MethodGet {
+	if r.URL.Path != "/v1/stream" && r.URL.Path != "/stream" || r.Method != http.MethodGet {
 		return false
 	}
 	token := false

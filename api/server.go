@@ -34,6 +34,8 @@ type Config struct {
 
 	Limiter Limiter          // nil: one in memory
 	Limits  ratelimit.Limits // of keys that have none of their own; the zero value: ratelimit.Defaults
+	// Channels are those of the predecessor that go on.
+	Channels []Channel
 	// Trusted are proxies that say truly, in X-Forwarded-For, who their clients are.
 	Trusted []netip.Prefix
 
@@ -64,6 +66,7 @@ type Server struct {
 	limits    ratelimit.Limits
 	addresses *ratelimit.Addresses
 	trusted   []netip.Prefix
+	channels  []Channel
 	releaser  *releaser
 
 	connections *connections
@@ -87,7 +90,7 @@ type Server struct {
 func New(c Config) (*Server, error) {
 	s := &Server{
 		log: c.Log, hub: c.Hub, keyring: c.Keyring, store: c.Store, tokens: c.Tokens, logger: c.Logger,
-		limiter: c.Limiter, limits: c.Limits, trusted: c.Trusted,
+		limiter: c.Limiter, limits: c.Limits, trusted: c.Trusted, channels: c.Channels,
 		addresses:   ratelimit.NewAddresses(ratelimit.AddressOptions{Trusted: c.Trusted}),
 		connections: newConnections(),
 		catalog:     c.Catalog, rejectUnknown: c.RejectUnknown, states: c.StateTypes,
@@ -144,6 +147,7 @@ func (s *Server) Close() error {
 // the paths of openapi.yaml.
 func (s *Server) endpoints() map[string]endpoint {
 	return map[string]endpoint{
+		"/stream":       {http.MethodGet: s.channel},
 		"/v1/stream":    {http.MethodGet: s.stream},
 		"/v1/events":    {http.MethodGet: s.history, http.MethodPost: s.publish},
 		"/v1/state":     {http.MethodGet: s.state},

@@ -19,7 +19,7 @@ const (
 // stream answers GET /v1/stream.
 func (s *Server) stream(w http.ResponseWriter, r *http.Request) error {
 	q, err := parseQuery(r.URL.RawQuery, r.Header.Get("Authorization") != "",
-		append([]string{"last_event_id", "lastEventId", "since", "snapshot", "conflate", "errors", "takeover", "access_token"}, feedParameters...)...)
+		append([]string{"last_event_id", "lastEventId", "since", "snapshot", "conflate", "errors", "takeover", "names", "poll", "padding", "access_token"}, feedParameters...)...)
 	if err != nil {
 		return err
 	}
@@ -43,6 +43,12 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if q["names"] == "off" && (f.data || accepted == lineStream) {
+		return parameterProblem("names", "goes with server-sent events in the envelope cloudevents alone, where the type is inside")
+	}
+	if q["poll"] == "1" && q["snapshot"] == "1" {
+		return parameterProblem("poll", "does not go with snapshot: GET /v1/state has what is true now")
+	}
 	if q["snapshot"] == "1" && q["since"] != "" {
 		return parameterProblem("snapshot", "does not go with since: a snapshot is of now")
 	}
@@ -55,12 +61,20 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) error {
 		w.WriteHeader(http.StatusOK)
 		return nil
 	}
-	return s.open(w, r, c, q, accepted, streams.Request{
+	req := streams.Request{
 		Framing:    framing(accepted, f.data),
 		Connection: "con_" + rand.Text()[:16],
-		After:      after, Foreign: foreign, Since: f.since,
+		Log:        f.log, Filter: f.filter,
+		After: after, Foreign: foreign, Since: f.since,
 		Snapshot: q["snapshot"] == "1", Conflate: q["conflate"] != "off",
-	})
+	}
+	if q["names"] == "off" {
+		req.Framing = streams.SSEUnnamed
+	}
+	if q["poll"] == "1" {
+		return s.poll(w, r, c, q, accepted, req)
+	}
+	return s.open(w, r, c, q, accepted, padding(q), req)
 }
 
 // streamCaller returns who asks for a stream: by the header, or by a token in the
@@ -94,9 +108,9 @@ func framing(accepted string, data bool) streams.Framing {
 	return streams.SSE
 }
 
-// open answers with a stream for the caller, of what they ask for. An error is
-// returned before anything was written.
-func (s *Server) open(w http.ResponseWriter, r *http.Request, who *caller, q query, form string, req streams.Request) error {
+// open answers with a stream for the caller, of what they ask for, and a preface
+// before it. An error is returned before anything was written.
+func (s *Server) open(w http.ResponseWriter, r *http.Request, who *caller, q query, form string, preface []byte, req streams.Request) error {
 	c := &connection{
 		among: s.connections, key: who.ID, caller: *who, asked: s.filters.share(askedOf(q)),
 		id: req.Connection, since: time.Now().UnixMilli(), addr: s.clientAddr(r), agent: agentOf(r),
@@ -132,7 +146,7 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, who *caller, q que
 		}
 		s.connections.time(c, !now.ends().IsZero())
 		streamHeader(w.Header(), form)
-		s.carry(w, r, c, sub)
+		s.carry(w, r, c, sub, preface)
 		return nil
 	}
 }

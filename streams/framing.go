@@ -2,6 +2,7 @@ package streams
 
 import (
 	"encoding/json"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -12,14 +13,20 @@ import (
 type Framing uint8
 
 const (
-	SSE       Framing = iota // server-sent events; data is the CloudEvent
-	SSEData                  // server-sent events; data is the event's data alone
-	Lines                    // a JSON object a line, with id, event and data as in SSE
-	LinesData                // the same; data is the event's data alone
-	framings                 // how many there are
+	SSE        Framing = iota // server-sent events; data is the CloudEvent
+	SSEData                   // server-sent events; data is the event's data alone
+	Lines                     // a JSON object a line, with id, event and data as in SSE
+	LinesData                 // the same; data is the event's data alone
+	SSEUnnamed                // server-sent events without a name, and without control events
+	SSEChannel                // server-sent events as flask-sse wrote them, and without control events
+	framings                  // how many there are
 )
 
 func (f Framing) lines() bool { return f == Lines || f == LinesData }
+
+// quiet reports whether control events are left out: their readers would take them
+// for events.
+func (f Framing) quiet() bool { return f == SSEUnnamed || f == SSEChannel }
 
 // event returns what carries an entry of the log as it happens.
 func (f Framing) event(e *Entry) []byte { return f.entry(e, e.ID.String()) }
@@ -29,14 +36,32 @@ func (f Framing) event(e *Entry) []byte { return f.entry(e, e.ID.String()) }
 func (f Framing) state(e *Entry) []byte { return f.entry(e, "") }
 
 func (f Framing) entry(e *Entry, id string) []byte {
-	data := e.Event.Data
+	data, name := e.Event.Data, e.Event.Type
 	switch {
-	case f == SSE || f == Lines:
+	case f == SSE || f == Lines || f == SSEUnnamed:
 		data = e.Event.AppendCloudEvent(make([]byte, 0, 256+len(data)))
 	case data == nil:
 		data = []byte("null")
+	case f == SSEChannel:
+		data = plainText(data)
 	}
-	return f.block(sse.Event{ID: id, Type: e.Event.Type, Data: data})
+	if f == SSEUnnamed || f == SSEChannel && name == Unnamed {
+		name = ""
+	}
+	return f.block(sse.Event{ID: id, Type: name, Data: data})
+}
+
+// Unnamed is the type of events that flask-sse publishes without one.
+const Unnamed = "message"
+
+// plainText returns what flask-sse wrote for a value: a string as it is, with its
+// lines, and everything else in JSON.
+func plainText(data []byte) []byte {
+	var text string
+	if data[0] != '"' || json.Unmarshal(data, &text) != nil {
+		return data
+	}
+	return []byte(text)
 }
 
 // block returns the text of one event.
@@ -185,6 +210,12 @@ func (f Framing) control(id ID, event string, retry time.Duration, data any) []b
 	text, err := json.Marshal(data)
 	if err != nil {
 		panic(err) // data is a type of this package
+	}
+	if f.quiet() {
+		if retry <= 0 {
+			return sseHeartbeat
+		}
+		return append(strconv.AppendInt([]byte("retry: "), retry.Milliseconds(), 10), "\n\n"...)
 	}
 	e := sse.Event{Type: event, Retry: retry, Data: text}
 	if !id.IsZero() {

@@ -1,0 +1,141 @@
+package api
+
+import (
+	"crypto/rand"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/paylogic/pushserver/auth"
+	"github.com/paylogic/pushserver/ratelimit"
+	"github.com/paylogic/pushserver/streams"
+	"github.com/paylogic/pushserver/streams/filter"
+)
+
+// defaultChannel is flask-sse's.
+const defaultChannel = "sse"
+
+// A Channel is one of the predecessor's, flask-sse: those events of a merchant
+// whose subject is the channel's name.
+type Channel struct {
+	Name     string // or what its name begins with, and * behind it
+	Merchant string
+	Keyed    bool // for those with a key of the merchant; else for everybody
+}
+
+// ParseChannel reads a channel: "news=acme", "shop-*=acme", or "news=acme:key" for
+// one that needs a key.
+func ParseChannel(text string) (Channel, error) {
+	name, merchant, found := strings.Cut(text, "=")
+	c := Channel{Name: strings.TrimSpace(name), Merchant: strings.TrimSpace(merchant)}
+	if m, ok := strings.CutSuffix(c.Merchant, ":key"); ok {
+		c.Merchant, c.Keyed = m, true
+	}
+	switch {
+	case !found || c.Name == "" || c.Name == "*" || strings.Contains(strings.TrimSuffix(c.Name, "*"), "*") || !filter.Printable(c.Name) || len(c.Name) > auth.MaxSubjectLen:
+		return c, fmt.Errorf("%q: must be CHANNEL=MERCHANT, or CHANNEL=MERCHANT:key; * may stand at the end of a channel's name", text)
+	case !auth.ValidMerchant(c.Merchant):
+		return c, fmt.Errorf("%q: the merchant's name must have 1 to 64 characters of a-z, 0-9 and -", text)
+	}
+	return c, nil
+}
+
+// Match reports whether the channel is the one of this name.
+func (c Channel) Match(name string) bool {
+	if prefix, ok := strings.CutSuffix(c.Name, "*"); ok {
+		return strings.HasPrefix(name, prefix)
+	}
+	return name == c.Name
+}
+
+// FindChannel returns the first of channels that has the name.
+func FindChannel(channels []Channel, name string) (Channel, bool) {
+	for _, c := range channels {
+		if c.Match(name) {
+			return c, true
+		}
+	}
+	return Channel{}, false
+}
+
+// channel answers GET /stream, as the predecessor did.
+func (s *Server) channel(w http.ResponseWriter, r *http.Request) error {
+	q, err := parseQuery(r.URL.RawQuery, r.Header.Get("Authorization") != "",
+		"channel", "last_event_id", "lastEventId", "names", "poll", "padding", "errors", "access_token")
+	if err != nil {
+		return err
+	}
+	name := q["channel"]
+	if name == "" {
+		name = defaultChannel
+	}
+	c, ok := FindChannel(s.channels, name)
+	if !ok {
+		return problem("not-found", "There is no such channel: the operator names those that there are with --legacy-channels.")
+	}
+	f, err := filter.Compile(filter.Spec{Subjects: []string{name}})
+	if err != nil || strings.Contains(name, "*") { // a pattern, and no name
+		return problem("not-found", "There is no such channel: the operator names those that there are with --legacy-channels.")
+	}
+	var who *caller
+	if c.Keyed {
+		if who, err = s.streamCaller(w, r, q); err != nil {
+			return err
+		}
+		if who.Merchant != c.Merchant {
+			return problem("not-found", "There is no such channel: the operator names those that there are with --legacy-channels.")
+		}
+	}
+	allowOrigin(w, r)
+	if err := s.contract.check("GET /stream", r, q); err != nil {
+		return err
+	}
+	if accepts(r, eventStream) == "" {
+		return problem("not-acceptable", "Accept "+eventStream+".")
+	}
+	after, foreign, err := cursor(r, q)
+	if err != nil {
+		return err
+	}
+	req := streams.Request{
+		Framing: streams.SSEChannel, Connection: "con_" + rand.Text()[:16], Log: c.Merchant, Filter: f,
+		After: after, Foreign: foreign, Conflate: true,
+	}
+	if q["names"] == "off" {
+		req.Framing = streams.SSEUnnamed
+	}
+	switch {
+	case r.Method == http.MethodHead:
+		streamHeader(w.Header(), eventStream)
+		w.Header().Set("Connection", "close")
+		w.WriteHeader(http.StatusOK)
+		return nil
+	case who != nil:
+		// What the key may see holds, as for every stream of it.
+		narrowed := query{"subject": name, "takeover": q["takeover"]}
+		if q["poll"] == "1" {
+			f, err := s.feed(who, narrowed)
+			if err != nil {
+				return err
+			}
+			req.Log, req.Filter = f.log, f.filter
+			return s.poll(w, r, who, q, eventStream, req)
+		}
+		return s.open(w, r, who, narrowed, eventStream, padding(q), req)
+	case q["poll"] == "1":
+		return s.poll(w, r, nil, q, eventStream, req)
+	}
+	return s.openPublic(w, r, padding(q), req)
+}
+
+// openPublic answers with a stream that needs no key.
+func (s *Server) openPublic(w http.ResponseWriter, r *http.Request, preface []byte, req streams.Request) error {
+	req.Rate = s.limits.Of(ratelimit.Deliveries).Quota
+	sub, err := s.hub.Subscribe(r.Context(), req)
+	if err != nil {
+		return err
+	}
+	streamHeader(w.Header(), eventStream)
+	s.carry(w, r, &connection{among: s.connections, slot: -1}, sub, preface)
+	return nil
+}

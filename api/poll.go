@@ -1,0 +1,66 @@
+package api
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/paylogic/pushserver/ratelimit"
+	"github.com/paylogic/pushserver/streams"
+)
+
+const (
+	// pollWait is well under the 50 s after which the clients that need this give
+	// up a response.
+	pollWait = 20 * time.Second
+
+	// padding goes before a stream for those clients that see nothing of a
+	// response before there are two kilobytes of it.
+	paddingSize = 2 << 10
+)
+
+// padding returns a comment that a client asks for before everything else.
+func padding(q query) []byte {
+	if q["padding"] != "1" && q["padding"] != "true" {
+		return nil
+	}
+	text := make([]byte, 0, paddingSize+3)
+	text = append(text, ':')
+	for len(text) <= paddingSize {
+		text = append(text, ' ')
+	}
+	return append(text, "\n\n"...)
+}
+
+// poll answers a request for a stream with one that ends: with what there is after
+// the position, or what comes within a while.
+func (s *Server) poll(w http.ResponseWriter, r *http.Request, c *caller, q query, form string, req streams.Request) error {
+	if c != nil {
+		if err := s.charge(w, r, c, s.cost(c, ratelimit.Connects, 1)); err != nil {
+			return err
+		}
+	}
+	page := streams.Page{}
+	if req.After.IsZero() && req.Since.IsZero() {
+		bounds, err := s.log.Bounds(r.Context(), req.Log)
+		if err != nil {
+			return err
+		}
+		req.After = bounds.Head
+		if req.Foreign != "" {
+			page.Reset = &streams.Reset{Reason: streams.Unknown, Requested: shown(req.Foreign), ResumeFrom: bounds.Head, Oldest: bounds.Oldest, After: bounds.Head}
+		}
+	}
+	if page.Reset == nil {
+		var err error
+		page, err = s.hub.Page(r.Context(), streams.PageRequest{
+			Log: req.Log, Filter: req.Filter, After: req.After, Since: req.Since, Limit: pageMax, Wait: pollWait,
+		})
+		if err != nil {
+			return err
+		}
+	}
+	streamHeader(w.Header(), form)
+	w.WriteHeader(http.StatusOK)
+	_, _ = w.Write(append(padding(q), req.Framing.Answer(page)...)) // the client left; there is nobody to tell
+	return nil
+}
