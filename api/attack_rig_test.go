@@ -26,7 +26,7 @@ import (
 )
 
 // patience is how long a test waits for what should come at once.
-const patience = 10 * time.Second
+const patience = 15 * time.Second
 
 // A rig is a whole server on the loopback, with two merchants.
 type rig struct {

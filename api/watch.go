@@ -87,7 +87,7 @@ func (s *Server) follow(ctx context.Context, log string, begin func(), turn func
 	if err != nil {
 		panic("api: a filter without clauses does not compile: " + err.Error())
 	}
-	req := streams.PageRequest{Log: log, Filter: all, Limit: pageMax, Wait: watchWait}
+	req := streams.PageRequest{Log: log, Filter: all, Limit: pageMax}
 	for ctx.Err() == nil {
 		began := time.Now()
 		if req.After.IsZero() {
@@ -102,10 +102,12 @@ func (s *Server) follow(ctx context.Context, log string, begin func(), turn func
 			page, err = s.hub.Page(ctx, req)
 		}
 		if err != nil {
-			err = nil
+			// Once it can be read again, that is known at once and not after a wait.
+			err, req.Wait = nil, 0
 			wait(ctx, 250*time.Millisecond)
 			continue
 		}
+		req.Wait = watchWait
 		if page.Reset != nil {
 			page.Cursor = page.Reset.After
 		}

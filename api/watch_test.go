@@ -66,3 +66,32 @@ func TestAttack11RevocationThatCannotBeHeard(t *testing.T) {
 	log.cut.Store(false)
 	r.alive(t)
 }
+
+// A gateway that can hear of changes again vouches for its streams again at once.
+func TestStreamsOutliveACutThatIsShortEnough(t *testing.T) {
+	defer func(w, s time.Duration) { watchWait, staleAfter = w, s }(watchWait, staleAfter)
+	watchWait, staleAfter = 4*time.Second, 5*time.Second
+	log := new(cuttableLog)
+	r := startRig(t, streams.MemoryOptions{}, false, func(c *Config) {
+		log.MemoryLog = c.Log.(*streams.MemoryLog)
+		c.Log, c.Hub = log, streams.NewHub(log, streams.Options{Logger: c.Logger, Heartbeat: time.Second})
+		t.Cleanup(func() { c.Hub.Close() })
+	})
+	v := r.watch(t, r.a, "")
+	v.next(t)
+	time.Sleep(1500 * time.Millisecond) // into the wait of a look at the log
+	log.cut.Store(true)
+	time.Sleep(3 * time.Second)
+	log.cut.Store(false)
+	time.Sleep(4 * time.Second)
+	r.publish(t, "a", "x.y", "1")
+	for {
+		e := v.next(t)
+		if e.Type == "stream.goodbye" {
+			t.Fatalf("the stream was ended: %s", e.Data)
+		}
+		if e.Type == "x.y" {
+			return
+		}
+	}
+}
