@@ -209,14 +209,20 @@ type viewer struct {
 // watch opens a stream, which ends with the test.
 func (r *rig) watch(t testing.TB, key, query string, header ...string) *viewer {
 	t.Helper()
+	if key != "" {
+		header = append([]string{"Authorization", "Bearer " + key}, header...)
+	}
+	return r.open(t, "/v1/stream"+query, header...)
+}
+
+// open opens the stream at a path, which ends with the test.
+func (r *rig) open(t testing.TB, path string, header ...string) *viewer {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
-	req, err := http.NewRequestWithContext(ctx, "GET", r.http.URL+"/v1/stream"+query, nil)
+	req, err := http.NewRequestWithContext(ctx, "GET", r.http.URL+path, nil)
 	if err != nil {
 		t.Fatal(err)
-	}
-	if key != "" {
-		req.Header.Set("Authorization", "Bearer "+key)
 	}
 	for pair := range slices.Chunk(header, 2) {
 		req.Header.Set(pair[0], pair[1])
@@ -228,7 +234,7 @@ func (r *rig) watch(t testing.TB, key, query string, header ...string) *viewer {
 	t.Cleanup(func() { res.Body.Close() })
 	if res.StatusCode != http.StatusOK {
 		text, _ := io.ReadAll(res.Body)
-		t.Fatalf("stream%s: status %d, %s", query, res.StatusCode, text)
+		t.Fatalf("%s: status %d, %s", path, res.StatusCode, text)
 	}
 	lines := bufio.NewReader(res.Body)
 	return &viewer{res, sse.NewDecoder(lines), lines}

@@ -49,6 +49,7 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 type metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.CounterVec
+	intake   *prometheus.CounterVec // what came by Redis and was no event
 }
 
 func newMetrics(registry *prometheus.Registry, hub *streams.Hub, limiter Limiter, version string) *metrics {
@@ -58,7 +59,10 @@ func newMetrics(registry *prometheus.Registry, hub *streams.Hub, limiter Limiter
 			Name: "pushserver_requests_total", Help: "Requests by endpoint, method and status.",
 		}, []string{"endpoint", "method", "status"}),
 	}
-	registry.MustRegister(m.requests, collectors.NewGoCollector(), hubCollector{hub},
+	m.intake = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "pushserver_intake_refused_total", Help: "What came by the inbox or a channel in Redis and was no event.",
+	}, []string{"from"})
+	registry.MustRegister(m.requests, m.intake, collectors.NewGoCollector(), hubCollector{hub},
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if l, ok := limiter.(*ratelimit.RedisLimiter); ok {
 		registry.MustRegister(

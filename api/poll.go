@@ -8,15 +8,13 @@ import (
 	"github.com/paylogic/pushserver/streams"
 )
 
-const (
-	// pollWait is well under the 50 s after which the clients that need this give
-	// up a response.
-	pollWait = 20 * time.Second
+// pollWait is well under the 50 s after which the clients that need this give up a
+// response. Tests shorten it.
+var pollWait = 20 * time.Second
 
-	// padding goes before a stream for those clients that see nothing of a
-	// response before there are two kilobytes of it.
-	paddingSize = 2 << 10
-)
+// paddingSize is how much some clients want of a response before they see any of
+// it.
+const paddingSize = 2 << 10
 
 // padding returns a comment that a client asks for before everything else.
 func padding(q query) []byte {

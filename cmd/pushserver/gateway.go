@@ -96,6 +96,7 @@ type behaviour struct {
 	limiter api.Limiter      // nil: one in memory
 	limits  ratelimit.Limits // of keys that have none of their own
 	trusted []netip.Prefix   // proxies
+	legacy  []api.Channel    // of the predecessor
 	guard   guardOptions
 }
 
@@ -118,6 +119,8 @@ func (g *gateway) open(listen string, log streams.Log, store auth.Store, b behav
 		Limits:  b.limits,
 		Trusted: b.trusted,
 
+		Channels: b.legacy,
+
 		StateTypes:    b.stateTypes,
 		Catalog:       g.catalog,
 		RejectUnknown: g.rejectUnknown,
@@ -129,6 +132,9 @@ func (g *gateway) open(listen string, log streams.Log, store auth.Store, b behav
 	ctx, stop := context.WithCancel(context.Background())
 	g.stop = stop
 	g.beside.Go(func() { keyring.RecordUse(ctx) })
+	if redis, ok := log.(*streams.RedisLog); ok {
+		g.beside.Go(func() { redis.Take(ctx, server.Intake()) })
+	}
 	public, err := bind(api.ListenConfig(g.cert != ""), listen, "--listen")
 	if err != nil {
 		return err

@@ -44,6 +44,7 @@ type commands struct {
 	Keys        keysCommand        `cmd:"" help:"Make, list, change and revoke API keys."`
 	Merchants   merchantsCommand   `cmd:"" help:"Make merchants exist, and list them."`
 	Publish     publishCommand     `cmd:"" help:"Publish one event."`
+	Inbox       inboxCommand       `cmd:"" help:"Look after the inbox in Redis."`
 	Listen      listenCommand      `cmd:"" help:"Print events as they happen. Resumes by itself."`
 	Catalog     catalogCommand     `cmd:"" help:"Work on a catalogue of event types."`
 	Version     versionCommand     `cmd:"" help:"Print the version."`

@@ -14,22 +14,28 @@ import (
 const mostData = 1 << 20
 
 type publishCommand struct {
-	Server   serverFlags `embed:""`
-	Merchant string      `help:"Who shall receive the event." required:"" placeholder:"NAME"`
-	Type     string      `help:"What happened, such as payment.paid." required:"" placeholder:"TYPE"`
-	Subject  string      `help:"What it happened to." placeholder:"SUBJECT"`
-	ID       string      `name:"id" help:"The event's id: the same twice is one event. Made up if not given." placeholder:"ID"`
-	Test     bool        `help:"Publish to the merchant's test log."`
-	Data     string      `arg:"" help:"The event's data, in JSON; - reads standard input."`
+	URL      string     `name:"url" help:"Where the server is." default:"http://127.0.0.1:8080" env:"PUSHSERVER_URL"`
+	Key      string     `help:"A publisher's key; not with --redis." placeholder:"KEY" env:"PUSHSERVER_KEY"`
+	Redis    redisFlags `embed:""`
+	Merchant string     `help:"Who shall receive the event." required:"" placeholder:"NAME"`
+	Type     string     `help:"What happened, such as payment.paid." required:"" placeholder:"TYPE"`
+	Subject  string     `help:"What it happened to." placeholder:"SUBJECT"`
+	ID       string     `name:"id" help:"The event's id: the same twice is one event. Made up if not given." placeholder:"ID"`
+	Test     bool       `help:"Publish to the merchant's test log."`
+	Data     string     `arg:"" help:"The event's data, in JSON; - reads standard input."`
 }
 
 // Run publishes the event and prints the server's answer.
 func (p *publishCommand) Run(ctx context.Context, c *console) error {
-	to, err := p.Server.client()
+	data, err := p.data(c.in)
 	if err != nil {
 		return err
 	}
-	data, err := p.data(c.in)
+	if len(p.Redis.Redis) > 0 {
+		return p.post(ctx, c, data)
+	}
+	server := serverFlags{URL: p.URL, Key: p.Key}
+	to, err := server.client()
 	if err != nil {
 		return err
 	}
@@ -43,6 +49,29 @@ func (p *publishCommand) Run(ctx context.Context, c *console) error {
 		return err
 	}
 	return printJSON(c.out, receipt)
+}
+
+// post puts the event into the inbox in Redis, from which a gateway takes it.
+func (p *publishCommand) post(ctx context.Context, c *console, data json.RawMessage) error {
+	log, err := p.Redis.openLog(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	fields := map[string]string{"merchant": p.Merchant, "type": p.Type, "data": string(data)}
+	for name, value := range map[string]string{"subject": p.Subject, "id": p.ID} {
+		if value != "" {
+			fields[name] = value
+		}
+	}
+	if p.Test {
+		fields["livemode"] = "false"
+	}
+	id, err := log.PostInbox(ctx, fields)
+	if err != nil {
+		return err
+	}
+	return printJSON(c.out, map[string]string{"inbox_id": id})
 }
 
 // data returns the event's data as it was given.

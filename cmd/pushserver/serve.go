@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/paylogic/pushserver/api"
 	"github.com/paylogic/pushserver/auth"
 	"github.com/paylogic/pushserver/ratelimit"
 	"github.com/paylogic/pushserver/streams"
@@ -34,6 +35,7 @@ type serveCommand struct {
 	Limits       []string      `help:"Limits of keys that have none of their own, such as streams=50,connects=60/m; those that are not named stay: ${limits}." placeholder:"NAME=LIMIT" env:"PUSHSERVER_LIMITS"`
 	Proxies      []string      `name:"trusted-proxies" help:"Networks of proxies whose X-Forwarded-For is believed." placeholder:"CIDR" env:"PUSHSERVER_TRUSTED_PROXIES"`
 	Guard        guardOptions  `embed:""`
+	Legacy       []string      `name:"legacy-channels" help:"Channels of flask-sse that go on, at /stream?channel= and by PUBLISH in Redis: CHANNEL=MERCHANT for everybody, CHANNEL=MERCHANT:key for those with a key of the merchant. A * may stand at the end of CHANNEL." placeholder:"CHANNEL=MERCHANT" env:"PUSHSERVER_LEGACY_CHANNELS"`
 	SecretFile   string        `name:"secret-file" help:"File with the secrets that sign browser tokens, one a line: the first signs, all verify. The variable PUSHSERVER_SECRET can hold them instead." placeholder:"FILE" env:"PUSHSERVER_SECRET_FILE"`
 	AdminKeyFile string        `name:"admin-key-file" help:"File with an admin's key to begin with, in a store that has no key yet. Without it one is made and shown." placeholder:"FILE" env:"PUSHSERVER_ADMIN_KEY_FILE"`
 	TLSCert      string        `name:"tls-cert" help:"File with the certificate chain." placeholder:"FILE" env:"PUSHSERVER_TLS_CERT"`
@@ -169,6 +171,13 @@ func (s *serveCommand) behaviour() (behaviour, error) {
 		return b, err
 	}
 	b.limits = ratelimit.Defaults().With(own...)
+	for _, text := range s.Legacy {
+		c, err := api.ParseChannel(text)
+		if err != nil {
+			return b, fmt.Errorf("--legacy-channels %w", err)
+		}
+		b.legacy = append(b.legacy, c)
+	}
 	for _, text := range s.Proxies {
 		prefix, err := netip.ParsePrefix(text)
 		if err != nil {

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/paylogic/pushserver/streams"
+)
+
+type inboxCommand struct {
+	Dead inboxDeadCommand `cmd:"" help:"Print what came to the inbox and was no event, newest first, with the reasons."`
+}
+
+type inboxDeadCommand struct {
+	Redis redisFlags `embed:""`
+	Limit int        `help:"How many at most." default:"100"`
+	JSON  bool       `name:"json" help:"Print JSON, a line for each."`
+}
+
+// Run prints the dead letters.
+func (d *inboxDeadCommand) Run(ctx context.Context, c *console) error {
+	if d.Limit < 1 {
+		return errors.New("--limit must be 1 or more")
+	}
+	log, err := d.Redis.openLog(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	letters, err := log.DeadLetters(ctx, d.Limit)
+	if err != nil {
+		return err
+	}
+	for _, l := range letters {
+		if d.JSON {
+			err = printJSON(c.out, map[string]any{"id": l.ID, "inbox_id": l.Inbox, "reason": l.Reason, "fields": l.Fields})
+		} else {
+			var fields []string
+			for _, name := range slices.Sorted(maps.Keys(l.Fields)) {
+				fields = append(fields, fmt.Sprintf("%s=%q", name, l.Fields[name]))
+			}
+			_, err = fmt.Fprintf(c.out, "%s  %s\n    %s\n", l.Inbox, l.Reason, strings.Join(fields, " "))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// openLog opens the logs in Redis, for a command.
+func (f *redisFlags) openLog(ctx context.Context, c *console) (*streams.RedisLog, error) {
+	if len(f.Redis) == 0 {
+		return nil, errors.New("say where Redis is with --redis HOST:PORT")
+	}
+	o, err := f.options(slog.New(slog.NewTextHandler(c.err, &slog.HandlerOptions{Level: slog.LevelError})))
+	if err != nil {
+		return nil, err
+	}
+	log, err := streams.OpenRedisLog(ctx, o)
+	if err != nil {
+		return nil, fmt.Errorf("--redis: %w", err)
+	}
+	return log, nil
+}

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/paylogic/pushserver/streams/redistest"
+	"github.com/paylogic/pushserver/streams/sse"
+)
+
+const intakeLimit = 60 * time.Second
+
+// history returns the ids of all events of a merchant.
+func history(t *testing.T, url, key string) (ids []string) {
+	t.Helper()
+	after := ""
+	for {
+		req, err := http.NewRequest(http.MethodGet, url+"/v1/events?limit=1000"+after, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+key)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var page struct {
+			Events []struct{ Data struct{ ID string } }
+			Cursor string
+			More   bool
+		}
+		err = json.NewDecoder(resp.Body).Decode(&page)
+		resp.Body.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range page.Events {
+			ids = append(ids, e.Data.ID)
+		}
+		if !page.More {
+			return ids
+		}
+		after = "&after=" + page.Cursor
+	}
+}
+
+// Each entry of the inbox is in the log exactly once, and in order, although the
+// gateway that takes them is killed half-way; what is none stops nothing behind
+// it.
+func TestInboxSurvivesItsGateway(t *testing.T) {
+	t.Parallel()
+	const entries = 10_000
+	c := redistest.Start(t)
+	redis := strings.Join(c.Addrs(), ",")
+	key := createKey(t, "--redis", redis, "--kind", "live", "--merchant", "acme")
+	serve := []string{"serve", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0", "--redis", redis}
+	first, second := startProgram(t, serve...), startProgram(t, serve...)
+	inbox := c.Master("ps:inbox")
+	for i := range entries {
+		if i == 100 {
+			inbox.Do("XADD", "ps:inbox", "*", "merchant", "acme", "type", "a.b", "data", "{nonsense")
+		}
+		inbox.Do("XADD", "ps:inbox", "*", "merchant", "acme", "type", "a.b", "id", fmt.Sprintf("e%05d", i), "data", fmt.Sprintf(`{"n":%d}`, i))
+	}
+	holder, other := first, second
+	for deadline := time.Now().Add(intakeLimit); len(history(t, second.url, key)) < entries/4; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("nobody takes what is in the inbox")
+		}
+	}
+	holder.kill() // whichever of the two has the lease, the other one must go on without both
+	for deadline := time.Now().Add(intakeLimit); inbox.Do("XLEN", "ps:inbox").(int64) > 0; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%v are left in the inbox", inbox.Do("XLEN", "ps:inbox"))
+		}
+	}
+	ids := history(t, other.url, key)
+	if len(ids) != entries {
+		t.Errorf("the log has %d events, want %d", len(ids), entries)
+	}
+	for i, id := range ids {
+		if want := fmt.Sprintf("e%05d", i); id != want {
+			t.Fatalf("event %d is %s, want %s", i, id, want)
+		}
+	}
+	if _, out, _ := execute(t, "", "inbox", "dead", "--redis", redis); !strings.Contains(out, "malformed-json") || !strings.Contains(out, "{nonsense") {
+		t.Errorf("the dead letters are %q", out)
+	}
+	if code, out, errs := execute(t, "", "publish", "--redis", redis, "--merchant", "acme", "--type", "a.b", "--id", "last", `{"n":1}`); code != exitOK || !strings.Contains(out, "inbox_id") {
+		t.Errorf("publish --redis printed %q and said %q", out, errs)
+	}
+	for deadline := time.Now().Add(intakeLimit); ; time.Sleep(20 * time.Millisecond) {
+		if ids := history(t, other.url, key); ids[len(ids)-1] == "last" {
+			break
+		} else if time.Now().After(deadline) {
+			t.Fatal("what was published by Redis does not arrive")
+		}
+	}
+}
+
+// A page and a service that were made for the predecessor work unchanged, through
+// any node and across the end of a gateway.
+func TestPredecessorsPagesAndServices(t *testing.T) {
+	t.Parallel()
+	c := redistest.Start(t)
+	redis := strings.Join(c.Addrs(), ",")
+	createKey(t, "--redis", redis, "--kind", "live", "--merchant", "acme")
+	serve := []string{"serve", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0", "--redis", redis, "--legacy-channels", "mychannel=acme,shop-*=acme"}
+	first, second := startProgram(t, serve...), startProgram(t, serve...)
+	ctx, cancel := context.WithTimeout(t.Context(), intakeLimit)
+	defer cancel()
+	listen := func(url, channel string) *sse.Decoder {
+		t.Helper()
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/stream?channel="+channel, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { resp.Body.Close() })
+		return sse.NewDecoder(bufio.NewReader(resp.Body))
+	}
+	page, shop := listen(second.url, "mychannel"), listen(second.url, "shop-7")
+	nodes := c.Nodes()
+	say := func(node int, channel, payload string) { nodes[node%len(nodes)].Do("PUBLISH", channel, payload) }
+	await := func(d *sse.Decoder, marker string, say func()) sse.Event {
+		t.Helper()
+		got := make(chan sse.Event, 1)
+		go func() {
+			for {
+				e, err := d.Next()
+				if err != nil {
+					return
+				}
+				if strings.Contains(string(e.Data), marker) {
+					got <- e
+					return
+				}
+			}
+		}()
+		for {
+			say()
+			select {
+			case e := <-got:
+				return e
+			case <-time.After(300 * time.Millisecond): // pub/sub loses what nobody hears
+			case <-ctx.Done():
+				t.Fatalf("%s never arrives", marker)
+			}
+		}
+	}
+	for node := range nodes {
+		marker := fmt.Sprintf("größer %d", node)
+		e := await(page, marker, func() { say(node, "mychannel", `["myevent", {"message": "`+marker+`"}]`) })
+		if e.Type != "myevent" || string(e.Data) != `{"message": "`+marker+`"}` {
+			t.Errorf("by node %d it arrives as %s %s", node, e.Type, e.Data)
+		}
+	}
+	say(0, "mychannel", "nonsense")
+	e := await(shop, "two", func() { say(1, "shop-7", `{"data": "two\nlines", "type": "greeting"}`) })
+	if e.Type != "greeting" || string(e.Data) != "two\nlines" {
+		t.Errorf("the other format arrives as %s %q", e.Type, e.Data)
+	}
+	first.kill()
+	killed := time.Now()
+	await(page, "after", func() { say(2, "mychannel", `["myevent", {"message": "after"}]`) })
+	if took := time.Since(killed); took > 4*time.Second {
+		t.Errorf("%s after a gateway was killed channels are heard again, want 3 s", took)
+	}
+}
