@@ -56,6 +56,7 @@ var guide = []chapter{
 	{"/docs/limits", "Limits", "limits"},
 	{"/docs/errors", "Errors", "errors"},
 	{"/docs/publishing", "Publishing", "publishing"},
+	{"/docs/redis", "Through Redis", "redis"},
 }
 
 // New renders the pages; there is one for each of the problems. It fails if a
@@ -122,7 +123,7 @@ func sample(name string) (template.HTML, error) {
 	if err != nil {
 		return "", err
 	}
-	language := map[string]string{".sh": "curl", ".js": "JavaScript", ".py": "Python", ".go": "Go", ".html": "HTML"}[path.Ext(name)]
+	language := map[string]string{".sh": "curl", ".js": "JavaScript", ".py": "Python", ".go": "Go", ".html": "HTML", ".php": "PHP", ".acl": "Redis ACL"}[path.Ext(name)]
 	return template.HTML(fmt.Sprintf("<figure><figcaption>%s</figcaption><pre tabindex=\"0\"><code>%s</code></pre></figure>",
 		language, template.HTMLEscapeString(strings.TrimSpace(string(text))))), nil
 }

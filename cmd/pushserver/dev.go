@@ -110,6 +110,8 @@ Publish, in another:
 
   curl -H 'Authorization: Bearer %[6]s' -H 'Content-Type: application/json' -d '{"merchant":"acme","type":"payment.paid","data":{"amount":4200}}' %[1]s/v1/events
 
+Guide, reference and console: %[1]s/docs
+
 `, i.URL, i.Keys["acme"], i.TestKeys["acme"], i.Keys["globex"], i.TestKeys["globex"],
 		i.PublisherKey, i.AdminKey, i.OpsURL)
 	return err

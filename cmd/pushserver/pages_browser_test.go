@@ -11,7 +11,7 @@ func TestPagesAreAccessibleAndAskNobodyElse(t *testing.T) {
 	intro := beginDev(t)
 	b := openBrowser(t)
 	for _, path := range []string{
-		"/docs", "/docs/resume", "/docs/filters", "/docs/browser", "/docs/limits", "/docs/errors", "/docs/publishing",
+		"/docs", "/docs/resume", "/docs/filters", "/docs/browser", "/docs/limits", "/docs/errors", "/docs/publishing", "/docs/redis",
 		"/problems/quota-exceeded", "/console",
 	} {
 		for _, look := range []string{"light", "dark"} {

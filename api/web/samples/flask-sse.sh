@@ -1,0 +1,1 @@
+redis-cli -h "$REDIS_HOST" -p "$REDIS_PORT" PUBLISH mychannel '["myevent", {"message": "Hello!"}]'
