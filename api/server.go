@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -34,6 +35,8 @@ type Config struct {
 
 	Limiter Limiter          // nil: one in memory
 	Limits  ratelimit.Limits // of keys that have none of their own; the zero value: ratelimit.Defaults
+	// Demo is the key of the demo pages (DemoKey); nil: there are none.
+	Demo *auth.Key
 	// Channels are those of the predecessor that go on.
 	Channels []Channel
 	// Trusted are proxies that say truly, in X-Forwarded-For, who their clients are.
@@ -76,6 +79,7 @@ type Server struct {
 	composer    *catalog.Composer
 	contract    contract
 	site        *web.Site
+	demo        *demo // nil: there is none
 	routes      *http.ServeMux
 	stop        context.CancelFunc // ends what runs in the background
 	running     sync.WaitGroup
@@ -104,6 +108,12 @@ func New(c Config) (*Server, error) {
 	if s.limits == (ratelimit.Limits{}) {
 		s.limits = ratelimit.Defaults()
 	}
+	if c.Demo != nil {
+		if s.tokens == nil {
+			return nil, errors.New("api: the demo needs tokens")
+		}
+		s.demo = newDemo(s, c.Demo)
+	}
 	s.releaser = newReleaser(s.limiter)
 	s.connections.release = s.releaser.add
 	if s.catalog == nil {
@@ -116,7 +126,7 @@ func New(c Config) (*Server, error) {
 	if s.contract, err = readContract(); err != nil {
 		return nil, err
 	}
-	if s.site, err = newSite(); err != nil {
+	if s.site, err = newSite(c.Demo != nil); err != nil {
 		return nil, err
 	}
 	if s.poller, err = newPoller(); err != nil {

@@ -59,9 +59,9 @@ var guide = []chapter{
 	{"/docs/redis", "Through Redis", "redis"},
 }
 
-// New renders the pages; there is one for each of the problems. It fails if a
-// problem has no explanation.
-func New(problems []Problem) (*Site, error) {
+// New renders the pages; there is one for each of the problems, and two of the demo
+// if that is wanted. It fails if a problem has no explanation.
+func New(problems []Problem, demo bool) (*Site, error) {
 	problems = slices.Clone(problems)
 	slices.SortFunc(problems, func(a, b Problem) int {
 		if a.Status != b.Status {
@@ -111,6 +111,11 @@ func New(problems []Problem) (*Site, error) {
 		Styles:  []string{"/docs/reference/swagger-ui.css", "/assets/reference.css"},
 	}, "reference", nil)
 	add(page{Path: "/console", Title: "Console", Section: "console", Scripts: []string{"/assets/console.js"}, Module: true}, "console", nil)
+	if demo {
+		for name, title := range map[string]string{"tickets": "Tickets", "seats": "Seats"} {
+			add(page{Path: "/demo/" + name, Title: title, Section: "demo", Scripts: []string{"/assets/demo.js"}, Module: true}, name, nil)
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("web: %w", err)
 	}
@@ -132,6 +137,10 @@ func sample(name string) (template.HTML, error) {
 // whether there is such a thing.
 func (s *Site) Serve(w http.ResponseWriter, r *http.Request) bool {
 	text, isPage := s.pages[r.URL.Path]
+	if r.URL.Path == "/client.js" {
+		r = r.Clone(r.Context())
+		r.URL.Path = "/assets/client.js"
+	}
 	asset := !isPage && strings.HasPrefix(r.URL.Path, "/assets/") && s.has(r.URL.Path)
 	swagger := strings.HasPrefix(r.URL.Path, "/docs/reference/") && slices.Contains(swaggerFiles, path.Base(r.URL.Path)) &&
 		path.Dir(r.URL.Path) == "/docs/reference"

@@ -13,6 +13,7 @@ import (
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 )
@@ -159,7 +160,7 @@ func scheme(name string) chromedp.Action {
 func (b *tab) keep(t *testing.T, name string) {
 	t.Helper()
 	var picture []byte
-	b.do(t, chromedp.FullScreenshot(&picture, 100))
+	b.do(t, page.BringToFront(), chromedp.FullScreenshot(&picture, 100)) // what is behind is not painted
 	if err := os.WriteFile(filepath.Join(t.ArtifactDir(), name+".png"), picture, 0o600); err != nil {
 		t.Error(err)
 	}

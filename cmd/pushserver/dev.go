@@ -47,7 +47,7 @@ func (d *devCommand) Run(ctx context.Context, c *console) error {
 		return err
 	}
 	log := streams.NewMemoryLog(streams.MemoryOptions{})
-	if err := g.open(d.Listen, log, store, behaviour{limits: ratelimit.Largest()}); err != nil {
+	if err := g.open(d.Listen, log, store, behaviour{limits: ratelimit.Largest(), demo: true}); err != nil {
 		return err
 	}
 	intro.URL, intro.OpsURL = g.url(), g.opsURL()
@@ -111,6 +111,7 @@ Publish, in another:
   curl -H 'Authorization: Bearer %[6]s' -H 'Content-Type: application/json' -d '{"merchant":"acme","type":"payment.paid","data":{"amount":4200}}' %[1]s/v1/events
 
 Guide, reference and console: %[1]s/docs
+Demo, for two windows: %[1]s/demo/tickets and %[1]s/demo/seats
 
 `, i.URL, i.Keys["acme"], i.TestKeys["acme"], i.Keys["globex"], i.TestKeys["globex"],
 		i.PublisherKey, i.AdminKey, i.OpsURL)

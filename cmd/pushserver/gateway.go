@@ -97,6 +97,7 @@ type behaviour struct {
 	limits  ratelimit.Limits // of keys that have none of their own
 	trusted []netip.Prefix   // proxies
 	legacy  []api.Channel    // of the predecessor
+	demo    bool
 	guard   guardOptions
 }
 
@@ -106,6 +107,13 @@ func (g *gateway) open(listen string, log streams.Log, store auth.Store, b behav
 	g.log, g.store = log, store
 	g.hub = streams.NewHub(log, streams.Options{Heartbeat: b.heartbeat, MaxAge: b.maxAge, Logger: g.logger})
 	keyring := auth.NewKeyring(store, auth.KeyringOptions{})
+	var demo *auth.Key
+	if b.demo {
+		var err error
+		if demo, err = api.DemoKey(context.Background(), store); err != nil {
+			return fmt.Errorf("--demo: %w", err)
+		}
+	}
 	server, err := api.New(api.Config{
 		Log:     log,
 		Hub:     g.hub,
@@ -120,6 +128,7 @@ func (g *gateway) open(listen string, log streams.Log, store auth.Store, b behav
 		Trusted: b.trusted,
 
 		Channels: b.legacy,
+		Demo:     demo,
 
 		StateTypes:    b.stateTypes,
 		Catalog:       g.catalog,

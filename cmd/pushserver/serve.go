@@ -38,6 +38,7 @@ type serveCommand struct {
 	Legacy       []string      `name:"legacy-channels" help:"Channels of flask-sse that go on, at /stream?channel= and by PUBLISH in Redis: CHANNEL=MERCHANT for everybody, CHANNEL=MERCHANT:key for those with a key of the merchant. A * may stand at the end of CHANNEL." placeholder:"CHANNEL=MERCHANT" env:"PUSHSERVER_LEGACY_CHANNELS"`
 	SecretFile   string        `name:"secret-file" help:"File with the secrets that sign browser tokens, one a line: the first signs, all verify. The variable PUSHSERVER_SECRET can hold them instead." placeholder:"FILE" env:"PUSHSERVER_SECRET_FILE"`
 	AdminKeyFile string        `name:"admin-key-file" help:"File with an admin's key to begin with, in a store that has no key yet. Without it one is made and shown." placeholder:"FILE" env:"PUSHSERVER_ADMIN_KEY_FILE"`
+	Demo         bool          `help:"Serve the demo pages, /demo/tickets and /demo/seats, where everybody can click. It needs --secret-file with Redis." env:"PUSHSERVER_DEMO"`
 	TLSCert      string        `name:"tls-cert" help:"File with the certificate chain." placeholder:"FILE" env:"PUSHSERVER_TLS_CERT"`
 	TLSKey       string        `name:"tls-key" help:"File with the certificate's key." placeholder:"FILE" env:"PUSHSERVER_TLS_KEY"`
 }
@@ -98,6 +99,9 @@ func (s *serveCommand) Run(ctx context.Context, c *console) error {
 	tokens, err := s.signing(logger)
 	if err != nil {
 		return err
+	}
+	if s.Demo && tokens == nil {
+		return errors.New("--demo needs --secret-file, for its pages have tokens")
 	}
 
 	g, err := newGateway(s.OpsListen, logger)
@@ -161,7 +165,7 @@ func (s *serveCommand) signing(logger *slog.Logger) (*auth.Tokens, error) {
 
 // behaviour returns how to serve, or which flag cannot stand.
 func (s *serveCommand) behaviour() (behaviour, error) {
-	b := behaviour{heartbeat: s.Heartbeat, maxAge: s.MaxStreamAge, stateTypes: s.StateTypes, guard: s.Guard}
+	b := behaviour{heartbeat: s.Heartbeat, maxAge: s.MaxStreamAge, stateTypes: s.StateTypes, guard: s.Guard, demo: s.Demo}
 	own, err := ratelimit.Parse(strings.Join(s.Limits, ","))
 	if err != nil {
 		var field *ratelimit.FieldError
