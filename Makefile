@@ -21,7 +21,7 @@ FUZZ ?= ^Fuzz
 FOREIGN := cmd/pushserver/testdata/foreign api/testdata/redocly
 
 # command:package, for Debian and Ubuntu. The race detector needs a C compiler.
-NEEDED := redis-server:redis-server chromium:chromium python3:python3 curl:curl gcc:build-essential
+NEEDED := redis-server:redis-server chromium:chromium nginx:nginx-light python3:python3 curl:curl gcc:build-essential
 ifneq ($(wildcard $(FOREIGN:=/package.json)),)
 NEEDED += node:nodejs npm:npm
 deps-node: $(FOREIGN:=/node_modules)
