@@ -53,7 +53,6 @@ func (s *Subscription) prove(ctx context.Context, log string) error {
 	if err != nil {
 		return err
 	}
-	s.count(len(batch.Entries))
 	if batch.Gap == nil {
 		s.opening.batch = batch.Entries
 		return nil

@@ -172,7 +172,6 @@ func (s *Subscription) readLog(st *stream, head ID) bool {
 		return false
 	}
 	batch, err := s.hub.read(s.hub.ctx, st.log, s.pos, &st.pace)
-	s.count(len(batch.Entries))
 	switch {
 	case err != nil:
 		return s.stall(st.log, err)
@@ -184,7 +183,8 @@ func (s *Subscription) readLog(st *stream, head ID) bool {
 	return s.replay(batch.Entries)
 }
 
-// count has somebody count what was read from the log.
+// count has somebody count what was read from the log and is done with: what a slow
+// client makes us read again is not counted again.
 func (s *Subscription) count(n int) {
 	if s.replayed == nil || n == 0 {
 		return
@@ -300,6 +300,7 @@ func (s *Subscription) replay(entries []Entry) bool {
 		items = items[n:]
 	}
 	s.pos = entries[len(entries)-1].ID
+	s.count(len(entries))
 	return true
 }
 

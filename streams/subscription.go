@@ -25,8 +25,8 @@ type Request struct {
 	// Rate is how many events are delivered within a second at most; 0: as many as
 	// there are. What comes faster waits in the log.
 	Rate int
-	// Replayed is called when so many entries were read from the log for this
-	// subscription alone, and returns how long it must not read more. It may wait
+	// Replayed is called when so many entries that were read from the log for this
+	// subscription alone are done with, and returns how long it must not read more. It may wait
 	// itself, and is not called twice at the same time. Nil: nobody counts.
 	Replayed func(n int) time.Duration
 }

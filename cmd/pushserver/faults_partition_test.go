@@ -63,6 +63,12 @@ func testPartition(t *testing.T, s *stand) {
 		tr.preload(m, tailLength) // what a gateway keeps of a log has its full size
 	}
 	_ = pause(tr.ctx, 20*time.Second)
+	for _, p := range b.proxies { // what an outage costs once, it costs here
+		p.refuse()
+	}
+	_ = pause(tr.ctx, 5*time.Second)
+	b.heal()
+	_ = pause(tr.ctx, catchUpLimit)
 	for _, length := range []time.Duration{5 * time.Second, 45 * time.Second} {
 		for _, from := range []string{"all", "masters", "one shard"} {
 			away := s.nodes(from)
