@@ -17,8 +17,8 @@ import (
 const module = "github.com/paylogic/pushserver"
 
 // arrows says what each folder, with all below it, never imports of this
-// module: imports point from cmd to api, from there to auth, streams and
-// ratelimit, and no further but to boltfile. "." is the package in the root
+// module: imports point from cmd to api, from there to keys, from there to auth,
+// streams and ratelimit, and no further but to boltfile. "." is the package in the root
 // alone.
 var arrows = []struct {
 	folder string
@@ -28,9 +28,11 @@ var arrows = []struct {
 	{"api", []string{"cmd", "streams/redistest", "api/conform"}},
 	{"api/catalog", []string{"api"}},
 	{"api/conform", []string{"api"}},
+	{"api/client", []string{".", "api", "auth", "ratelimit", "keys"}},
+	{"keys", []string{".", "cmd", "api"}},
 	{"auth", []string{".", "cmd", "api", "streams", "ratelimit"}},
-	{"ratelimit", []string{".", "cmd", "api", "streams", "auth"}},
-	{"streams", []string{".", "cmd", "api", "auth", "ratelimit"}},
+	{"ratelimit", []string{".", "cmd", "api", "streams", "auth", "keys"}},
+	{"streams", []string{".", "cmd", "api", "auth", "ratelimit", "keys"}},
 	{"boltfile", []string{".", "cmd", "api", "auth", "streams", "ratelimit"}},
 	{"streams/filter", []string{"streams"}},
 	{"streams/sse", []string{"streams"}},
