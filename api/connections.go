@@ -33,6 +33,7 @@ type connection struct {
 	addr  netip.Addr
 	agent string       // of the client, as it says
 	holds atomic.Bool  // it has a lease
+	owed  int32        // events that were read from the log for it and not charged; its reader's
 	slot  int          // in among, which guards it; -1 once it has left
 	asked *filter.Spec // what its request narrowed; nil: nothing
 
@@ -53,6 +54,7 @@ func (c *connection) left() {
 
 // connections are the open streams of this gateway.
 type connections struct {
+	server  *Server
 	release func(ratelimit.Lease)
 
 	mu    sync.Mutex               // guards the following

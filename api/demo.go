@@ -84,7 +84,7 @@ func (d *demo) serve(w http.ResponseWriter, r *http.Request) error {
 	if v := d.server.limiter.Take(r.Context(), ratelimit.Ask{
 		Key: "demo", Charges: []ratelimit.Charge{{Policy: d.server.limits.Of(ratelimit.Publishes), N: 1}},
 	}); !v.Allowed {
-		return quotaProblem(v)
+		return d.server.quotaProblem(v)
 	}
 	d.mu.Lock() // one buyer at a time, the storage included: it is a demo
 	defer d.mu.Unlock()

@@ -90,8 +90,13 @@ func (g *guarded) refuse(conn net.Conn, status, text string) {
 	}()
 }
 
-// An admitted connection counts until it is closed, or until who has taken it over
-// says that it is.
+// An admission counts a connection until it leaves.
+type admission interface{ leave() }
+
+// leave ends the counting of one connection, whose address does not matter.
+func (g *guarded) leave() { g.open.Add(-1) }
+
+// An admitted connection counts until it is closed, or handed over.
 type admitted struct {
 	net.Conn
 	guard *guarded
@@ -101,17 +106,35 @@ type admitted struct {
 
 // Close implements [net.Conn].
 func (a *admitted) Close() error {
-	a.leave()
+	a.once.Do(a.leave)
 	return a.Conn.Close()
 }
 
-// leave ends the counting. Of nobody it does nothing.
-func (a *admitted) leave() {
-	if a == nil {
-		return
+// handOver returns the connection itself, and what counts it from now on. What
+// there is for each stream is as small as can be.
+func (a *admitted) handOver() (net.Conn, admission) {
+	conn, guard := a.Conn, a.guard
+	handed := false
+	a.once.Do(func() { handed = true })
+	switch {
+	case !handed:
+		return conn, nil // it was closed meanwhile
+	case guard.options.PerAddress == 0:
+		return conn, guard
 	}
-	a.once.Do(func() {
-		a.guard.open.Add(-1)
-		a.guard.addresses.Close(a.addr)
-	})
+	return conn, &counted{guard, a.addr}
+}
+
+// leave ends the counting.
+func (a *admitted) leave() { (&counted{a.guard, a.addr}).leave() }
+
+// counted is what is left of a connection that was handed over.
+type counted struct {
+	guard *guarded
+	addr  netip.Addr
+}
+
+func (c *counted) leave() {
+	c.guard.open.Add(-1)
+	c.guard.addresses.Close(c.addr)
 }

@@ -32,7 +32,7 @@ type hijacked struct {
 	poller     *poller
 	sub        *streams.Subscription
 	fd         int
-	admission  *admitted // counts the connection; nil: nobody counts
+	admission  admission // counts the connection; nil: nobody counts
 	generation int32     // tells it from earlier connections with the same descriptor
 
 	mu     sync.Mutex // held while the descriptor is used
@@ -52,19 +52,21 @@ func (s *Server) hijack(w http.ResponseWriter, r *http.Request, stream *connecti
 		return false
 	}
 	preface := append(head(w.Header()), more...)
-	admission, _ := conn.(*admitted)
-	if admission != nil {
-		conn = admission.Conn // it goes on counting
+	var counts admission
+	if a, ok := conn.(*admitted); ok {
+		conn, counts = a.handOver()
 	}
 	fd, err := duplicate(conn)
 	conn.Close()
 	if err != nil {
 		sub.Close(err)
 		stream.left()
-		admission.leave()
+		if counts != nil {
+			counts.leave()
+		}
 		return true
 	}
-	c := &hijacked{poller: s.poller, sub: sub, fd: fd, stream: stream, admission: admission}
+	c := &hijacked{poller: s.poller, sub: sub, fd: fd, stream: stream, admission: counts}
 	if err := s.poller.add(c); err != nil {
 		c.Close()
 		sub.Close(err)
@@ -184,6 +186,8 @@ func (c *hijacked) Close() error {
 	c.closed = true
 	c.poller.drop(c)
 	c.stream.left()
-	c.admission.leave()
+	if c.admission != nil {
+		c.admission.leave()
+	}
 	return unix.Close(c.fd)
 }

@@ -4,7 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"hash/fnv"
+	"io"
 	"net/netip"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -36,7 +39,7 @@ type leaseInfo struct {
 	Subject  string   `json:"subject,omitempty"`
 	Filter   string   `json:"filter,omitempty"`
 	Position string   `json:"position,omitempty"`
-	Lag      int64    `json:"lag_ms"`
+	Lag      int64    `json:"lag_ms,omitempty"`
 }
 
 // An openConnection is a stream as GET /v1/connections shows it.
@@ -45,27 +48,45 @@ type openConnection struct {
 	Since   time.Time `json:"since"`
 	Gateway string    `json:"gateway,omitempty"`
 	leaseInfo
+	Lag int64 `json:"lag_ms"` // also if it is none
 }
 
-// openConnections reads leases. What another version has written into one is left
-// out.
-func openConnections(leases []ratelimit.Lease) []openConnection {
+// openConnections reads leases. Of those of this gateway it is known how they are
+// now; what another version has written into one is left out.
+func (s *Server) openConnections(leases []ratelimit.Lease) []openConnection {
 	all := make([]openConnection, len(leases))
 	for i, l := range leases {
+		for _, own := range s.connections.of(l.Key) {
+			if own.id == l.ID {
+				l.Info = own.info()
+			}
+		}
 		all[i] = openConnection{ID: l.ID, Since: l.Since.UTC(), Gateway: l.Gateway}
 		_ = json.Unmarshal(l.Info, &all[i].leaseInfo)
+		all[i].Lag = all[i].leaseInfo.Lag
 	}
 	return all
 }
 
-// lease returns what the connection holds, as it is now.
+// lease returns what the connection holds. What it says of itself is for other
+// gateways; where there are none it is left out.
 func (c *connection) lease() ratelimit.Lease {
-	info := leaseInfo{Address: maskAddress(c.addr), Agent: c.agent}
 	l := ratelimit.Lease{Key: c.key, ID: c.id, Since: time.UnixMilli(c.since)}
+	if c.asked != nil {
+		l.Filter = filterName(c.asked)
+	}
+	if _, alone := c.among.server.limiter.(*ratelimit.MemoryLimiter); !alone {
+		l.Info = c.info()
+	}
+	return l
+}
+
+// info says how the stream is now.
+func (c *connection) info() []byte {
+	info := leaseInfo{Address: maskAddress(c.addr), Agent: c.agent}
 	if c.asked != nil {
 		info.Types, info.Filter = c.asked.Types, c.asked.Expr
 		info.Subject = strings.Join(c.asked.Subjects, ",")
-		l.Filter = specKey([]filter.Spec{*c.asked})
 	}
 	c.mu.Lock()
 	sub := c.sub
@@ -77,11 +98,19 @@ func (c *connection) lease() ratelimit.Lease {
 			info.Lag = max(0, time.Since(pos.Time()).Milliseconds())
 		}
 	}
-	var err error
-	if l.Info, err = json.Marshal(info); err != nil {
+	text, err := json.Marshal(info)
+	if err != nil {
 		panic("api: a lease cannot be written: " + err.Error()) // texts and a number
 	}
-	return l
+	return text
+}
+
+// filterName tells what a request asks for from others, on all gateways. There are
+// few of a key, so that two that differ have the same name about never.
+func filterName(asked *filter.Spec) string {
+	h := fnv.New64a()
+	io.WriteString(h, specKey([]filter.Spec{*asked}))
+	return strconv.FormatUint(h.Sum64(), 36)
 }
 
 // maskAddress shows where a client is, and not who: without the last byte, or the
@@ -246,6 +275,7 @@ func (s *Server) endByRequest(ctx context.Context, key, id string) (openConnecti
 	case err != nil:
 		return openConnection{}, err
 	}
+	was := s.openConnections([]ratelimit.Lease{l})[0]
 	s.announceEnd(ctx, l, endedByRequest)
-	return openConnections([]ratelimit.Lease{l})[0], nil
+	return was, nil
 }

@@ -17,14 +17,7 @@ func (s *Server) myConnections(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	for i := range leases {
-		for _, own := range s.connections.of(c.ID) { // of them it is known how they are now
-			if own.id == leases[i].ID {
-				leases[i].Info = own.lease().Info
-			}
-		}
-	}
-	return writeJSON(w, http.StatusOK, map[string]any{"connections": openConnections(leases)})
+	return writeJSON(w, http.StatusOK, map[string]any{"connections": s.openConnections(leases)})
 }
 
 // endMyConnection answers DELETE /v1/connections/{id}.

@@ -58,13 +58,13 @@ func (s *Server) take(w http.ResponseWriter, r *http.Request, c *caller, ask rat
 		w.Header().Set("RateLimit", limit)
 	}
 	if !v.Allowed {
-		return v, quotaProblem(v)
+		return v, s.quotaProblem(v)
 	}
 	return v, nil
 }
 
 // quotaProblem says which limits refuse, until when, and what is in the way.
-func quotaProblem(v ratelimit.Verdict) *Problem {
+func (s *Server) quotaProblem(v ratelimit.Verdict) *Problem {
 	var violated []string
 	detail := "Wait as long as Retry-After says."
 	for _, d := range v.Decisions {
@@ -85,7 +85,7 @@ func quotaProblem(v ratelimit.Verdict) *Problem {
 		p.header("Retry-After", strconv.Itoa(retryAfter(wait)))
 	}
 	if len(v.InTheWay) > 0 {
-		p.with("connections", openConnections(v.InTheWay))
+		p.with("connections", s.openConnections(v.InTheWay))
 	}
 	return p
 }
@@ -121,25 +121,25 @@ func (s *Server) clientAddr(r *http.Request) netip.Addr {
 	return ratelimit.ClientAddr(r.RemoteAddr, r.Header["X-Forwarded-For"], s.trusted)
 }
 
-// replayMeter returns what counts the events that a stream of a caller reads from
-// the log, and says how long it has to wait: all streams of the key share one
-// limit, on all gateways.
-func (s *Server) replayMeter(c *caller) func(n int) time.Duration {
-	policy, key := s.limitsOf(c.Key).Of(ratelimit.Replay), c.ID
-	owed := 0
-	return func(n int) time.Duration {
-		if owed += n; owed < min(replayAtOnce, policy.Quota) {
-			return 0
-		}
-		v := s.limiter.Take(context.Background(), ratelimit.Ask{
-			Key: key, Charges: []ratelimit.Charge{{Policy: policy, N: min(owed, policy.Quota)}},
-		})
-		if v.Allowed {
-			owed = 0
-			return 0
-		}
-		return max(v.Retry(), time.Millisecond) // what is owed is charged the next time
+// replayed charges what a stream has read from the log, and returns how long it has
+// to wait: all streams of a key share one limit, on all gateways.
+func (c *connection) replayed(n int) time.Duration {
+	c.mu.Lock()
+	key := c.caller.Key
+	c.mu.Unlock()
+	s := c.among.server
+	policy := s.limitsOf(key).Of(ratelimit.Replay)
+	if c.owed += int32(n); int(c.owed) < min(replayAtOnce, policy.Quota) {
+		return 0
 	}
+	v := s.limiter.Take(context.Background(), ratelimit.Ask{
+		Key: key.ID, Charges: []ratelimit.Charge{{Policy: policy, N: min(int(c.owed), policy.Quota)}},
+	})
+	if v.Allowed {
+		c.owed = 0
+		return 0
+	}
+	return max(v.Retry(), time.Millisecond) // what is owed is charged the next time
 }
 
 // replayAtOnce is how many events a stream reads from the log before they are
@@ -156,7 +156,7 @@ func (s *Server) chargePage(w http.ResponseWriter, r *http.Request, c *caller) e
 		return err
 	}
 	v.Decisions[0].Allowed, v.Decisions[0].Retry = false, max(v.Decisions[0].Reset, time.Second)
-	return quotaProblem(v)
+	return s.quotaProblem(v)
 }
 
 // chargeReplay takes from the limits what a page has read from the log, or all

@@ -115,7 +115,7 @@ func New(c Config) (*Server, error) {
 		s.demo = newDemo(s, c.Demo)
 	}
 	s.releaser = newReleaser(s.limiter)
-	s.connections.release = s.releaser.add
+	s.connections.server, s.connections.release = s, s.releaser.add
 	if s.catalog == nil {
 		s.catalog = new(catalog.Catalog)
 	}

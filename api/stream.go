@@ -120,7 +120,7 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, who *caller, q que
 	}
 	s.connections.add(c)
 	limits := s.limitsOf(who.Key)
-	req.Rate, req.Replayed = limits.Of(ratelimit.Deliveries).Quota, s.replayMeter(who)
+	req.Rate, req.Replayed = limits.Of(ratelimit.Deliveries).Quota, c.replayed
 	for {
 		// Known since it was announced: no change falls between.
 		now, err := who.again(r.Context(), s.keyring)

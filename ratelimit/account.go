@@ -13,7 +13,8 @@ type account struct {
 	leases  map[string]holding // by id
 	filters map[string]int     // how many leases use a filter, by filter
 	ended   map[string]int64   // until when it is remembered that a lease was ended, by id
-	due     int64              // nothing is over before this
+	due     int64              // no lease is over before this
+	tidyDue int64              // nothing of ended is looked at before this
 }
 
 // A holding is a lease and when it is over.
@@ -29,11 +30,17 @@ func newAccount() *account {
 		filters: map[string]int{},
 		ended:   map[string]int64{},
 		due:     math.MaxInt64,
+		tidyDue: math.MaxInt64,
 	}
 }
 
+// tidyEvery is the time, in µs, between two looks at what was ended, which may be
+// much where streams come and go.
+const tidyEvery = 1_000_000
+
 // purge forgets the leases that nobody renewed, and which were ended long ago.
 func (a *account) purge(now int64) {
+	a.purgeEnded(now)
 	if now < a.due {
 		return
 	}
@@ -45,13 +52,21 @@ func (a *account) purge(now int64) {
 			a.due = min(a.due, h.until)
 		}
 	}
+}
+
+func (a *account) purgeEnded(now int64) {
+	if now < a.tidyDue {
+		return
+	}
+	a.tidyDue = math.MaxInt64
 	for id, until := range a.ended {
 		if until <= now {
 			delete(a.ended, id)
 		} else {
-			a.due = min(a.due, until)
+			a.tidyDue = min(a.tidyDue, until)
 		}
 	}
+	a.tidyDue = max(a.tidyDue, now+tidyEvery)
 }
 
 // idle reports whether the account says no more than a new one would.
@@ -90,7 +105,7 @@ func (a *account) hold(l Lease, until int64) {
 // renewal under way does not bring it back.
 func (a *account) end(id string, until int64) (l Lease, ok bool) {
 	a.ended[id] = until
-	a.due = min(a.due, until)
+	a.tidyDue = min(a.tidyDue, until)
 	return a.drop(id)
 }
 

@@ -19,6 +19,9 @@ const (
 	// endedLife is how long it is remembered that a lease was ended: well over
 	// the time that its gateway may take to renew it.
 	endedLife = 2 * LeaseLife
+	// releasedLife is the same for a lease that its own gateway has given back: over
+	// the time that a renewal which is under way may take.
+	releasedLife = 10 * time.Second
 	// mostInTheWay is how many leases a refusal names.
 	mostInTheWay = 10
 )

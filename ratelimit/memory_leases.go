@@ -26,7 +26,7 @@ func (m *MemoryLimiter) Release(_ context.Context, held ...Lease) {
 	defer m.mu.Unlock()
 	now := m.now()
 	for _, l := range held {
-		m.account(l.Key, now).end(l.ID, now+endedLife.Microseconds())
+		m.account(l.Key, now).end(l.ID, now+releasedLife.Microseconds())
 	}
 }
 

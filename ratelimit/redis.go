@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -102,8 +103,25 @@ func (r *RedisLimiter) Take(ctx context.Context, asks ...Ask) Verdict {
 	if len(asks) == 1 {
 		r.refusals.note(asks[0], v, start)
 	}
-	r.local.follow(asks, v)
+	r.local.follow(bare(asks), v)
 	return v
+}
+
+// bare returns the asks without what a lease says of itself: Redis keeps that, and
+// there are many.
+func bare(asks []Ask) []Ask {
+	if !slices.ContainsFunc(asks, func(a Ask) bool { return a.Lease != nil && a.Lease.Info != nil }) {
+		return asks
+	}
+	asks = slices.Clone(asks)
+	for i := range asks {
+		if asks[i].Lease != nil {
+			lease := *asks[i].Lease
+			lease.Info = nil
+			asks[i].Lease = &lease
+		}
+	}
+	return asks
 }
 
 // decide has Redis decide. parent is the caller's context.

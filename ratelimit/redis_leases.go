@@ -28,7 +28,11 @@ func (r *RedisLimiter) Renew(ctx context.Context, held []Lease) (ended []Lease, 
 	if r.breaker.expire(time.Now()) {
 		r.logMended()
 	}
-	ended, _ = r.local.Renew(ctx, held) // it does not fail
+	kept := slices.Clone(held)
+	for i := range kept {
+		kept[i].Info = nil // Redis keeps it
+	}
+	ended, _ = r.local.Renew(ctx, kept) // it does not fail
 	over := names(ended)
 	stands := slices.DeleteFunc(slices.Clone(held), func(l Lease) bool { return over[nameOf(l)] })
 	calls := batches(renewScript, stands, func(l Lease) []any {
