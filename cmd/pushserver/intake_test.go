@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
+
 	"github.com/paylogic/pushserver/streams/redistest"
 	"github.com/paylogic/pushserver/streams/sse"
 )
@@ -174,5 +176,32 @@ func TestPredecessorsPagesAndServices(t *testing.T) {
 	await(page, "after", func() { say(2, "mychannel", `["myevent", {"message": "after"}]`) })
 	if took := time.Since(killed); took > 4*time.Second {
 		t.Errorf("%s after a gateway was killed channels are heard again, want 3 s", took)
+	}
+}
+
+// The lines that the predecessor's users have, in a browser.
+func TestPredecessorsPageInABrowser(t *testing.T) {
+	node := redistest.StartStandalone(t)
+	createKey(t, "--redis", node.Addr(), "--kind", "live", "--merchant", "acme")
+	url, _ := startGateway(t, "--redis", node.Addr(), "--durability", "best-effort", "--legacy-channels", "mychannel=acme")
+	page := openBrowser(t)
+	page.do(t, chromedp.Navigate(url+"/docs"), chromedp.Evaluate(`window.got = [];
+		var source = new EventSource('/stream?channel=mychannel');
+		source.addEventListener('myevent', function (event) { got.push(JSON.parse(event.data).message); });
+		source.addEventListener('greeting', function (event) { got.push(event.data); });
+		source.onmessage = function (event) { got.push('unnamed ' + event.data); }; 0`, nil))
+	for deadline := time.Now().Add(intakeLimit); page.text(t, "got.length") == "0"; time.Sleep(200 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("nothing arrives")
+		}
+		node.Do("PUBLISH", "mychannel", `["myevent", {"message": "Hello!"}]`)
+	}
+	page.do(t, chromedp.Evaluate("got = []; 0", nil))
+	node.Do("PUBLISH", "mychannel", `["myevent", {"message": "größer"}]`)
+	node.Do("PUBLISH", "mychannel", `{"data": "two\nlines", "type": "greeting", "id": "7", "retry": 5000}`)
+	node.Do("PUBLISH", "mychannel", `{"data": {"a": 1}}`)
+	page.until(t, "got.length >= 3")
+	if got := page.text(t, "JSON.stringify(got.slice(-3))"); got != `["größer","two\nlines","unnamed {\"a\": 1}"]` {
+		t.Errorf("the page got %s", got)
 	}
 }
