@@ -91,7 +91,8 @@ func TestChannelSpeaksAsItsPredecessor(t *testing.T) {
 }
 
 func TestOldBrowsers(t *testing.T) {
-	defer func(w time.Duration) { pollWait = w }(pollWait)
+	wait := pollWait
+	t.Cleanup(func() { pollWait = wait }) // once the server is closed
 	pollWait = 500 * time.Millisecond
 	r := newRig(t, streams.MemoryOptions{})
 	first := r.publish(t, "a", "x.y", `{"n":1}`)

@@ -84,10 +84,8 @@ func (d *demo) serve(w http.ResponseWriter, r *http.Request) error {
 	if v := d.server.limiter.Take(r.Context(), ratelimit.Ask{
 		Key: "demo", Charges: []ratelimit.Charge{{Policy: d.server.limits.Of(ratelimit.Publishes), N: 1}},
 	}); !v.Allowed {
-		return d.server.quotaProblem(v)
+		return d.server.quotaProblem(v, nil)
 	}
-	d.mu.Lock() // one buyer at a time, the storage included: it is a demo
-	defer d.mu.Unlock()
 	switch seat, isSeat := strings.CutPrefix(action, "seats/"); {
 	case action == "buy":
 		return d.sell(w, r, -1)
@@ -152,8 +150,10 @@ func (d *demo) publish(ctx context.Context, typ, subject string, data any) (stre
 	return receipts[0].ID, nil
 }
 
-// sell changes the number of tickets. The caller holds d.mu.
+// sell changes the number of tickets.
 func (d *demo) sell(w http.ResponseWriter, r *http.Request, change int) error {
+	d.mu.Lock() // one buyer at a time, the storage included: it is a demo
+	defer d.mu.Unlock()
 	now := struct {
 		Available int `json:"available"`
 	}{demoStock}
@@ -170,7 +170,7 @@ func (d *demo) sell(w http.ResponseWriter, r *http.Request, change int) error {
 	return writeJSON(w, http.StatusOK, map[string]any{"position": position, "available": now.Available})
 }
 
-// click takes a seat for a buyer, or gives it back. The caller holds d.mu.
+// click takes a seat for a buyer, or gives it back.
 func (d *demo) click(w http.ResponseWriter, r *http.Request, seat string) error {
 	row, number := "", 0
 	if _, err := fmt.Sscanf(seat, "%1s%d", &row, &number); err != nil || !strings.Contains(demoRows, row) ||
@@ -190,6 +190,8 @@ func (d *demo) click(w http.ResponseWriter, r *http.Request, seat string) error 
 	if buyer == "" || len(buyer) > 40 || !filter.Printable(buyer) {
 		return fieldProblem(&auth.FieldError{Field: "buyer", Reason: "must say who clicks, in 1 to 40 characters"})
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	var now struct {
 		Status string `json:"status"`
 		By     string `json:"by,omitempty"`

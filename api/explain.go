@@ -88,10 +88,11 @@ func (s *Server) readExplained(raw []byte, key *auth.Key) (publication, error) {
 	if err != nil {
 		return publication{}, err
 	}
-	structured, addressed := false, false
+	structured, addressed, moded := false, false, false
 	for _, m := range doc.members {
 		structured = structured || m.name == "specversion"
 		addressed = addressed || m.name == "merchant"
+		moded = moded || m.name == "livemode"
 	}
 	if !addressed {
 		merchant, err := json.Marshal(key.Merchant)
@@ -99,7 +100,7 @@ func (s *Server) readExplained(raw []byte, key *auth.Key) (publication, error) {
 			return publication{}, err
 		}
 		head := append([]byte(`{"merchant":`), merchant...)
-		if key.Kind == auth.Test {
+		if key.Kind == auth.Test && !moded {
 			head = append(head, `,"livemode":false`...)
 		}
 		if len(doc.members) > 0 {

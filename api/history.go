@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/paylogic/pushserver/auth"
+	"github.com/paylogic/pushserver/ratelimit"
 	"github.com/paylogic/pushserver/streams"
 )
 
@@ -26,7 +27,7 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.chargePage(w, r, key); err != nil {
+	if err := s.chargePage(w, r, key, s.cost(key, ratelimit.Requests, 1)); err != nil {
 		return err
 	}
 	allowOrigin(w, r)

@@ -120,7 +120,7 @@ func (s *Server) readMessage(ctx context.Context, channel, payload string) (stri
 	if err == nil {
 		v := s.limiter.Take(ctx, ratelimit.Ask{Key: "channels:" + c.Merchant, Charges: []ratelimit.Charge{{Policy: s.limits.Of(ratelimit.Publishes), N: 1}}})
 		if !v.Allowed {
-			err = s.quotaProblem(v)
+			err = s.quotaProblem(v, nil)
 		}
 	}
 	return p.logged(err)

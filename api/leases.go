@@ -93,8 +93,10 @@ func (c *connection) info() []byte {
 	c.mu.Unlock()
 	if sub != nil {
 		pos, behind := sub.Progress()
-		info.Position = pos.String()
-		if behind && !pos.IsOrigin() {
+		if !pos.IsZero() {
+			info.Position = pos.String()
+		}
+		if behind && !pos.IsZero() && !pos.IsOrigin() {
 			info.Lag = max(0, time.Since(pos.Time()).Milliseconds())
 		}
 	}
@@ -164,6 +166,7 @@ func (r *releaser) run(ctx context.Context) {
 		}
 		r.flush()
 	}
+	r.flush() // what came while the last one was under way
 }
 
 func (r *releaser) flush() {

@@ -33,7 +33,7 @@ func padding(q query) []byte {
 // the position, or what comes within a while.
 func (s *Server) poll(w http.ResponseWriter, r *http.Request, c *caller, q query, form string, req streams.Request) error {
 	if c != nil {
-		if err := s.charge(w, r, c, s.cost(c, ratelimit.Connects, 1)); err != nil {
+		if err := s.chargePage(w, r, c, s.cost(c, ratelimit.Connects, 1)); err != nil {
 			return err
 		}
 	}
@@ -55,6 +55,9 @@ func (s *Server) poll(w http.ResponseWriter, r *http.Request, c *caller, q query
 		})
 		if err != nil {
 			return err
+		}
+		if c != nil {
+			s.chargeReplay(r, c, page.Read)
 		}
 	}
 	streamHeader(w.Header(), form)

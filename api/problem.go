@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/paylogic/pushserver/auth"
+	"github.com/paylogic/pushserver/ratelimit"
 	"github.com/paylogic/pushserver/streams"
 	"github.com/paylogic/pushserver/streams/filter"
 )
@@ -154,6 +155,7 @@ func problemOf(err error) *Problem {
 		{streams.ErrDamaged, "log-damaged", "What is stored for this merchant cannot be read. Tell us the request_id."},
 		{streams.ErrDraining, "draining", "Connect again and you will reach another server."},
 		{streams.ErrUnavailable, "store-unavailable", "Try again after Retry-After. Send an event again with the same id."},
+		{ratelimit.ErrUnavailable, "store-unavailable", "What is open could not be looked up. Try again after Retry-After."},
 		{auth.ErrUnavailable, "store-unavailable", "The key could not be checked. Try again after Retry-After."},
 		{context.DeadlineExceeded, "store-unavailable", "Try again after Retry-After. Send an event again with the same id."},
 		{auth.ErrTokenExpired, "invalid-token", "The token has expired: mint another."},

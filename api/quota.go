@@ -58,13 +58,13 @@ func (s *Server) take(w http.ResponseWriter, r *http.Request, c *caller, ask rat
 		w.Header().Set("RateLimit", limit)
 	}
 	if !v.Allowed {
-		return v, s.quotaProblem(v)
+		return v, s.quotaProblem(v, c)
 	}
 	return v, nil
 }
 
-// quotaProblem says which limits refuse, until when, and what is in the way.
-func (s *Server) quotaProblem(v ratelimit.Verdict) *Problem {
+// quotaProblem says which limits refuse whom, until when, and what is in the way.
+func (s *Server) quotaProblem(v ratelimit.Verdict, c *caller) *Problem {
 	var violated []string
 	detail := "Wait as long as Retry-After says."
 	for _, d := range v.Decisions {
@@ -84,7 +84,7 @@ func (s *Server) quotaProblem(v ratelimit.Verdict) *Problem {
 	if wait := v.Retry(); wait > 0 {
 		p.header("Retry-After", strconv.Itoa(retryAfter(wait)))
 	}
-	if len(v.InTheWay) > 0 {
+	if len(v.InTheWay) > 0 && c != nil && c.grant == nil { // a token does not see the streams of others
 		p.with("connections", s.openConnections(v.InTheWay))
 	}
 	return p
@@ -132,11 +132,12 @@ func (c *connection) replayed(n int) time.Duration {
 	if c.owed += int32(n); int(c.owed) < min(replayAtOnce, policy.Quota) {
 		return 0
 	}
+	charged := min(int(c.owed), policy.Quota)
 	v := s.limiter.Take(context.Background(), ratelimit.Ask{
-		Key: key.ID, Charges: []ratelimit.Charge{{Policy: policy, N: min(int(c.owed), policy.Quota)}},
+		Key: key.ID, Charges: []ratelimit.Charge{{Policy: policy, N: charged}},
 	})
 	if v.Allowed {
-		c.owed = 0
+		c.owed -= int32(charged)
 		return 0
 	}
 	return max(v.Retry(), time.Millisecond) // what is owed is charged the next time
@@ -146,17 +147,15 @@ func (c *connection) replayed(n int) time.Duration {
 // charged, so that a short absence costs no round trip.
 const replayAtOnce = 256
 
-// chargePage charges for a request for history, which is refused if the key has
-// read all that it may.
-func (s *Server) chargePage(w http.ResponseWriter, r *http.Request, c *caller) error {
-	v, err := s.take(w, r, c, ratelimit.Ask{Charges: []ratelimit.Charge{
-		s.cost(c, ratelimit.Replay, 0), s.cost(c, ratelimit.Requests, 1),
-	}})
+// chargePage charges for a request that reads the log, and costs something else as
+// well. It is refused if the key has read all that it may.
+func (s *Server) chargePage(w http.ResponseWriter, r *http.Request, c *caller, cost ratelimit.Charge) error {
+	v, err := s.take(w, r, c, ratelimit.Ask{Charges: []ratelimit.Charge{s.cost(c, ratelimit.Replay, 0), cost}})
 	if err != nil || v.Decisions[0].Remaining > 0 {
 		return err
 	}
 	v.Decisions[0].Allowed, v.Decisions[0].Retry = false, max(v.Decisions[0].Reset, time.Second)
-	return s.quotaProblem(v)
+	return s.quotaProblem(v, c)
 }
 
 // chargeReplay takes from the limits what a page has read from the log, or all

@@ -115,7 +115,7 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, who *caller, q que
 		among: s.connections, key: who.ID, caller: *who, asked: s.filters.share(askedOf(q)),
 		id: req.Connection, since: time.Now().UnixMilli(), addr: s.clientAddr(r), agent: agentOf(r),
 	}
-	if err := s.lease(w, r, who, c, q["takeover"] == "oldest"); err != nil {
+	if err := s.lease(w, r, who, c, q["takeover"] == "oldest" && who.grant == nil); err != nil {
 		return err
 	}
 	s.connections.add(c)

@@ -42,7 +42,8 @@ func (l *cuttableLog) Bounds(ctx context.Context, log string) (streams.Bounds, e
 }
 
 func TestAttack11RevocationThatCannotBeHeard(t *testing.T) {
-	defer func(w, s time.Duration) { watchWait, staleAfter = w, s }(watchWait, staleAfter)
+	wait, stale := watchWait, staleAfter
+	t.Cleanup(func() { watchWait, staleAfter = wait, stale }) // once the server is closed
 	watchWait, staleAfter = 300*time.Millisecond, 3*time.Second
 	log := new(cuttableLog)
 	r := startRig(t, streams.MemoryOptions{}, false, func(c *Config) {
@@ -69,7 +70,8 @@ func TestAttack11RevocationThatCannotBeHeard(t *testing.T) {
 
 // A gateway that can hear of changes again vouches for its streams again at once.
 func TestStreamsOutliveACutThatIsShortEnough(t *testing.T) {
-	defer func(w, s time.Duration) { watchWait, staleAfter = w, s }(watchWait, staleAfter)
+	wait, stale := watchWait, staleAfter
+	t.Cleanup(func() { watchWait, staleAfter = wait, stale }) // once the server is closed
 	watchWait, staleAfter = 4*time.Second, 5*time.Second
 	log := new(cuttableLog)
 	r := startRig(t, streams.MemoryOptions{}, false, func(c *Config) {

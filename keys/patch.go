@@ -71,14 +71,22 @@ func into[T any](target *T, must string) func(json.RawMessage) error {
 	}
 }
 
-// setLimits reads an object of quotas: numbers, or texts like "60/m".
+// setLimits merges an object of quotas into those of a key: numbers, or texts like
+// "60/m", and null for one that is to be the server's again.
 func setLimits(k *auth.Key, value json.RawMessage) error {
 	var texts map[string]json.RawMessage
 	if err := json.Unmarshal(value, &texts); err != nil {
 		return errors.New("must be an object of quotas, such as " + `{"streams":50,"connects":"60/m"}`)
 	}
-	k.Limits = nil
+	k.Limits = maps.Clone(k.Limits)
+	if texts == nil { // null
+		k.Limits = nil
+	}
 	for name, raw := range texts {
+		if string(raw) == "null" {
+			delete(k.Limits, name)
+			continue
+		}
 		var text string
 		if json.Unmarshal(raw, &text) != nil {
 			text = string(raw) // a number, or what ParseLimit refuses

@@ -86,7 +86,12 @@ func (r Registry) Find(ctx context.Context, id string) (View, error) {
 // caller who has seen none.
 func (r Registry) Edit(ctx context.Context, id string, revision int64, p Patch) (View, error) {
 	var refused error
-	key, fields, err := auth.Edit(ctx, r.Store, id, revision, func(k *auth.Key) { refused = p.apply(k) })
+	key, fields, err := auth.Edit(ctx, r.Store, id, revision, func(k *auth.Key) {
+		edited := *k
+		if refused = p.apply(&edited); refused == nil {
+			*k = edited // all of it, or nothing
+		}
+	})
 	if refused != nil {
 		return View{}, refused
 	}
@@ -122,8 +127,14 @@ func (r Registry) Revoke(ctx context.Context, id string) (View, error) {
 // source is what changes are published as.
 const source = "/keys"
 
+// tellPatience is how long a change that was made is tried to be told, also if
+// whoever asked for it has left.
+const tellPatience = 2 * time.Second
+
 // tell announces a change. A change that is asked for again is told once.
 func (r Registry) tell(ctx context.Context, change auth.Change) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tellPatience)
+	defer cancel()
 	data, err := json.Marshal(change)
 	if err != nil {
 		return err

@@ -99,3 +99,35 @@ func TestPatchRefusesByTheMembersName(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// An edit that is refused changes nothing, and limits are merged.
+func TestEditIsWholeOrNothing(t *testing.T) {
+	r, _ := newRegistry()
+	description := described("till")
+	description["filter"] = []byte(`"data.n > 1"`)
+	description["limits"] = []byte(`{"streams":5,"connects":"30/m"}`)
+	made, err := r.Create(t.Context(), description)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range []Patch{
+		{"filter": []byte("null"), "name": []byte("5")},
+		{"filter": []byte(`"data.("`)},
+		{"limits": []byte(`{"streams":500000000}`)},
+		{"limits": []byte(`{"beers":1}`)},
+	} {
+		if _, err := r.Edit(t.Context(), made.ID, 0, p); err == nil {
+			t.Errorf("%s was taken", p)
+		}
+	}
+	if v, err := r.Find(t.Context(), made.ID); err != nil || v.Revision != 1 || v.Filter != made.Filter || v.Limits.String() != made.Limits.String() {
+		t.Errorf("refused edits have left %+v, %v", v, err)
+	}
+	v, err := r.Edit(t.Context(), made.ID, 1, Patch{"limits": []byte(`{"streams":null,"filters":3}`)})
+	if err != nil || v.Limits.String() != "connects=30/m,filters=3" {
+		t.Errorf("merged to %s, %v", v.Limits, err)
+	}
+	if v, err = r.Edit(t.Context(), made.ID, 2, Patch{"limits": []byte("null")}); err != nil || len(v.Limits) != 0 {
+		t.Errorf("taken back to %s, %v", v.Limits, err)
+	}
+}

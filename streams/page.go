@@ -38,8 +38,11 @@ const (
 // [Log].
 func (h *Hub) Page(ctx context.Context, req PageRequest) (Page, error) {
 	deadline := time.Now().Add(req.Wait)
+	read := 0
 	for {
 		page, err := h.page(ctx, &req)
+		read += page.Read
+		page.Read = read
 		if err != nil || page.Reset != nil || len(page.Entries) > 0 || page.More {
 			return page, err
 		}

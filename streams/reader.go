@@ -270,6 +270,7 @@ func (s *Subscription) stalls() {
 
 // replay writes those of entries that match.
 func (s *Subscription) replay(entries []Entry) bool {
+	done := 0 // of entries
 	var items []*item
 	for i := range entries {
 		if s.feed.filter.Match(entries[i].Event.predicate()) {
@@ -291,6 +292,7 @@ func (s *Subscription) replay(entries []Entry) bool {
 		piece, n := join(items[:allowed], s.framing, nil)
 		wrote, err := s.w.Write(piece)
 		s.account(items, n, wrote)
+		done = s.countDone(entries, done)
 		if !s.settle(wrote, wrote == len(piece), err) {
 			return false
 		}
@@ -300,8 +302,20 @@ func (s *Subscription) replay(entries []Entry) bool {
 		items = items[n:]
 	}
 	s.pos = entries[len(entries)-1].ID
-	s.count(len(entries))
+	s.countDone(entries, done)
 	return true
+}
+
+// countDone counts those of entries that the position has passed, of which so many
+// were counted before, and returns how many that are now. Only who works on the
+// subscription may call it.
+func (s *Subscription) countDone(entries []Entry, before int) int {
+	n := before
+	for n < len(entries) && entries[n].ID.Compare(s.pos) <= 0 {
+		n++
+	}
+	s.count(n - before)
+	return n
 }
 
 // detach notes the position that a reader has reached in a stream that ended.

@@ -66,24 +66,33 @@ func first(names []string, channel string) int {
 	return 0
 }
 
-// takeMessage publishes a message, or counts it as none.
+// takeMessage publishes a message, or counts it as none. It is here and nowhere
+// else, so what passes is waited for.
 func (l *RedisLog) takeMessage(ctx context.Context, in *Intake, m *redis.Message) {
-	log, event, err := in.Message(ctx, m.Channel, m.Payload)
-	if err == nil {
-		var receipts []Receipt
-		if receipts, err = l.Append(ctx, log, []Event{event}); err == nil {
-			err = receipts[0].Err
-		}
-		for tries := 0; tries < 10 && err != nil && ctx.Err() == nil && !errors.Is(err, ErrReused); tries++ {
-			sleep(ctx, inboxRetry) // the message is here, and nowhere else
-			if receipts, err = l.Append(ctx, log, []Event{event}); err == nil {
-				err = receipts[0].Err
-			}
+	var err error
+	for range messageTries {
+		if err = l.publishMessage(ctx, in, m); !errors.Is(err, ErrUnavailable) && !errors.Is(err, ErrNotReplicated) || !sleep(ctx, inboxRetry) {
+			break
 		}
 	}
 	if err != nil && in.Refused != nil {
 		in.Refused("channel", err)
 	}
+}
+
+// messageTries is how often a message is published at most.
+const messageTries = 10
+
+func (l *RedisLog) publishMessage(ctx context.Context, in *Intake, m *redis.Message) error {
+	log, event, err := in.Message(ctx, m.Channel, m.Payload)
+	if err != nil {
+		return err
+	}
+	receipts, err := l.Append(ctx, log, []Event{event})
+	if err != nil {
+		return err
+	}
+	return receipts[0].Err
 }
 
 // patterns returns what Redis calls the names, in which nothing but a * at the end

@@ -62,27 +62,19 @@ func (l *RedisLog) Take(ctx context.Context, in Intake) {
 	})
 }
 
-// takeInbox empties the inbox until ctx is done.
+// takeInbox empties the inbox until ctx is done. What was read before and not
+// finished comes first, each time: another gateway may have left it.
 func (l *RedisLog) takeInbox(ctx context.Context, in *Intake) {
-	for pending := true; ctx.Err() == nil; {
-		entries, err := l.inbox(ctx, pending)
-		switch {
-		case err != nil:
-			if ctx.Err() == nil {
-				l.logger.Warn("the inbox cannot be read", "error", unaddressed(err))
-			}
-			pending = true // what was read and not finished comes first
-			sleep(ctx, inboxRetry)
-			continue
-		case len(entries) == 0:
-			pending = false
-			continue
+	for ctx.Err() == nil {
+		entries, err := l.inbox(ctx, true)
+		if err == nil && len(entries) == 0 {
+			entries, err = l.inbox(ctx, false)
 		}
-		if err := l.deliver(ctx, in, entries); err != nil {
-			if ctx.Err() == nil {
-				l.logger.Warn("what is in the inbox cannot be published at the moment", "error", unaddressed(err))
-			}
-			pending = true
+		if err == nil && len(entries) > 0 {
+			err = l.deliver(ctx, in, entries)
+		}
+		if err != nil && ctx.Err() == nil {
+			l.logger.Warn("the inbox cannot be emptied at the moment", "error", unaddressed(err))
 			sleep(ctx, inboxRetry)
 		}
 	}
@@ -116,20 +108,11 @@ func (l *RedisLog) inbox(ctx context.Context, pending bool) ([]redis.XMessage, e
 }
 
 // deliver publishes entries in their order, puts aside what is no event, and
-// forgets them. With an error some may be done, and none of them is lost or twice
-// in a log when it is called again.
+// forgets them. With an error some may be published, and none of them is lost or
+// twice in a log when it is called again.
 func (l *RedisLog) deliver(ctx context.Context, in *Intake, entries []redis.XMessage) error {
-	var ids []string
-	var log string
-	var events []Event
-	var sources []redis.XMessage // of events
-	flush := func() error {
-		err := l.publish(ctx, in, log, events, sources)
-		events, sources = nil, nil
-		return err
-	}
+	d := delivered{log: l}
 	for _, entry := range entries {
-		ids = append(ids, entry.ID)
 		if entry.Values == nil {
 			continue // it was deleted while it was pending
 		}
@@ -145,45 +128,69 @@ func (l *RedisLog) deliver(ctx context.Context, in *Intake, entries []redis.XMes
 		case errors.Is(err, ErrUnavailable):
 			return err
 		case err != nil:
-			if err := l.bury(ctx, in, entry, err); err != nil {
-				return err
-			}
+			d.dead = append(d.dead, letter{entry, err})
 			continue
 		}
-		if to != log || len(events) == inboxBatch {
-			if err := flush(); err != nil {
-				return err
-			}
-			log = to
+		if err := d.add(ctx, to, event, entry); err != nil {
+			return err
 		}
-		events, sources = append(events, event), append(sources, entry)
 	}
-	if err := flush(); err != nil {
+	if err := d.flush(ctx); err != nil {
 		return err
 	}
-	pipe := l.client.Pipeline()
-	pipe.XAck(ctx, InboxKey, inboxGroup, ids...)
-	pipe.XDel(ctx, InboxKey, ids...)
-	_, err := pipe.Exec(ctx)
-	return err
+	return l.forgetInbox(ctx, in, entries, d.dead)
 }
 
-// publish appends events to a log. An id that is another event's makes a dead
-// letter.
-func (l *RedisLog) publish(ctx context.Context, in *Intake, log string, events []Event, sources []redis.XMessage) error {
+// A letter is an entry that was no event, and why.
+type letter struct {
+	entry  redis.XMessage
+	reason error
+}
+
+// delivered is what becomes of some entries of the inbox.
+type delivered struct {
+	log *RedisLog
+
+	to      string // the log of the following
+	events  []Event
+	entries []redis.XMessage // of events
+
+	dead []letter
+}
+
+// add publishes an event, soon and after those before it.
+func (d *delivered) add(ctx context.Context, to string, e Event, entry redis.XMessage) error {
+	if to != d.to {
+		if err := d.flush(ctx); err != nil {
+			return err
+		}
+		d.to = to
+	}
+	d.events, d.entries = append(d.events, e), append(d.entries, entry)
+	return nil
+}
+
+// flush publishes what was added. An id that is another event's, and a log that
+// nobody can write to, make dead letters: they hold up nobody else.
+func (d *delivered) flush(ctx context.Context) error {
+	events, entries := d.events, d.entries
+	d.events, d.entries = nil, nil
 	if len(events) == 0 {
 		return nil
 	}
-	receipts, err := l.Append(ctx, log, events)
-	if err != nil {
+	receipts, err := d.log.Append(ctx, d.to, events)
+	if errors.Is(err, ErrDamaged) {
+		receipts = make([]Receipt, len(events))
+		for i := range receipts {
+			receipts[i].Err = err
+		}
+	} else if err != nil {
 		return err
 	}
 	for i, r := range receipts {
 		switch {
-		case errors.Is(r.Err, ErrReused):
-			if err := l.bury(ctx, in, sources[i], r.Err); err != nil {
-				return err
-			}
+		case errors.Is(r.Err, ErrReused), errors.Is(r.Err, ErrDamaged):
+			d.dead = append(d.dead, letter{entries[i], r.Err})
 		case r.Err != nil:
 			return r.Err
 		}
@@ -191,16 +198,35 @@ func (l *RedisLog) publish(ctx context.Context, in *Intake, log string, events [
 	return nil
 }
 
-// bury puts an entry among the dead letters, under its own id in the inbox.
-func (l *RedisLog) bury(ctx context.Context, in *Intake, entry redis.XMessage, reason error) error {
+// forgetInbox takes entries out of the inbox, and keeps those that were no events
+// among the dead letters.
+func (l *RedisLog) forgetInbox(ctx context.Context, in *Intake, entries []redis.XMessage, dead []letter) error {
+	for _, d := range dead {
+		values := []any{"inbox_id", d.entry.ID, "reason", d.reason.Error()}
+		for name, value := range d.entry.Values {
+			values = append(values, "field:"+name, value)
+		}
+		err := l.client.XAdd(ctx, &redis.XAddArgs{Stream: DeadKey, MaxLen: deadMost, Approx: true, Values: values}).Err()
+		if err != nil {
+			return err
+		}
+	}
+	ids := make([]string, len(entries))
+	for i, entry := range entries {
+		ids[i] = entry.ID
+	}
+	pipe := l.client.Pipeline()
+	pipe.XAck(ctx, InboxKey, inboxGroup, ids...)
+	pipe.XDel(ctx, InboxKey, ids...)
+	if _, err := pipe.Exec(ctx); err != nil {
+		return err
+	}
 	if in.Refused != nil {
-		in.Refused("inbox", reason)
+		for _, d := range dead {
+			in.Refused("inbox", d.reason)
+		}
 	}
-	values := []any{"inbox_id", entry.ID, "reason", reason.Error()}
-	for name, value := range entry.Values {
-		values = append(values, "field:"+name, value)
-	}
-	return l.client.XAdd(ctx, &redis.XAddArgs{Stream: DeadKey, MaxLen: deadMost, Approx: true, Values: values}).Err()
+	return nil
 }
 
 // A DeadLetter is an entry of the inbox that was no event.

@@ -38,16 +38,20 @@ var releaseLease = redis.NewScript(`
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0`)
 
-// renew takes or keeps the lease, and reports whether it is held.
+// renew takes or keeps the lease, and reports whether it is held. Without an answer
+// from Redis that is as it was.
 func (l *lease) renew(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, leaseRenew)
 	defer cancel()
 	asked := time.Now()
 	held, err := renewLease.Run(ctx, l.client, []string{l.key}, l.owner, leaseLife.Milliseconds()).Bool()
-	if err == nil && held {
+	switch {
+	case err == nil && held:
 		l.until = asked.Add(leaseLife)
+	case err == nil:
+		l.until = time.Time{} // somebody else has it
 	}
-	return err == nil && held
+	return time.Now().Before(l.until.Add(-leaseRenew))
 }
 
 // hold calls do whenever the lease is held, with a context that ends when that is
@@ -77,7 +81,7 @@ func (l *lease) work(ctx context.Context, tick <-chan time.Time, do func(context
 	for ended := false; !ended; {
 		select {
 		case <-tick:
-			ended = !l.renew(ctx) && time.Now().After(l.until.Add(-leaseRenew))
+			ended = !l.renew(ctx)
 		case <-done:
 			ended = true
 		case <-ctx.Done():

@@ -268,11 +268,15 @@ func (s *Subscription) account(items []*item, n, wrote int) {
 }
 
 // Progress returns the position up to which everything that matched was begun to
-// be written, and whether there is more that the client has not taken yet.
+// be written, and whether there is more that the client has not taken yet. While it
+// is being worked on the position is not known: zero.
 func (s *Subscription) Progress() (pos ID, behind bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.pos, s.state == blocked || s.state == stalled || s.state == busy && !s.live
+	if s.state == busy {
+		return ID{}, !s.live
+	}
+	return s.pos, s.state == blocked || s.state == stalled
 }
 
 // block notes that the client takes no more. The caller holds s.mu.

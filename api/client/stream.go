@@ -119,7 +119,9 @@ func (r *receiver) receive(ctx context.Context) (connected bool, err error) {
 			r.wait = wait
 		}
 		if err == nil {
+			quiet.Stop() // what the caller does takes its time
 			err = r.take(event)
+			quiet.Reset(silence)
 		}
 		// Also at the end: a block without data moves the position, too.
 		if id := decoder.LastEventID(); id != "" && !forGood(err) {

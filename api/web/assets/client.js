@@ -23,6 +23,7 @@ export class SharedStream extends EventTarget {
   #states = new Map(); // the newest event by type and subject, for tabs that come later
   #position = ""; // that all tabs have reached
   #close = new AbortController();
+  #leads = false;
   #source;
 
   // token: returns a browser token. types: of events, without patterns. url: of the
@@ -55,9 +56,14 @@ export class SharedStream extends EventTarget {
 
   #hear(message) {
     if (message.kind !== "hello") return this.#take(message);
-    if (!this.#source) return; // the tab that leads answers
-    for (const event of this.#states.values()) this.#channel.postMessage({ kind: "event", event: { ...event, replayed: true } });
-    this.#channel.postMessage({ kind: "state", state: "open", position: this.#position });
+    if (this.#leads) this.#share();
+  }
+
+  // share tells tabs that have come later what is true now.
+  #share() {
+    for (const event of this.#states.values()) this.#channel?.postMessage({ kind: "event", event: { ...event, replayed: true } });
+    this.#channel?.postMessage({ kind: "position", position: this.#position });
+    if (this.#source) this.#channel?.postMessage({ kind: "state", state: "open" });
   }
 
   #take({ kind, event, state, position }) {
@@ -80,16 +86,30 @@ export class SharedStream extends EventTarget {
   // lead keeps the one stream until this tab ends or closes.
   async #lead() {
     const { signal } = this.#close;
-    for (let wait = 1000; !signal.aborted; wait = Math.min(wait * 2, 30_000)) {
+    this.#leads = true;
+    this.#share();
+    for (let failures = 0, refused = 0; !signal.aborted; ) {
+      let end = { began: false };
       try {
         const token = await this.#options.token();
-        const streams = "EventSource" in globalThis && (await this.#stream(token));
-        if (!streams) await this.#poll(token);
-        wait = 1000;
+        if (signal.aborted) return;
+        end = "EventSource" in globalThis ? await this.#stream(token) : end;
+        if (!end.began && !end.problem && !signal.aborted) end = await this.#poll(token);
       } catch {
         this.#tell({ kind: "state", state: "lost" });
       }
-      if (!signal.aborted) await new Promise((done) => setTimeout(done, wait / 2 + (Math.random() * wait) / 2));
+      failures = end.began ? 0 : failures + 1;
+      // Another token may help against a refusal, once.
+      refused = end.final && !end.began ? refused + 1 : 0;
+      if (end.final === "for good" || refused > 1) {
+        this.#tell({ kind: "state", state: "ended" });
+        return this.close();
+      }
+      const wait = Math.max(end.retry ?? 0, Math.min(1000 * 2 ** failures, 30_000) * (0.5 + Math.random() / 2));
+      await new Promise((done) => {
+        const timer = setTimeout(done, end.final ? 1000 : wait);
+        signal.addEventListener("abort", () => { clearTimeout(timer); done(); }, { once: true });
+      });
     }
   }
 
@@ -102,54 +122,74 @@ export class SharedStream extends EventTarget {
     return query;
   }
 
-  // stream follows an EventSource until it needs another token. It resolves to false
-  // if no stream begins, as behind a proxy that keeps responses back.
+  // stream follows an EventSource until it needs another token, and says how it
+  // ended: whether it had begun, after what time to come back, and whether that is
+  // pointless with this token or for good.
   #stream(token) {
     const query = this.#query(token);
     query.set("snapshot", "1");
     if (this.#position) query.set("last_event_id", this.#position);
     const source = (this.#source = new EventSource(`${this.#options.url}/v1/stream?${query}`));
     return new Promise((resolve) => {
-      const end = (began) => { clearTimeout(late); source.close(); resolve(began); };
-      const late = setTimeout(() => end(false), patience);
-      this.#close.signal.addEventListener("abort", () => end(true));
+      let began = false;
+      let last = this.#position; // an id stays until the next one: what has none of its own is a state
+      const end = (how = {}) => {
+        clearTimeout(late);
+        source.close();
+        this.#close.signal.removeEventListener("abort", closed);
+        resolve({ began, ...how });
+      };
+      const closed = () => end();
+      this.#close.signal.addEventListener("abort", closed);
+      const late = setTimeout(end, patience);
       source.onerror = () => {
         this.#tell({ kind: "state", state: "lost" });
-        if (source.readyState === EventSource.CLOSED) end(true);
+        if (source.readyState === EventSource.CLOSED) end();
       };
       const on = (name, take) => source.addEventListener(name, (e) => {
-        clearTimeout(late);
-        take(e);
-        if (e.lastEventId) this.#tell({ kind: "position", position: e.lastEventId });
+        const position = e.lastEventId === last ? "" : e.lastEventId;
+        last = e.lastEventId || last;
+        take(e.data ? JSON.parse(e.data) : {}, position);
+        if (position) this.#tell({ kind: "position", position });
       });
       for (const type of this.#options.types) {
-        on(type, (e) => this.#tell({ kind: "event", event: { ...JSON.parse(e.data), position: e.lastEventId, replayed: !e.lastEventId }, position: e.lastEventId }));
+        on(type, (event, position) => this.#tell({ kind: "event", event: { ...event, position, replayed: !position } }));
       }
-      on("stream.open", () => this.#tell({ kind: "state", state: "open" }));
+      on("stream.open", () => {
+        began = true;
+        clearTimeout(late);
+        this.#tell({ kind: "state", state: "open" });
+      });
       on("stream.live", () => {});
       on("stream.cursor", () => {});
       on("stream.reset", () => this.#tell({ kind: "reset" }));
-      on("stream.expiring", () => end(true));
-      on("stream.problem", () => end(true)); // the token has ended, or the server is busy: try another
-      on("stream.goodbye", (e) => { if (JSON.parse(e.data).reconnect === false) end(true); });
+      on("stream.expiring", () => end());
+      on("stream.problem", (p) => end({ problem: true, retry: p.permanent ? 0 : p.retry_ms, final: p.permanent ? "with this token" : "" }));
+      on("stream.goodbye", (g) => {
+        if (g.reconnect !== false) return; // EventSource comes back by itself
+        end({ final: g.reason === "session_ended" ? "with this token" : "for good" });
+      });
     });
   }
 
   // poll asks for events until the token has ended.
   async #poll(token) {
+    const { signal } = this.#close;
     this.#source = { close() {} };
-    for (;;) {
+    for (let began = false; ; began = true) {
       const query = this.#query();
       query.set("wait", "25");
       if (this.#position) query.set("after", this.#position);
       else query.set("since", "1s");
-      const answer = await fetch(`${this.#options.url}/v1/events?${query}`, { headers: { Authorization: `Bearer ${token}` }, signal: this.#close.signal });
+      const answer = await fetch(`${this.#options.url}/v1/events?${query}`, { headers: { Authorization: `Bearer ${token}` }, signal });
       const page = await answer.json();
       if (answer.status === 410) this.#tell({ kind: "reset", position: page.cursor });
-      else if (!answer.ok) throw new Error(page.detail);
-      else {
-        this.#tell({ kind: "state", state: "open", position: page.cursor });
-        for (const { id, data } of page.events) this.#tell({ kind: "event", event: { ...data, position: id, replayed: false }, position: id });
+      else if (!answer.ok) {
+        const passing = answer.status === 429 || answer.status >= 500;
+        return { began, retry: Number(answer.headers.get("Retry-After") ?? 0) * 1000, final: passing ? "" : "with this token" };
+      } else {
+        if (!began) this.#tell({ kind: "state", state: "open" });
+        for (const { id, data } of page.events) this.#tell({ kind: "event", event: { ...data, position: id, replayed: false } });
         this.#tell({ kind: "position", position: page.cursor });
       }
     }

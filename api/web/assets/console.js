@@ -187,7 +187,10 @@ async function run(position) {
 async function* read(body) {
   let rest = "";
   let event = {};
-  for await (const text of body.pipeThrough(new TextDecoderStream())) {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader(); // not all browsers iterate
+  for (;;) {
+    const { value: text, done } = await reader.read();
+    if (done) return;
     const lines = (rest + text).split(/\r\n|\n|\r(?!$)/);
     rest = lines.pop();
     for (const line of lines) {
