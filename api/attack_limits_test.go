@@ -413,3 +413,49 @@ func TestAttack86LimiterWithoutRedis(t *testing.T) {
 	}
 	r.alive(t)
 }
+
+// A token on a page is not told of the streams that are in its way, and ends none.
+func TestTokenLearnsNothingOfOthersStreams(t *testing.T) {
+	r := newTokenRig(t)
+	key := r.issue(t, auth.Key{Kind: auth.Live, Merchant: "a", Limits: within(t, "streams=1")})
+	token := r.mint(t, key, `{"origin":"`+shopOrigin+`"}`)
+	v := r.watch(t, key, "?subject=internal/secret")
+	id := connectionOf(t, v)
+	for _, query := range []string{"?errors=http", "?errors=http&takeover=oldest"} {
+		got := r.do(t, "GET", "/v1/stream"+query, token, "")
+		got.refused(t, query, 429, "quota-exceeded")
+		if strings.Contains(got.body, "connections\":") || strings.Contains(got.body, id) || strings.Contains(got.body, "internal/secret") {
+			t.Errorf("a token is told %s", got.body)
+		}
+	}
+	if got := r.do(t, "GET", "/v1/stream", key, ""); !strings.Contains(got.body, id) {
+		t.Errorf("the key is told %s", got.body)
+	}
+	r.do(t, "GET", "/v1/connections", token, "").refused(t, "a token's list", 403, "wrong-role")
+	r.publish(t, "a", "x.y", "1", `,"subject":"internal/secret"`)
+	if e := v.next(t); e.Type != "x.y" {
+		t.Errorf("the stream was told %s", e.Type)
+	}
+}
+
+// What a poll reads counts, and a key that has read all it may is told so.
+func TestPollsReadWithinTheLimit(t *testing.T) {
+	wait := pollWait
+	t.Cleanup(func() { pollWait = wait }) // once the server is closed
+	pollWait = 50 * time.Millisecond
+	r := newRig(t, streams.MemoryOptions{})
+	first := r.publish(t, "a", "x.y", "0")
+	for i := range 5 {
+		r.publish(t, "a", "x.y", strconv.Itoa(i))
+	}
+	key := r.issue(t, auth.Key{Kind: auth.Live, Merchant: "a", Limits: within(t, "replay=5/m")})
+	target := "/v1/stream?poll=1&types=none.*&last_event_id=" + first.Position.String()
+	if got := r.do(t, "GET", target, key, ""); got.status != 200 {
+		t.Fatalf("the first poll: %d %s", got.status, got.body)
+	}
+	got := r.do(t, "GET", target, key, "")
+	got.refused(t, "the second poll", 429, "quota-exceeded")
+	if !strings.Contains(got.body, `"replay"`) {
+		t.Errorf("it is told %s", got.body)
+	}
+}

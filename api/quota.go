@@ -73,6 +73,8 @@ func (s *Server) quotaProblem(v ratelimit.Verdict, c *caller) *Problem {
 			continue
 		case d.Never:
 			detail = "Send less at once: this is more than the whole quota."
+		case d.Policy.Concurrent() && (c == nil || c.grant != nil):
+			detail = "Wait until another stream ends."
 		case d.Policy.Name == ratelimit.Streams:
 			detail = "End one of the key's open streams, which connections names, or take over the oldest with takeover=oldest."
 		case d.Policy.Name == ratelimit.Filters:
