@@ -54,6 +54,8 @@ deps-system:
 	for needed in $(NEEDED); do
 		command -v "$${needed%%:*}" >/dev/null || missing+=("$${needed##*:}")
 	done
+	/usr/bin/python3 -c 'import redis' 2>/dev/null || missing+=(python3-redis)
+	php -m 2>/dev/null | grep -q '^redis$$' || missing+=(php-cli php-redis)
 	(( $${#missing[@]} )) || exit 0
 	if (( EUID == 0 )) && command -v apt-get >/dev/null; then
 		echo "installing $${missing[*]}"

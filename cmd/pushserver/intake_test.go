@@ -5,7 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
+	"os"
+	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -203,5 +207,41 @@ func TestPredecessorsPageInABrowser(t *testing.T) {
 	page.until(t, "got.length >= 3")
 	if got := page.text(t, "JSON.stringify(got.slice(-3))"); got != `["größer","two\nlines","unnamed {\"a\": 1}"]` {
 		t.Errorf("the page got %s", got)
+	}
+}
+
+// The lines of the guide by which services publish through Redis.
+func TestSamplesThroughRedis(t *testing.T) {
+	c := redistest.Start(t)
+	redis := strings.Join(c.Addrs(), ",")
+	key := createKey(t, "--redis", redis, "--kind", "live", "--merchant", "acme")
+	url, _ := startGateway(t, "--redis", redis, "--legacy-channels", "mychannel=acme")
+	host, port, err := net.SplitHostPort(c.Addrs()[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	do := func(name string, args ...string) {
+		t.Helper()
+		cmd := exec.CommandContext(t.Context(), name, args...)
+		cmd.Dir = samples
+		cmd.Env = append(os.Environ(), "REDIS_HOST="+host, "REDIS_PORT="+port)
+		if out, err := cmd.CombinedOutput(); err != nil || strings.Contains(string(out), "not published") {
+			t.Errorf("%s %v: %v: %s", name, args, err, out)
+		}
+	}
+	do("bash", "inbox.sh")
+	do("/usr/bin/python3", "inbox.py") // the one whose redis-py the system has
+	do("php", "inbox.php")
+	do("go", "run", "./inbox")
+	want := []string{"order-9934-paid", "order-9935-paid", "order-9936-paid", "order-9937-paid"}
+	for deadline := time.Now().Add(intakeLimit); ; time.Sleep(100 * time.Millisecond) {
+		do("bash", "flask-sse.sh") // pub/sub loses what nobody hears
+		ids := history(t, url, key)
+		if len(ids) > len(want) && slices.Equal(ids[:len(want)], want) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the log has %q, want %q and what was published to the channel", ids, want)
+		}
 	}
 }
