@@ -108,3 +108,32 @@ func TestRestrictedPublisherStaysInItsBounds(t *testing.T) {
 	}
 	r.do(t, "POST", "/v1/events", r.pub, `{"merchant":"nobody","type":"x","data":1}`).refused(t, "no such merchant", 422, "unknown-merchant")
 }
+
+// Two merchants share one connection of HTTP/2, as behind a proxy: not a byte of
+// one is in the stream of the other.
+func TestAttack39TwoMerchantsOnOneConnection(t *testing.T) {
+	r := startRig(t, streams.MemoryOptions{}, true)
+	const each = 200
+	canary := func(merchant string) string { return "canary-of-" + merchant }
+	viewers := map[string]*viewer{"a": r.watch(t, r.a, ""), "b": r.watch(t, r.b, "")}
+	for _, v := range viewers {
+		if v.res.ProtoMajor != 2 {
+			t.Fatalf("the stream came by %s", v.res.Proto)
+		}
+		v.next(t)
+	}
+	for i := range each {
+		for merchant := range viewers {
+			r.publish(t, merchant, "x.y", `"`+canary(merchant)+strings.Repeat("x", i)+`"`)
+		}
+	}
+	for merchant, v := range viewers {
+		other := map[string]string{"a": "b", "b": "a"}[merchant]
+		for range each {
+			if e := v.next(t); !strings.Contains(string(e.Data), canary(merchant)) || strings.Contains(string(e.Data), canary(other)) {
+				t.Fatalf("%s received %.200s", merchant, e.Data)
+			}
+		}
+	}
+	r.alive(t)
+}

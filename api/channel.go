@@ -71,11 +71,11 @@ func (s *Server) channel(w http.ResponseWriter, r *http.Request) error {
 	}
 	c, ok := FindChannel(s.channels, name)
 	if !ok {
-		return problem("not-found", "There is no such channel: the operator names those that there are with --legacy-channels.")
+		return noChannel()
 	}
 	f, err := filter.Compile(filter.Spec{Subjects: []string{name}})
 	if err != nil || strings.Contains(name, "*") { // a pattern, and no name
-		return problem("not-found", "There is no such channel: the operator names those that there are with --legacy-channels.")
+		return noChannel()
 	}
 	var who *caller
 	if c.Keyed {
@@ -83,7 +83,7 @@ func (s *Server) channel(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		if who.Merchant != c.Merchant {
-			return problem("not-found", "There is no such channel: the operator names those that there are with --legacy-channels.")
+			return noChannel()
 		}
 	}
 	allowOrigin(w, r)
@@ -112,7 +112,7 @@ func (s *Server) channel(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	case who != nil:
 		// What the key may see holds, as for every stream of it.
-		narrowed := query{"subject": name, "takeover": q["takeover"]}
+		narrowed := query{"subject": name}
 		if q["poll"] == "1" {
 			f, err := s.feed(who, narrowed)
 			if err != nil {
@@ -126,6 +126,10 @@ func (s *Server) channel(w http.ResponseWriter, r *http.Request) error {
 		return s.poll(w, r, nil, q, eventStream, req)
 	}
 	return s.openPublic(w, r, padding(q), req)
+}
+
+func noChannel() *Problem {
+	return problem("not-found", "There is no such channel: the operator names those that there are with --legacy-channels.")
 }
 
 // openPublic answers with a stream that needs no key.

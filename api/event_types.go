@@ -72,7 +72,7 @@ func (s *Server) eventType(w http.ResponseWriter, r *http.Request) error {
 
 // reader returns the key of a request that has no parameters. Any key will do.
 func (s *Server) reader(w http.ResponseWriter, r *http.Request) (*caller, error) {
-	if _, err := parseQuery(r.URL.RawQuery, r.Header.Get("Authorization") != ""); err != nil {
+	if err := noParameters(r); err != nil {
 		return nil, err
 	}
 	c, err := s.identify(w, r)

@@ -29,7 +29,7 @@ type explainClause struct {
 
 // explain answers POST /v1/explain.
 func (s *Server) explain(w http.ResponseWriter, r *http.Request) error {
-	if _, err := parseQuery(r.URL.RawQuery, r.Header.Get("Authorization") != ""); err != nil {
+	if err := noParameters(r); err != nil {
 		return err
 	}
 	c, err := s.identify(w, r)

@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"hash/fnv"
 	"io"
 	"net/netip"
@@ -228,7 +227,7 @@ func (s *Server) endConnection(key, id, reason string) bool {
 	return false
 }
 
-// A ended notice says that a stream was ended by somebody elsewhere.
+// An endedNotice says that a stream was ended by somebody elsewhere.
 type endedNotice struct {
 	Key        string `json:"key"`
 	Connection string `json:"connection"`
@@ -266,16 +265,11 @@ func (s *Server) followEnded(ctx context.Context) {
 	})
 }
 
-// errNoConnection means that a key has no such stream.
-var errNoConnection = errors.New("api: no such connection")
-
-// endByRequest ends a stream of a key, wherever it is.
+// endByRequest ends a stream of a key, wherever it is. Errors are those of
+// [ratelimit.Leases].
 func (s *Server) endByRequest(ctx context.Context, key, id string) (openConnection, error) {
 	l, err := s.limiter.End(ctx, key, id)
-	switch {
-	case errors.Is(err, ratelimit.ErrNoLease):
-		return openConnection{}, errNoConnection
-	case err != nil:
+	if err != nil {
 		return openConnection{}, err
 	}
 	was := s.openConnections([]ratelimit.Lease{l})[0]

@@ -48,7 +48,7 @@ type publishes struct {
 
 // me answers GET /v1/me.
 func (s *Server) me(w http.ResponseWriter, r *http.Request) error {
-	if _, err := parseQuery(r.URL.RawQuery, r.Header.Get("Authorization") != ""); err != nil {
+	if err := noParameters(r); err != nil {
 		return err
 	}
 	key, err := s.authorize(w, r, auth.Me)

@@ -1,10 +1,12 @@
 package api
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 
 	"github.com/paylogic/pushserver/auth"
+	"github.com/paylogic/pushserver/ratelimit"
 )
 
 // myConnections answers GET /v1/connections.
@@ -27,7 +29,7 @@ func (s *Server) endMyConnection(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	ended, err := s.endByRequest(r.Context(), c.ID, strings.TrimPrefix(r.URL.Path, "/v1/connections/"))
-	if err == errNoConnection {
+	if errors.Is(err, ratelimit.ErrNoLease) {
 		return problem("not-found", "This key has no open stream of this id: GET /v1/connections lists them.")
 	}
 	if err != nil {
@@ -39,7 +41,7 @@ func (s *Server) endMyConnection(w http.ResponseWriter, r *http.Request) error {
 // holder returns the key of a request about its own streams. A token is not asked:
 // it may be on any page, and would tell of the others.
 func (s *Server) holder(w http.ResponseWriter, r *http.Request) (*caller, error) {
-	if _, err := parseQuery(r.URL.RawQuery, r.Header.Get("Authorization") != ""); err != nil {
+	if err := noParameters(r); err != nil {
 		return nil, err
 	}
 	c, err := s.authenticate(w, r, auth.Stream)

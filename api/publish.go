@@ -44,7 +44,7 @@ type accepted struct {
 
 // publish answers POST /v1/events.
 func (s *Server) publish(w http.ResponseWriter, r *http.Request) error {
-	if _, err := parseQuery(r.URL.RawQuery, r.Header.Get("Authorization") != ""); err != nil {
+	if err := noParameters(r); err != nil {
 		return err
 	}
 	began := time.Now()

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
@@ -66,6 +67,12 @@ func parseQuery(raw string, hasAuthorization bool, known ...string) (query, erro
 		q[name] = value
 	}
 	return q, nil
+}
+
+// noParameters returns a problem if a request has a query.
+func noParameters(r *http.Request) error {
+	_, err := parseQuery(r.URL.RawQuery, r.Header.Get("Authorization") != "")
+	return err
 }
 
 // hasCredential reports whether a part of the query is, by its name, a

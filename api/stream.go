@@ -115,11 +115,11 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, who *caller, q que
 		among: s.connections, key: who.ID, caller: *who, asked: s.filters.share(askedOf(q)),
 		id: req.Connection, since: time.Now().UnixMilli(), addr: s.clientAddr(r), agent: agentOf(r),
 	}
-	if err := s.lease(w, r, who, c, q["takeover"] == "oldest" && who.grant == nil); err != nil {
+	limits := s.limitsOf(who.Key)
+	if err := s.lease(w, r, who, c, limits, q["takeover"] == "oldest" && who.grant == nil); err != nil {
 		return err
 	}
 	s.connections.add(c)
-	limits := s.limitsOf(who.Key)
 	req.Rate, req.Replayed = limits.Of(ratelimit.Deliveries).Quota, c.replayed
 	for {
 		// Known since it was announced: no change falls between.
@@ -152,11 +152,13 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, who *caller, q que
 }
 
 // lease takes a place among the open streams of the caller's key for c.
-func (s *Server) lease(w http.ResponseWriter, r *http.Request, who *caller, c *connection, takeOver bool) error {
+func (s *Server) lease(w http.ResponseWriter, r *http.Request, who *caller, c *connection, limits ratelimit.Limits, takeOver bool) error {
 	lease := c.lease()
-	charges := []ratelimit.Charge{s.cost(who, ratelimit.Streams, 1), s.cost(who, ratelimit.Connects, 1)}
+	charges := []ratelimit.Charge{
+		{Policy: limits.Of(ratelimit.Streams), N: 1}, {Policy: limits.Of(ratelimit.Connects), N: 1},
+	}
 	if lease.Filter != "" {
-		charges = append(charges, s.cost(who, ratelimit.Filters, 1))
+		charges = append(charges, ratelimit.Charge{Policy: limits.Of(ratelimit.Filters), N: 1})
 	}
 	v, err := s.take(w, r, who, ratelimit.Ask{Charges: charges, Lease: &lease, TakeOver: takeOver})
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 // sendTestEvent answers POST /v1/test/events: an event on the test log of the
 // caller's merchant, as the catalogue shows it or as it was sent.
 func (s *Server) sendTestEvent(w http.ResponseWriter, r *http.Request) error {
-	if _, err := parseQuery(r.URL.RawQuery, r.Header.Get("Authorization") != ""); err != nil {
+	if err := noParameters(r); err != nil {
 		return err
 	}
 	c, err := s.authorize(w, r, auth.Stream)

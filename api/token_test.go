@@ -80,10 +80,14 @@ func TestAttack77TokenWorksFromItsOriginAlone(t *testing.T) {
 	if e := page.next(t); e.Type != "order.completed" || !strings.Contains(string(e.Data), `"merchant":"a"`) {
 		t.Errorf("the page got %+v", e)
 	}
-	for _, origin := range []string{
-		"https://evil", "null", "https://shop.example.evil", "https://evilshop.example", "http://shop.example",
-		"https://shop.example:8443", "https://SHOP.example", "https://" + strings.Repeat("a", 8000),
-	} {
+	refusedFrom(t, r, token, "https://evil")
+	r.alive(t)
+}
+
+// refusedFrom checks that pages of these origins can do nothing with a token.
+func refusedFrom(t *testing.T, r *rig, token string, origins ...string) {
+	t.Helper()
+	for _, origin := range origins {
 		for where, got := range map[string]response{
 			"query":  r.do(t, "GET", "/v1/stream?access_token="+token, "", "", "Origin", origin),
 			"header": r.do(t, "GET", "/v1/stream", token, "", "Origin", origin),
@@ -94,7 +98,24 @@ func TestAttack77TokenWorksFromItsOriginAlone(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestAttack78OriginsThatOnlyLookLikeIt(t *testing.T) {
+	r := newTokenRig(t)
+	refusedFrom(t, r, r.mint(t, r.a, `{"origin":"`+shopOrigin+`"}`), "null", "https://shop.example.evil", "https://evilshop.example",
+		"http://shop.example", "https://shop.example:8443", "https://SHOP.example", "https://"+strings.Repeat("a", 8000))
+	r.alive(t)
+}
+
+func TestAttack79KeyInABrowser(t *testing.T) {
+	r := newTokenRig(t)
 	r.do(t, "GET", "/v1/stream", r.a, "", "Origin", shopOrigin).refused(t, "a key in a browser", 403, "secret-key-in-browser")
+	r.alive(t)
+}
+
+func TestAttack81CookiesAreNoCredentials(t *testing.T) {
+	r := newTokenRig(t)
+	token := r.mint(t, r.a, `{"origin":"`+shopOrigin+`"}`)
 	r.do(t, "GET", "/v1/stream", "", "", "Cookie", "access_token="+token).refused(t, "a cookie", 401, "unauthenticated")
 	r.alive(t)
 }

@@ -24,7 +24,7 @@ type mintedToken struct {
 
 // mint answers POST /v1/tokens.
 func (s *Server) mint(w http.ResponseWriter, r *http.Request) error {
-	if _, err := parseQuery(r.URL.RawQuery, r.Header.Get("Authorization") != ""); err != nil {
+	if err := noParameters(r); err != nil {
 		return err
 	}
 	c, err := s.authorize(w, r, auth.Stream)

@@ -41,16 +41,24 @@ func (l *cuttableLog) Bounds(ctx context.Context, log string) (streams.Bounds, e
 	return l.MemoryLog.Bounds(ctx, log)
 }
 
-func TestAttack11RevocationThatCannotBeHeard(t *testing.T) {
-	wait, stale := watchWait, staleAfter
-	t.Cleanup(func() { watchWait, staleAfter = wait, stale }) // once the server is closed
-	watchWait, staleAfter = 300*time.Millisecond, 3*time.Second
+// newCutRig returns a rig over a log that can be cut, which waits so long for
+// changes and vouches so long for streams.
+func newCutRig(t *testing.T, wait, stale time.Duration) (*rig, *cuttableLog) {
+	t.Helper()
+	usualWait, usualStale := watchWait, staleAfter
+	t.Cleanup(func() { watchWait, staleAfter = usualWait, usualStale }) // once the server is closed
+	watchWait, staleAfter = wait, stale
 	log := new(cuttableLog)
 	r := startRig(t, streams.MemoryOptions{}, false, func(c *Config) {
 		log.MemoryLog = c.Log.(*streams.MemoryLog)
 		c.Log, c.Hub = log, streams.NewHub(log, streams.Options{Logger: c.Logger})
 		t.Cleanup(func() { c.Hub.Close() })
 	})
+	return r, log
+}
+
+func TestAttack11RevocationThatCannotBeHeard(t *testing.T) {
+	r, log := newCutRig(t, 300*time.Millisecond, 3*time.Second)
 	made, err := keys.Registry{Store: r.store, Log: log.MemoryLog, By: auth.CLI}.
 		Create(t.Context(), keys.Patch{"kind": []byte(`"live"`), "merchant": []byte(`"a"`)})
 	if err != nil {
@@ -70,15 +78,7 @@ func TestAttack11RevocationThatCannotBeHeard(t *testing.T) {
 
 // A gateway that can hear of changes again vouches for its streams again at once.
 func TestStreamsOutliveACutThatIsShortEnough(t *testing.T) {
-	wait, stale := watchWait, staleAfter
-	t.Cleanup(func() { watchWait, staleAfter = wait, stale }) // once the server is closed
-	watchWait, staleAfter = 4*time.Second, 5*time.Second
-	log := new(cuttableLog)
-	r := startRig(t, streams.MemoryOptions{}, false, func(c *Config) {
-		log.MemoryLog = c.Log.(*streams.MemoryLog)
-		c.Log, c.Hub = log, streams.NewHub(log, streams.Options{Logger: c.Logger, Heartbeat: time.Second})
-		t.Cleanup(func() { c.Hub.Close() })
-	})
+	r, log := newCutRig(t, 4*time.Second, 5*time.Second)
 	v := r.watch(t, r.a, "")
 	v.next(t)
 	time.Sleep(1500 * time.Millisecond) // into the wait of a look at the log

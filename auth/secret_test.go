@@ -50,12 +50,12 @@ func TestTypingErrorIsRefused(t *testing.T) {
 		case "swap":
 			i = min(i, len(text)-checksumLen-2)
 			if text[i] == text[i+1] {
-				t.Skip("a swap of two equal characters is no error")
+				return // a swap of two equal characters is no error
 			}
 			text[i], text[i+1] = text[i+1], text[i]
 		case "case":
 			if text[i] ^= 0x20; text[i]|0x20 < 'a' || text[i]|0x20 > 'z' {
-				t.Skip("not a letter")
+				return // not a letter
 			}
 		}
 		if _, err := ParseSecret(string(text)); !errors.Is(err, ErrMalformed) {

@@ -100,7 +100,7 @@ func testLeaseModel(t *testing.T, s subject, l limiter) {
 			},
 			"release": func(t *rapid.T) {
 				if len(model) == 0 {
-					t.Skip("nothing is held")
+					return // nothing is held
 				}
 				i := rapid.IntRange(0, len(model)-1).Draw(t, "which")
 				l.Release(t.Context(), Lease{Key: key, ID: model[i].id})

@@ -62,7 +62,7 @@ func startNginx(t *testing.T, server string) string {
 
 // Behind an nginx that nobody has told about streams, one that is idle outlives the
 // time after which silent responses are given up, and receives at once.
-func TestIdleStreamOutlivesNginx(t *testing.T) {
+func TestAttack82AndIdleStreamBehindNginx(t *testing.T) {
 	t.Parallel()
 	admin := auth.Mint(auth.Adm).Reveal()
 	file := filepath.Join(t.TempDir(), "admin")

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+
+	"github.com/paylogic/pushserver/api/client"
 )
 
 const samples = "../../api/web/samples"
@@ -122,22 +124,7 @@ func TestPageOfTheGuide(t *testing.T) {
 		w.Write(bytes.Replace(text, []byte("<script>"), []byte(`<script data-token="`+token+`">`), 1))
 	}))
 	defer shop.Close()
-	req, err := http.NewRequest(http.MethodPost, s.intro.URL+"/v1/tokens", strings.NewReader(`{"origin":"`+shop.URL+`"}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Bearer "+s.intro.Keys["acme"])
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	var minted struct{ Token string }
-	if err := json.NewDecoder(resp.Body).Decode(&minted); err != nil {
-		t.Fatal(err)
-	}
-	token = minted.Token
+	token = mintToken(t, s.intro, shop.URL)
 	publish := func(n string) {
 		t.Helper()
 		code, _, errs := execute(t, "", "publish", "--url", s.intro.URL, "--key", s.intro.PublisherKey, "--merchant", "acme",
@@ -152,6 +139,17 @@ func TestPageOfTheGuide(t *testing.T) {
 	b.until(t, `document.getElementById("left").value === "17"`)
 	publish("16")
 	b.until(t, `document.getElementById("left").value === "16"`)
+}
+
+// mintToken returns a token of acme's key for pages of an origin.
+func mintToken(t *testing.T, intro introduction, origin string) string {
+	t.Helper()
+	c := client.Client{URL: intro.URL, Key: intro.Keys["acme"]}
+	var minted struct{ Token string }
+	if err := c.Do(t.Context(), http.MethodPost, "/v1/tokens", nil, map[string]string{"origin": origin}, &minted); err != nil {
+		t.Fatal(err)
+	}
+	return minted.Token
 }
 
 // A lockedBuffer can be read while somebody writes.
