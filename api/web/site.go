@@ -128,7 +128,7 @@ func sample(name string) (template.HTML, error) {
 	if err != nil {
 		return "", err
 	}
-	language := map[string]string{".sh": "curl", ".js": "JavaScript", ".py": "Python", ".go": "Go", ".html": "HTML", ".php": "PHP", ".acl": "Redis ACL"}[path.Ext(name)]
+	language := map[string]string{".sh": "Shell", ".js": "JavaScript", ".py": "Python", ".go": "Go", ".html": "HTML", ".php": "PHP", ".acl": "Redis ACL"}[path.Ext(name)]
 	return template.HTML(fmt.Sprintf("<figure><figcaption>%s</figcaption><pre tabindex=\"0\"><code>%s</code></pre></figure>",
 		language, template.HTMLEscapeString(strings.TrimSpace(string(text))))), nil
 }
