@@ -30,9 +30,9 @@ const (
 	// stuckAfter is how long a client may take nothing before it is ended.
 	stuckAfter = 10 * time.Second
 
-	// catchingUp is how many readers may read the log at the same time. The
-	// others wait, so that a storm of late readers does not starve the tails.
-	catchingUp = 16
+	// readsAtOnce is how many readers may read the log at the same time. The
+	// others wait, so that the storage has time for the tails.
+	readsAtOnce = 16
 )
 
 // Options of a [Hub]. The zero value works.
@@ -50,6 +50,7 @@ type Hub struct {
 	maxAge    time.Duration
 	logger    *slog.Logger
 	reads     chan struct{} // holds a token for each reader of the log
+	turns     *turns        // of those who are behind
 	pulse     pulse
 	counts    counts
 	complain  atomic.Int64 // when the log was last reported unreadable, in Unix seconds
@@ -94,7 +95,8 @@ func NewHub(log Log, o Options) *Hub {
 		heartbeat: cmp.Or(o.Heartbeat, 15*time.Second),
 		maxAge:    o.MaxAge,
 		logger:    cmp.Or(o.Logger, slog.Default()),
-		reads:     make(chan struct{}, catchingUp),
+		reads:     make(chan struct{}, readsAtOnce),
+		turns:     newTurns(),
 		ctx:       ctx,
 		stop:      stop,
 		streams:   make(map[string]*stream),
@@ -210,19 +212,10 @@ func (h *Hub) look() {
 	now := time.Now()
 	h.mu.Lock()
 	streams := maps.Clone(h.streams)
-	var wake, retry []*Subscription
-	for sub := range h.stalled {
-		wake = append(wake, sub)
-	}
-	clear(h.stalled)
-	for sub := range h.blocked {
-		retry = append(retry, sub)
-	}
+	retry := slices.Collect(maps.Keys(h.blocked))
 	h.mu.Unlock()
 
-	for _, sub := range wake {
-		sub.wake()
-	}
+	h.wakeStalled()
 	for _, sub := range retry {
 		sub.retry(now)
 	}
@@ -254,11 +247,27 @@ func (h *Hub) compare(streams map[string]*stream) {
 	if err != nil {
 		h.unreadable("", err)
 	}
+	back := false
 	for log := range heads {
-		streams[log].answers(!slices.Contains(silent, log))
+		answers := !slices.Contains(silent, log)
+		back = streams[log].answers(answers) && answers || back
 	}
 	for _, log := range moved {
 		streams[log].ring()
+	}
+	if back {
+		h.wakeStalled()
+	}
+}
+
+// wakeStalled has those try again who could not go on when they last tried.
+func (h *Hub) wakeStalled() {
+	h.mu.Lock()
+	stalled := slices.Collect(maps.Keys(h.stalled))
+	clear(h.stalled)
+	h.mu.Unlock()
+	for _, sub := range stalled {
+		sub.wake()
 	}
 }
 

@@ -42,11 +42,11 @@ func (s *Subscription) add(n notice) {
 	}
 }
 
-// noticed reports whether there is something to heed.
+// noticed reports whether there is something to heed, or no more to do.
 func (s *Subscription) noticed() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.notices != nil
+	return s.notices != nil || s.cause != nil
 }
 
 // heed does what notices want. It reports whether the subscription may go on.

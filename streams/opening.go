@@ -47,9 +47,10 @@ func (s *Subscription) locate(ctx context.Context, req Request) error {
 	return nil
 }
 
-// prove reads what follows the cursor for the first time.
+// prove reads what follows the cursor for the first time: little, for it is not this
+// reader's turn.
 func (s *Subscription) prove(ctx context.Context, log string) error {
-	batch, err := s.hub.read(ctx, log, s.pos, &s.feed.stream.pace)
+	batch, err := s.hub.read(ctx, log, s.pos, &s.feed.stream.pace, firstRead)
 	if err != nil {
 		return err
 	}

@@ -65,7 +65,7 @@ func (h *Hub) page(ctx context.Context, req *PageRequest) (Page, error) {
 	var pace pace
 	for scanned, size := 0, 0; scanned < scanLimit; {
 		limit := pace.limit(batchBytes, batchMost)
-		batch, err := h.read(ctx, req.Log, page.Cursor, &pace)
+		batch, err := h.read(ctx, req.Log, page.Cursor, &pace, batchMost)
 		if err != nil {
 			return Page{}, err
 		}

@@ -171,7 +171,15 @@ func (s *Subscription) readLog(st *stream, head ID) bool {
 		s.pause()
 		return false
 	}
-	batch, err := s.hub.read(s.hub.ctx, st.log, s.pos, &st.pace)
+	if st.isSilent() {
+		s.pause() // others can make use of the turn
+		return false
+	}
+	if ok, more := s.turn(); !ok {
+		return more
+	}
+	defer s.hub.turns.begin()()
+	batch, err := s.hub.read(s.hub.ctx, st.log, s.pos, &st.pace, batchMost)
 	switch {
 	case err != nil:
 		return s.stall(st.log, err)
@@ -345,8 +353,9 @@ func (s *Subscription) rejoin(old *stream) bool {
 	return true
 }
 
-// read reads the log for one reader, as much as goes into one write.
-func (h *Hub) read(ctx context.Context, log string, after ID, p *pace) (Batch, error) {
+// read reads the log for one reader, as much as goes into one write and no more than
+// most entries.
+func (h *Hub) read(ctx context.Context, log string, after ID, p *pace, most int) (Batch, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	select {
@@ -356,7 +365,7 @@ func (h *Hub) read(ctx context.Context, log string, after ID, p *pace) (Batch, e
 		return Batch{}, fmt.Errorf("wait to read %q: %w: %w", log, ErrUnavailable, ctx.Err())
 	}
 	h.counts.reads.Add(1)
-	batch, err := h.log.Read(ctx, log, after, p.limit(batchBytes, batchMost))
+	batch, err := h.log.Read(ctx, log, after, p.limit(batchBytes, most))
 	if err != nil {
 		p.slow()
 		return Batch{}, err

@@ -140,16 +140,25 @@ func (st *stream) drain() {
 	}
 }
 
-// answers notes whether the log's storage has answered.
-func (st *stream) answers(yes bool) {
+// answers notes whether the log's storage has answered, and reports whether that is
+// news.
+func (st *stream) answers(yes bool) bool {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	switch {
-	case yes:
-		st.silent = time.Time{}
-	case st.silent.IsZero():
-		st.silent = time.Now()
+	if yes == st.silent.IsZero() {
+		return false
 	}
+	if st.silent = time.Now(); yes {
+		st.silent = time.Time{}
+	}
+	return true
+}
+
+// isSilent reports whether the log's storage did not answer when it was last asked.
+func (st *stream) isSilent() bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return !st.silent.IsZero()
 }
 
 // take adds entries to the stream and returns what is to be handed out.

@@ -14,7 +14,7 @@ import (
 
 // measureCommand is what people type.
 type measureCommand struct {
-	Mode string `arg:"" help:"What to measure: ${enum}." enum:"idle,fanout,groups,saturated,replay,publish,latency,churn,neighbours,all"`
+	Mode string `arg:"" help:"What to measure: ${enum}." enum:"idle,fanout,groups,saturated,replay,publish,latency,churn,neighbours,storm,all"`
 
 	URL          string            `name:"url" help:"A running server, on loopback. Without it one is started." placeholder:"http://127.0.0.1:PORT"`
 	PublisherKey string            `help:"Key that may publish to the merchants of --key." placeholder:"KEY"`
@@ -67,6 +67,7 @@ var measurements = []measurement{
 	{"replay", false, (*measureCommand).replay},
 	{"publish", true, (*measureCommand).publish},
 	{"neighbours", false, (*measureCommand).neighbours},
+	{"storm", false, (*measureCommand).storm},
 }
 
 // Run measures and prints.

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -59,6 +60,7 @@ type child struct {
 	cmd   *exec.Cmd
 	first []byte
 	log   *tail
+	ended chan struct{} // closed by stop
 }
 
 // A tail keeps the end of what a child has to say about itself.
@@ -93,7 +95,16 @@ func launch(name string, out *os.File, args ...string) (*child, error) {
 	log := new(tail)
 	cmd.Stderr = log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
-	return &child{cmd: cmd, log: log}, cmd.Start()
+	started, ended := make(chan error), make(chan struct{})
+	go func() {
+		runtime.LockOSThread() // the kernel takes the end of this thread for that of the program
+		defer runtime.UnlockOSThread()
+		err := cmd.Start()
+		if started <- err; err == nil {
+			<-ended
+		}
+	}()
+	return &child{cmd: cmd, log: log, ended: ended}, <-started
 }
 
 // startChild starts a program and reads its first line.
@@ -130,5 +141,6 @@ func (c *child) stop() {
 	_ = c.cmd.Process.Signal(syscall.SIGTERM)
 	late := time.AfterFunc(stopLimit, func() { _ = c.cmd.Process.Kill() })
 	_ = c.cmd.Wait()
+	close(c.ended)
 	late.Stop()
 }

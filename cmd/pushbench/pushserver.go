@@ -82,6 +82,7 @@ type backend struct {
 	cluster   *redistest.Cluster
 	addrs     []string
 	publisher string
+	limited   string            // as publisher, with the server's limits
 	keys      map[string]string // by merchant
 }
 
@@ -124,6 +125,9 @@ func (b *backend) issue(ctx context.Context, merchants int) error {
 	if b.publisher, err = issue(auth.Key{Kind: auth.Pub, Name: "bench", Limits: limits}); err != nil {
 		return err
 	}
+	if b.limited, err = issue(auth.Key{Kind: auth.Pub, Name: "limited"}); err != nil {
+		return err
+	}
 	for i := range merchants {
 		merchant := fmt.Sprintf("m%d", i)
 		b.keys[merchant], err = issue(auth.Key{Kind: auth.Live, Merchant: merchant, Name: "bench", Types: []string{"bench.*"}, Limits: limits})
@@ -157,7 +161,7 @@ func (b *backend) serve(ctx context.Context, program string) (*server, error) {
 		c.stop()
 		return nil, fmt.Errorf("%w\n%s", err, c.log)
 	}
-	s.child = c
+	s.child, s.limited = c, b.limited
 	return s, nil
 }
 

@@ -16,6 +16,7 @@ type server struct {
 	addr      string
 	pid       int
 	publisher string // key
+	limited   string // key of a publisher with the server's own limits; empty: there is none
 	tenants   []tenant
 	child     *child // nil: somebody else's
 }

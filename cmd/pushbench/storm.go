@@ -1,0 +1,82 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"time"
+)
+
+const (
+	stormConnects = 2_000
+	stormTime     = time.Second // in which they connect
+	stormBehind   = 10_000      // events that each has missed
+)
+
+// storm measures what a merchant's readers notice when all of another's come back
+// at once, each with a cursor far behind.
+func (m *measureCommand) storm(ctx context.Context, s *server) ([]figure, error) {
+	position, err := s.position(marker{step: nextStep(), group: 1, seq: 1}, m.Size)
+	if err != nil {
+		return nil, err
+	}
+	missed := nextStep()
+	if err := s.fill(ctx, marker{step: missed, group: 1}, stormBehind, m.Size); err != nil {
+		return nil, err
+	}
+	connects := min(stormConnects, m.N) // fewer for those who look quickly
+	var opened, faults int
+	var replayed, took float64
+	storm := &phase{name: "in the storm", begin: func(ctx context.Context) (func() error, error) {
+		c, err := newClient(s, 1, m.Coalesce)
+		if err != nil {
+			return nil, err
+		}
+		c.begin()
+		c.step, c.last = missed, make([]uint32, connects)
+		ctx, calm := context.WithCancel(ctx)
+		done := make(chan error, 1)
+		start := time.Now()
+		go func() { done <- c.reconnect(ctx, s, connects, position) }()
+		return func() error {
+			took += time.Since(start).Seconds()
+			calm()
+			err := <-done
+			opened += c.opened
+			replayed += float64(c.arrived.events)
+			faults += c.arrived.repeated + c.arrived.reordered + c.arrived.misrouted
+			c.close()
+			time.Sleep(time.Second) // until the server has done with them
+			return err
+		}, nil
+	}}
+	figures, err := m.beside(ctx, s, "", alone(), storm)
+	return append(figures,
+		figure{"connects in the storms", "", float64(neighbourRounds * connects), ""},
+		figure{"of them open when it was over", "", float64(opened), ""},
+		figure{"events they have read", "/s", replayed / took, ""},
+		figure{"repeated, reordered or astray", "", float64(faults), "0"}), err
+}
+
+// reconnect has n clients of the second merchant connect within a second, each to
+// go on after a position, and reads until ctx is done.
+func (c *client) reconnect(ctx context.Context, s *server, n int, position string) error {
+	stepBack()
+	start := time.Now()
+	request := s.streamRequest(1, position)
+	for ctx.Err() == nil {
+		due := int(time.Since(start) * time.Duration(n) / stormTime)
+		for len(c.conns) < min(due, n) {
+			if err := c.dial(request, 1); err != nil {
+				return err
+			}
+		}
+		if err := c.read(time.Millisecond); err != nil {
+			return err
+		}
+		if c.refused != nil {
+			return c.refused
+		}
+	}
+	return nil
+}
