@@ -250,7 +250,9 @@ func (h *Hub) compare(streams map[string]*stream) {
 	back := false
 	for log := range heads {
 		answers := !slices.Contains(silent, log)
-		back = streams[log].answers(answers) && answers || back
+		if news := streams[log].answers(answers); news && answers {
+			back = true
+		}
 	}
 	for _, log := range moved {
 		streams[log].ring()

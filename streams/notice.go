@@ -42,7 +42,7 @@ func (s *Subscription) add(n notice) {
 	}
 }
 
-// noticed reports whether there is something to heed, or no more to do.
+// noticed reports whether there is something to heed, or the subscription is to end.
 func (s *Subscription) noticed() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -138,7 +138,7 @@ func (s *Subscription) sign() []byte {
 	switch {
 	case !st.silent.IsZero():
 		return s.framing.lag(lagStorage, time.Since(st.silent))
-	case !s.live && !s.owes && s.state == busy && !s.pos.IsOrigin():
+	case !s.live && !s.owes && s.state == busy && !s.waiting && !s.pos.IsOrigin():
 		return s.framing.lag(lagReader, time.Since(s.pos.Time()))
 	case s.state == stalled || !s.live || st.dead || s.seq == st.seq:
 		return s.framing.heartbeat()

@@ -171,14 +171,15 @@ func (s *Subscription) readLog(st *stream, head ID) bool {
 		s.pause()
 		return false
 	}
+	turn := s.hub.turns.ask(st.log)
+	defer s.hub.turns.end(turn)
+	if come, more := s.awaitTurn(turn); !come {
+		return more
+	}
 	if st.isSilent() {
 		s.pause() // others can make use of the turn
 		return false
 	}
-	if ok, more := s.turn(); !ok {
-		return more
-	}
-	defer s.hub.turns.begin()()
 	batch, err := s.hub.read(s.hub.ctx, st.log, s.pos, &st.pace, batchMost)
 	switch {
 	case err != nil:

@@ -148,13 +148,15 @@ func (st *stream) answers(yes bool) bool {
 	if yes == st.silent.IsZero() {
 		return false
 	}
-	if st.silent = time.Now(); yes {
+	if yes {
 		st.silent = time.Time{}
+	} else {
+		st.silent = time.Now()
 	}
 	return true
 }
 
-// isSilent reports whether the log's storage did not answer when it was last asked.
+// isSilent reports whether the log could not be read when that was last tried.
 func (st *stream) isSilent() bool {
 	st.mu.Lock()
 	defer st.mu.Unlock()

@@ -58,6 +58,7 @@ type Subscription struct {
 	resumed bool    // the client took more while the state was busy
 	due     bool    // a heartbeat is to be written by whoever works on it
 	live    bool    // seq is a position in memory; otherwise pos is one in the log
+	waiting bool    // for its turn to read the log
 	owes    bool    // stream.live is to be written when the head is reached
 	seq     uint64  // everything that matched up to this number was begun to be written
 	pos     ID      // everything that matched up to here was begun to be written
@@ -132,6 +133,8 @@ func (s *Subscription) begin(w Writer, notify chan struct{}) bool {
 // is done, and returns why it ended: a [Goodbye], one of the errors above, or the
 // writer's.
 func (s *Subscription) Serve(ctx context.Context, w Writer) error {
+	stop := context.AfterFunc(ctx, func() { s.Close(ErrGone) })
+	defer stop()
 	if s.begin(w, make(chan struct{}, 1)) && s.open(nil) {
 		s.run()
 	}
@@ -142,12 +145,8 @@ func (s *Subscription) Serve(ctx context.Context, w Writer) error {
 		if state == ended {
 			return cause
 		}
-		select {
-		case <-s.notify:
-			s.serve()
-		case <-ctx.Done():
-			s.Close(ErrGone)
-		}
+		<-s.notify // also of the end
+		s.serve()
 	}
 }
 

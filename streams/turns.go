@@ -7,92 +7,125 @@ import (
 	"time"
 )
 
-// turnTime is how long a turn lasts at most. Whoever takes longer waits for the
-// storage or for a client, which costs nothing here.
+// turnTime is how long a turn lasts at most: several times what a batch takes.
+// Whoever takes longer waits for the storage or for a client, and need not keep
+// others waiting.
 const turnTime = 20 * time.Millisecond
 
-// turns are for what costs processor time and is in no hurry: catching up. At
-// most half the processors work on it, so that a storm of readers who are far
-// behind leaves the tails theirs. Who asks first is first; each turn is one batch,
-// so that all of them get on.
+// turns are for what costs processor time and is in no hurry: catching up. Half the
+// processors work on it, so that a storm of readers who are far behind leaves the
+// tails theirs. Each turn is for one batch. The logs have their turns one after the
+// other, and of the readers of one log those who asked first are first: all of them
+// get on, and one merchant's storm does not hold up another merchant's readers.
 type turns struct {
-	mu      sync.Mutex
+	mu      sync.Mutex // guards the following, and what a turn has
 	free    int
-	waiting []chan struct{} // the longest first
+	logs    []string           // of which somebody waits, in the order of their turns
+	waiting map[string][]*turn // for each of them: who waits, the longest first
 }
 
-func newTurns() *turns { return &turns{free: max(1, runtime.GOMAXPROCS(0)/2)} }
+// A turn is a place in the queue, and then the right to go on.
+type turn struct {
+	log  string
+	come chan struct{} // closed when it is the turn
+	up   *time.Timer   // hands it on when its time is up; nil while it has not come
+}
 
-// ask returns a channel that is closed when it is the caller's turn. The caller
-// gives it back, also if it has given up waiting.
-func (t *turns) ask() <-chan struct{} {
-	turn := make(chan struct{})
+func newTurns() *turns {
+	return &turns{free: max(1, runtime.GOMAXPROCS(0)/2), waiting: make(map[string][]*turn)}
+}
+
+// ask returns a turn of a reader of this log, which comes some time. The caller ends
+// it, whether it has come or not.
+func (t *turns) ask(log string) *turn {
+	u := &turn{log: log, come: make(chan struct{})}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.free > 0 {
 		t.free--
-		close(turn)
-	} else {
-		t.waiting = append(t.waiting, turn)
+		t.grant(u)
+		return u
 	}
-	return turn
+	if len(t.waiting[log]) == 0 {
+		t.logs = append(t.logs, log)
+	}
+	t.waiting[log] = append(t.waiting[log], u)
+	return u
 }
 
-// give hands a turn to the one who waits longest.
-func (t *turns) give() {
+// end is for who has done what the turn is for, or does not wait for it any more.
+func (t *turns) end(u *turn) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.waiting) == 0 {
+	switch {
+	case u.up == nil:
+		t.leave(u)
+	case u.up.Stop():
+		t.next()
+	}
+}
+
+// grant has the turn come. The caller holds t.mu.
+func (t *turns) grant(u *turn) {
+	u.up = time.AfterFunc(turnTime, func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.next()
+	})
+	close(u.come)
+}
+
+// next grants the next turn. The caller holds t.mu.
+func (t *turns) next() {
+	if len(t.logs) == 0 {
 		t.free++
-		t.waiting = nil // with the array that it has grown to
 		return
 	}
-	close(t.waiting[0])
-	t.waiting = t.waiting[1:]
+	log := t.logs[0]
+	t.logs = t.logs[1:]
+	u, rest := t.waiting[log][0], t.waiting[log][1:]
+	if len(rest) > 0 {
+		t.waiting[log] = rest
+		t.logs = append(t.logs, log)
+	} else {
+		delete(t.waiting, log)
+	}
+	t.grant(u)
 }
 
-// leave is for who asked and waits no more.
-func (t *turns) leave(turn <-chan struct{}) {
-	t.mu.Lock()
-	i := slices.IndexFunc(t.waiting, func(w chan struct{}) bool { return w == turn })
-	if i >= 0 {
-		t.waiting = slices.Delete(t.waiting, i, i+1)
+// leave takes a turn out of the queue. The caller holds t.mu.
+func (t *turns) leave(u *turn) {
+	rest := slices.DeleteFunc(t.waiting[u.log], func(w *turn) bool { return w == u })
+	if len(rest) > 0 {
+		t.waiting[u.log] = rest
+		return
 	}
-	t.mu.Unlock()
-	if i < 0 {
-		t.give() // it has come just now
-	}
+	delete(t.waiting, u.log)
+	t.logs = slices.DeleteFunc(t.logs, func(l string) bool { return l == u.log })
 }
 
-// begin is for whoever's turn it is. The turn is given back when end is called, or
-// before, when its time is up.
-func (t *turns) begin() (end func()) {
-	up := time.AfterFunc(turnTime, t.give)
-	return func() {
-		if up.Stop() {
-			t.give()
-		}
-	}
-}
-
-// turn waits until the subscription may read the log; the client sees meanwhile
-// that it is alive. It reports false if something else came up: then more says
-// whether the subscription may go on.
-func (s *Subscription) turn() (ok, more bool) {
-	turns := s.hub.turns
-	turn := turns.ask()
+// awaitTurn waits for a turn; the client sees meanwhile that it is alive. It reports
+// false if something else came up: then more says whether the subscription may go
+// on.
+func (s *Subscription) awaitTurn(u *turn) (come, more bool) {
+	s.setWaiting(true)
+	defer s.setWaiting(false)
 	for {
-		more = true
 		select {
-		case <-turn:
+		case <-u.come:
 			return true, true
 		case <-s.hub.ctx.Done():
+			return false, true
 		case <-time.After(lookAround):
-			if more = s.flush(); more && !s.noticed() {
-				continue
+			if more = s.flush(); !more || s.noticed() {
+				return false, more
 			}
 		}
-		turns.leave(turn)
-		return false, more
 	}
+}
+
+func (s *Subscription) setWaiting(yes bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.waiting = yes
 }

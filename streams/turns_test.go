@@ -1,54 +1,83 @@
 package streams
 
 import (
+	"context"
+	"errors"
 	"slices"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 )
 
-func TestTurnsAreInTheOrderInWhichTheyWereAskedFor(t *testing.T) {
-	turns := newTurns()
-	turns.free = 1
-	<-turns.ask()
-	first, gone, second := turns.ask(), turns.ask(), turns.ask()
-	turns.leave(gone)
-	for name, turn := range map[string]<-chan struct{}{"first": first, "second": second} {
+// granted says of each turn, by its name, whether it has come.
+func granted(turns map[string]*turn) (names []string) {
+	for name, u := range turns {
 		select {
-		case <-turn:
-			t.Fatalf("the %s has a turn while another does", name)
+		case <-u.come:
+			names = append(names, name)
 		default:
 		}
 	}
-	turns.give()
-	<-first
-	turns.leave(second)
-	last := turns.ask()
-	turns.leave(first) // who has it already gives it back
-	<-last
-	turns.give()
-	if turns.free != 1 {
-		t.Errorf("%d turns are free at the end, want 1", turns.free)
-	}
+	slices.Sort(names)
+	return names
+}
+
+func TestTurnsGoRoundTheLogsAndAreInOrderWithinOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		turns := newTurns()
+		turns.free = 1
+		all := make(map[string]*turn)
+		for _, name := range []string{"a1", "a2", "gone", "a3", "b1", "a4", "b2"} {
+			all[name] = turns.ask(name[:1])
+		}
+		turns.end(all["gone"])
+		for i, name := range []string{"a1", "a2", "b1", "a3", "b2", "a4"} {
+			if got := granted(all); len(got) != i+1 || !slices.Contains(got, name) {
+				t.Fatalf("after %d turns have ended %q have come, want %s as the next", i, got, name)
+			}
+			turns.end(all[name])
+		}
+		if turns.free != 1 || len(turns.logs)+len(turns.waiting) != 0 {
+			t.Errorf("at the end %d turns are free, and %v and %v are left", turns.free, turns.logs, turns.waiting)
+		}
+	})
 }
 
 func TestTurnThatLastsTooLongIsHandedOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		turns := newTurns()
 		turns.free = 1
-		<-turns.ask()
-		end := turns.begin()
+		long := turns.ask("a")
 		start := time.Now()
-		<-turns.ask()
+		next := turns.ask("b")
+		<-next.come
 		if waited := time.Since(start); waited != turnTime {
 			t.Errorf("the next one waited %s, want %s", waited, turnTime)
 		}
-		end()
-		turns.give()
+		turns.end(long)
+		turns.end(next)
 		if turns.free != 1 {
 			t.Errorf("%d turns are free at the end, want 1", turns.free)
 		}
 	})
+}
+
+// holdTurns takes all turns of the hub, and returns what gives them back. Their time is
+// not up meanwhile.
+func holdTurns(hub *Hub) (release func()) {
+	hub.turns.mu.Lock()
+	defer hub.turns.mu.Unlock()
+	free := hub.turns.free
+	hub.turns.free = 0
+	return func() {
+		hub.turns.mu.Lock()
+		defer hub.turns.mu.Unlock()
+		for range free {
+			hub.turns.next()
+		}
+	}
 }
 
 func TestStormOfLateReadersReadsInTurns(t *testing.T) {
@@ -58,20 +87,20 @@ func TestStormOfLateReadersReadsInTurns(t *testing.T) {
 		hub.turns.free = 1
 		ids := publish(t, log, "a", 3*keepItems)
 		after, _ := ParseID(ids[0])
-		<-hub.turns.ask() // until all are there
+		release := holdTurns(hub) // until all are there
 		storm, served := make([]*client, 50), make([]int, 50)
 		for i := range storm {
 			storm[i] = newClient(plenty)
 			subscribe(t, hub, Request{After: after, Replayed: func(int) time.Duration {
 				// Only one is served at a time, so that served needs no mutex.
-				if served[i]++; served[i] > slices.Min(served)+2 {
+				if served[i]++; served[i] > slices.Min(served)+1 {
 					t.Errorf("reader %d was served %d times when another was %d times", i, served[i], slices.Min(served))
 				}
 				return 0
 			}}, storm[i])
 		}
 		synctest.Wait()
-		hub.turns.give()
+		release()
 		synctest.Wait()
 		for _, c := range storm {
 			wantIDs(t, c, ids[1:])
@@ -85,10 +114,7 @@ func TestReaderThatWaitsForItsTurnIsAliveAndCanBeEnded(t *testing.T) {
 		defer hub.Close()
 		ids := publish(t, log, "a", 3*keepItems)
 		after, _ := ParseID(ids[0])
-		free := hub.turns.free
-		for range free {
-			<-hub.turns.ask()
-		}
+		release := holdTurns(hub)
 		c := newClient(plenty)
 		subscribe(t, hub, Request{After: after}, c)
 		synctest.Wait()
@@ -113,14 +139,90 @@ func TestReaderThatWaitsForItsTurnIsAliveAndCanBeEnded(t *testing.T) {
 		if got := ended.types(t); got[len(got)-1] != "stream.goodbye" || !ended.isClosed() {
 			t.Errorf("the one that ended got %s last", got[len(got)-1])
 		}
-		for range free {
-			hub.turns.give()
+		if text := string(c.text()); strings.Contains(text, "stream.lag") {
+			t.Error("it is told that it takes events too slowly")
 		}
+		release()
 		synctest.Wait()
 		wantIDs(t, c, ids[1:])
-		time.Sleep(time.Second)
-		if hub.turns.free != free {
-			t.Errorf("%d turns are free at the end, want %d", hub.turns.free, free)
+		if n := len(hub.turns.waiting); n != 0 || hub.turns.free == 0 {
+			t.Errorf("at the end %d logs wait and %d turns are free", n, hub.turns.free)
 		}
+	})
+}
+
+func TestServedReaderThatLeavesWhileItWaitsForItsTurnIsLetGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hub, log := newTestHub(t, Retention{})
+		defer hub.Close()
+		ids := publish(t, log, "a", 3*keepItems)
+		after, _ := ParseID(ids[0])
+		defer holdTurns(hub)()
+		sub, err := hub.Subscribe(t.Context(), Request{Log: "acme", Filter: mustFilter(t), After: after})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, leave := context.WithCancel(t.Context())
+		served := make(chan error, 1)
+		go func() { served <- sub.Serve(ctx, newClient(plenty)) }()
+		synctest.Wait()
+		leave()
+		start := time.Now()
+		if err := <-served; !errors.Is(err, ErrGone) || time.Since(start) > lookAround {
+			t.Errorf("it ends after %s with %v", time.Since(start), err)
+		}
+		if n := len(hub.turns.waiting); n != 0 {
+			t.Error("it waits on")
+		}
+	})
+}
+
+// A mutedLog has a storage that does not answer when it is muted.
+type mutedLog struct {
+	*MemoryLog
+	muted atomic.Bool
+}
+
+func (l *mutedLog) Read(ctx context.Context, log string, after ID, limit int) (Batch, error) {
+	if l.muted.Load() {
+		return Batch{}, ErrUnavailable
+	}
+	return l.MemoryLog.Read(ctx, log, after, limit)
+}
+
+func (l *mutedLog) Moved(ctx context.Context, heads map[string]ID) (moved, silent []string, err error) {
+	if !l.muted.Load() {
+		return l.MemoryLog.Moved(ctx, heads)
+	}
+	for log := range heads {
+		silent = append(silent, log)
+	}
+	return nil, silent, ErrUnavailable
+}
+
+func TestReadersOfASilentLogTakeNoTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &mutedLog{MemoryLog: NewMemoryLog(MemoryOptions{})}
+		hub := NewHub(log, Options{})
+		defer hub.Close()
+		ids := publish(t, log, "a", 3*keepItems)
+		after, _ := ParseID(ids[0])
+		release := holdTurns(hub)
+		c := newClient(plenty)
+		subscribe(t, hub, Request{After: after}, c)
+		synctest.Wait()
+		log.muted.Store(true)
+		time.Sleep(2 * lookAround)
+		release()
+		reads := hub.Stats().Reads
+		time.Sleep(10 * lookAround)
+		synctest.Wait()
+		if n := hub.Stats().Reads - reads; n != 0 {
+			t.Errorf("the silent log was read %d times", n)
+		}
+		log.muted.Store(false)
+		time.Sleep(lookAround)
+		synctest.Wait()
+		wantIDs(t, c, ids[1:])
 	})
 }

@@ -155,7 +155,10 @@ func (m *measureCommand) neighbours(ctx context.Context, s *server) ([]figure, e
 		phases = append(phases, refused)
 	}
 	figures, err := m.beside(ctx, s, "<= 1.5", phases...)
-	return append(figures, figure{"events a second of the other", "/s", float64(published.Load()) / took.Seconds(), ""}), err
+	if err != nil {
+		return nil, err
+	}
+	return append(figures, figure{"events a second of the other", "/s", float64(published.Load()) / took.Seconds(), ""}), nil
 }
 
 // inBackground reads until ctx is done, and then says what went wrong. Until

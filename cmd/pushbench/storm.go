@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"strconv"
 	"time"
 )
 
@@ -25,14 +26,13 @@ func (m *measureCommand) storm(ctx context.Context, s *server) ([]figure, error)
 		return nil, err
 	}
 	connects := min(stormConnects, m.N) // fewer for those who look quickly
-	var opened, faults int
+	var open, faults int
 	var replayed, took float64
 	storm := &phase{name: "in the storm", begin: func(ctx context.Context) (func() error, error) {
 		c, err := newClient(s, 1, m.Coalesce)
 		if err != nil {
 			return nil, err
 		}
-		c.begin()
 		c.step, c.last = missed, make([]uint32, connects)
 		ctx, calm := context.WithCancel(ctx)
 		done := make(chan error, 1)
@@ -42,7 +42,7 @@ func (m *measureCommand) storm(ctx context.Context, s *server) ([]figure, error)
 			took += time.Since(start).Seconds()
 			calm()
 			err := <-done
-			opened += c.opened
+			open += c.opened - c.arrived.closed
 			replayed += float64(c.arrived.events)
 			faults += c.arrived.repeated + c.arrived.reordered + c.arrived.misrouted
 			c.close()
@@ -51,11 +51,13 @@ func (m *measureCommand) storm(ctx context.Context, s *server) ([]figure, error)
 		}, nil
 	}}
 	figures, err := m.beside(ctx, s, "", alone(), storm)
+	if err != nil {
+		return nil, err
+	}
 	return append(figures,
-		figure{"connects in the storms", "", float64(neighbourRounds * connects), ""},
-		figure{"of them open when it was over", "", float64(opened), ""},
+		figure{"streams open after a storm", "", float64(open) / neighbourRounds, strconv.Itoa(connects)},
 		figure{"events they have read", "/s", replayed / took, ""},
-		figure{"repeated, reordered or astray", "", float64(faults), "0"}), err
+		figure{"repeated, reordered or astray", "", float64(faults), "0"}), nil
 }
 
 // reconnect has n clients of the second merchant connect within a second, each to
