@@ -214,6 +214,7 @@ func (l *mutedLog) Read(ctx context.Context, log string, after ID, limit int) (B
 }
 
 func (l *mutedLog) Moved(ctx context.Context, heads map[string]ID) (moved, silent []string, err error) {
+	time.Sleep(time.Millisecond)
 	if !l.muted.Load() {
 		return l.MemoryLog.Moved(ctx, heads)
 	}
