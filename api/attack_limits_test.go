@@ -273,6 +273,45 @@ func TestEveryLimitRefusesByItsName(t *testing.T) {
 	r.alive(t)
 }
 
+func TestAttack89PublisherOverItsLimitLeavesOthersTheirs(t *testing.T) {
+	r := newRig(t, streams.MemoryOptions{})
+	loud := r.issue(t, auth.Key{Kind: auth.Pub, Limits: within(t, "publishes=100/s")})
+	event := `{"specversion":"1.0","id":"%d","source":"/s","type":"x.y","merchant":"a"}`
+	batch := func(first int) string {
+		events := make([]string, 50)
+		for i := range events {
+			events[i] = fmt.Sprintf(event, first+i)
+		}
+		return "[" + strings.Join(events, ",") + "]"
+	}
+	v := r.watch(t, r.b, "?envelope=data")
+	connectionOf(t, v)
+	began, accepted, refused := time.Now(), 0, 0
+	for n := range 200 { // 10,000 events
+		switch got := r.do(t, "POST", "/v1/events", loud, batch(50*n), "Content-Type", batchForm); got.status {
+		case 200:
+			accepted += 50
+		case 429:
+			refused += 50
+			if n%20 == 0 {
+				got.retryAfter(t)
+			}
+		default:
+			t.Fatalf("status %d: %s", got.status, got.body)
+		}
+		if n%20 == 0 {
+			r.publish(t, "b", "t", strconv.Itoa(n))
+			if e := v.next(t); string(e.Data) != strconv.Itoa(n) {
+				t.Fatalf("another merchant gets %s %s, want %d", e.Type, e.Data, n)
+			}
+		}
+	}
+	if most := 100 + int(100*time.Since(began).Seconds()) + 50; accepted > most || refused == 0 {
+		t.Errorf("%d events were accepted and %d refused, of 10,000; want at most %d accepted", accepted, refused, most)
+	}
+	r.alive(t)
+}
+
 func TestBatchOfMoreThanTheQuotaIsToldToBeSmaller(t *testing.T) {
 	r := newRig(t, streams.MemoryOptions{})
 	key := r.issue(t, auth.Key{Kind: auth.Pub, Limits: within(t, "publishes=2/s")})

@@ -11,7 +11,7 @@ import (
 )
 
 // The users of the guide may do what they need, and services nothing else.
-func TestUsersOfTheGuide(t *testing.T) {
+func TestAttack96UsersOfTheGuide(t *testing.T) {
 	node := redistest.StartStandalone(t)
 	text, err := os.ReadFile("../api/web/samples/services.acl")
 	if err != nil {
@@ -47,6 +47,26 @@ func TestUsersOfTheGuide(t *testing.T) {
 	} {
 		if err == nil || !strings.Contains(err.Error(), "NOPERM") {
 			t.Errorf("a service may %s: %v", name, err)
+		}
+	}
+
+	gateway := redis.NewClient(&redis.Options{Addr: node.Addr(), Username: "gateway", Password: "CHANGE-ME-TOO"})
+	defer gateway.Close()
+	for name, err := range map[string]error{
+		"change the server":     gateway.ConfigSet(ctx, "maxmemory", "1").Err(),
+		"list all keys":         gateway.Keys(ctx, "*").Err(),
+		"flush":                 gateway.FlushAll(ctx).Err(),
+		"debug":                 gateway.Do(ctx, "DEBUG", "SLEEP", "0").Err(),
+		"end the server":        gateway.Do(ctx, "SHUTDOWN").Err(),
+		"make users":            gateway.Do(ctx, "ACL", "SETUSER", "other", "on").Err(),
+		"change who replicates": gateway.Do(ctx, "REPLICAOF", "NO", "ONE").Err(),
+		"write another's keys":  gateway.Set(ctx, "shop:cart", "1", 0).Err(),
+		"read another's keys":   gateway.Get(ctx, "shop:cart").Err(),
+		"reach them by script":  gateway.Eval(ctx, "return redis.call('GET', 'shop:cart')", nil).Err(),
+	} {
+		if err == nil || !strings.Contains(err.Error(), "NOPERM") && !strings.Contains(err.Error(), "not allowed") &&
+			!strings.Contains(err.Error(), "can't access at least one of the keys") {
+			t.Errorf("a gateway may %s: %v", name, err)
 		}
 	}
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -79,5 +80,31 @@ func TestConsole(t *testing.T) {
 	b.until(t, `document.getElementById("said").textContent.includes("connection_ended")`)
 	if urls := b.foreign(intro.URL); len(urls) > 0 {
 		t.Errorf("the console asked for %q", urls)
+	}
+}
+
+func TestAttack53MarkupInAnEventIsShownAndNotRun(t *testing.T) {
+	intro := beginDev(t)
+	b := openBrowser(t)
+	b.do(t, chromedp.Navigate(intro.URL+"/console"), chromedp.SendKeys("#key", intro.Keys["acme"]), chromedp.Click("#entry button"))
+	b.until(t, `document.getElementById("facts").textContent.includes("acme")`)
+	b.do(t, chromedp.Click("#open"))
+	b.until(t, `document.getElementById("state").textContent === "open"`)
+	const markup = `</script></pre><script>window.ran = 1</script><img src=x onerror="window.ran = 1"><a href="javascript:window.ran = 1">last</a>`
+	data, err := json.Marshal(markup)
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, _, errs := execute(t, "", "publish", "--url", intro.URL, "--key", intro.PublisherKey, "--merchant", "acme",
+		"--type", "a.b", "--subject", "<img src=x onerror=window.ran=1>", string(data))
+	if code != exitOK {
+		t.Fatal(errs)
+	}
+	b.until(t, `document.getElementById("events").textContent.includes("last")`)
+	if made := b.text(t, `String([window.ran, document.querySelectorAll("#events script, #events img, #events a[href^=javascript]").length])`); made != ",0" {
+		t.Errorf("the markup became %s (what ran, elements)", made)
+	}
+	if len(b.complaints) > 0 {
+		t.Errorf("the page complains of %q", b.complaints)
 	}
 }
