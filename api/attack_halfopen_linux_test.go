@@ -3,7 +3,6 @@ package api
 import (
 	"fmt"
 	"net"
-	"strings"
 	"testing"
 	"time"
 
@@ -59,8 +58,5 @@ func TestAttack75HalfOpenPeerFreesItsSlot(t *testing.T) {
 		time.Sleep(500 * time.Millisecond)
 	}
 	t.Logf("the slot is free after %s", time.Since(began).Round(100*time.Millisecond))
-	if list := r.do(t, "GET", "/v1/connections", key, ""); strings.Count(list.body, `"id"`) > 1 {
-		t.Errorf("the dead one is still listed: %s", list.body)
-	}
 	r.alive(t)
 }

@@ -80,6 +80,11 @@ func startRig(t testing.TB, o streams.MemoryOptions, secure bool, configure ...f
 	r.http = httptest.NewUnstartedServer(handler)
 	r.http.Config = NewHTTPServer(handler, logger)
 	if secure {
+		config := ListenConfig(true)
+		r.http.Listener.Close()
+		if r.http.Listener, err = config.Listen(t.Context(), "tcp", "127.0.0.1:0"); err != nil {
+			t.Fatal(err)
+		}
 		r.http.EnableHTTP2 = true
 		r.http.StartTLS()
 	} else {

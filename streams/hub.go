@@ -65,7 +65,7 @@ type Hub struct {
 	mu       sync.Mutex // guards the following
 	streams  map[string]*stream
 	blocked  map[*Subscription]bool // whose clients take nothing at the moment
-	stalled  map[*Subscription]bool // whose log could not be read at the moment
+	stalled  map[*Subscription]bool // who try again at the next look around
 	closed   bool
 	draining bool
 	drained  chan struct{} // closed when draining
@@ -228,7 +228,8 @@ func (h *Hub) look() {
 	h.compare(streams)
 }
 
-// compare rings the streams whose log has another head than they have.
+// compare rings the streams whose log has another head than they have, and notes which
+// logs cannot be asked.
 func (h *Hub) compare(streams map[string]*stream) {
 	heads := make(map[string]ID, len(streams))
 	for log, st := range streams {

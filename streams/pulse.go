@@ -95,7 +95,7 @@ func (s *Subscription) beat() {
 		return
 	}
 	if s.notify != nil {
-		s.due = true
+		s.due, s.held = true, s.state == stalled
 		s.dispatch()
 		return
 	}
@@ -138,7 +138,7 @@ func (s *Subscription) sign() []byte {
 	switch {
 	case !st.silent.IsZero():
 		return s.framing.lag(lagStorage, time.Since(st.silent))
-	case !s.live && !s.owes && s.state == busy && !s.waiting && !s.pos.IsOrigin():
+	case !s.live && !s.owes && s.state == busy && !s.held && !s.pos.IsOrigin():
 		return s.framing.lag(lagReader, time.Since(s.pos.Time()))
 	case s.state == stalled || !s.live || st.dead || s.seq == st.seq:
 		return s.framing.heartbeat()

@@ -58,7 +58,7 @@ type Subscription struct {
 	resumed bool    // the client took more while the state was busy
 	due     bool    // a heartbeat is to be written by whoever works on it
 	live    bool    // seq is a position in memory; otherwise pos is one in the log
-	waiting bool    // for its turn to read the log
+	held    bool    // it is kept back by us: that it is behind is not its client's doing
 	owes    bool    // stream.live is to be written when the head is reached
 	seq     uint64  // everything that matched up to this number was begun to be written
 	pos     ID      // everything that matched up to here was begun to be written
@@ -79,7 +79,7 @@ const (
 	busy                 // the one goroutine that works on it
 	parked               // it is at its feed's head: whoever holds the mutex
 	blocked              // the client takes nothing: whoever holds the mutex
-	stalled              // the log could not be read: whoever holds the mutex
+	stalled              // it must not or cannot read the log now: whoever holds the mutex
 	ended                // nobody
 )
 

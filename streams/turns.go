@@ -12,8 +12,8 @@ import (
 // others waiting.
 const turnTime = 20 * time.Millisecond
 
-// turns are for what costs processor time and is in no hurry: catching up. Half the
-// processors work on it, so that a storm of readers who are far behind leaves the
+// turns are for what costs processor time and is in no hurry: catching up. As many
+// goroutines work on it as half the processors could, so that a storm of readers who are far behind leaves the
 // tails theirs. Each turn is for one batch. The logs have their turns one after the
 // other, and of the readers of one log those who asked first are first: all of them
 // get on, and one merchant's storm does not hold up another merchant's readers.
@@ -108,24 +108,30 @@ func (t *turns) leave(u *turn) {
 // false if something else came up: then more says whether the subscription may go
 // on.
 func (s *Subscription) awaitTurn(u *turn) (come, more bool) {
-	s.setWaiting(true)
-	defer s.setWaiting(false)
-	for {
+	s.hold(true)
+	for !come {
 		select {
 		case <-u.come:
-			return true, true
+			come = true
 		case <-s.hub.ctx.Done():
 			return false, true
 		case <-time.After(lookAround):
-			if more = s.flush(); !more || s.noticed() {
-				return false, more
-			}
+		}
+		// The heartbeat that fell due meanwhile does not say that the client is slow.
+		if !s.flush() {
+			return false, false // it is not ours any more
+		}
+		if s.noticed() {
+			break
 		}
 	}
+	s.hold(false)
+	return come, true
 }
 
-func (s *Subscription) setWaiting(yes bool) {
+// hold notes whether it is this gateway that keeps the subscription back.
+func (s *Subscription) hold(yes bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.waiting = yes
+	s.held = yes
 }
