@@ -80,13 +80,24 @@ func holdTurns(hub *Hub) (release func()) {
 	}
 }
 
+// fallBehind returns a position that memory does not have, and the ids of what follows
+// it.
+func fallBehind(t *testing.T, log Log) (after ID, missed []string) {
+	t.Helper()
+	ids := publish(t, log, "a", 3*keepItems)
+	after, err := ParseID(ids[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return after, ids[1:]
+}
+
 func TestStormOfLateReadersReadsInTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hub, log := newTestHub(t, Retention{})
 		defer hub.Close()
 		hub.turns.free = 1
-		ids := publish(t, log, "a", 3*keepItems)
-		after, _ := ParseID(ids[0])
+		after, missed := fallBehind(t, log)
 		release := holdTurns(hub) // until all are there
 		storm, served, last := make([]*client, 50), make([]int, 50), -1
 		for i := range storm {
@@ -107,7 +118,7 @@ func TestStormOfLateReadersReadsInTurns(t *testing.T) {
 		release()
 		synctest.Wait()
 		for _, c := range storm {
-			wantIDs(t, c, ids[1:])
+			wantIDs(t, c, missed)
 		}
 	})
 }
@@ -116,8 +127,7 @@ func TestReaderThatWaitsForItsTurnIsAliveAndCanBeEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hub, log := newTestHub(t, Retention{})
 		defer hub.Close()
-		ids := publish(t, log, "a", 3*keepItems)
-		after, _ := ParseID(ids[0])
+		after, missed := fallBehind(t, log)
 		release := holdTurns(hub)
 		c := newClient(plenty)
 		subscribe(t, hub, Request{After: after}, c)
@@ -145,7 +155,7 @@ func TestReaderThatWaitsForItsTurnIsAliveAndCanBeEnded(t *testing.T) {
 		}
 		release()
 		synctest.Wait()
-		wantIDs(t, c, ids[1:])
+		wantIDs(t, c, missed)
 		if n := len(hub.turns.waiting); n != 0 || hub.turns.free == 0 {
 			t.Errorf("at the end %d logs wait and %d turns are free", n, hub.turns.free)
 		}
@@ -177,8 +187,7 @@ func TestServedReaderThatLeavesWhileItWaitsForItsTurnIsLetGo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hub, log := newTestHub(t, Retention{})
 		defer hub.Close()
-		ids := publish(t, log, "a", 3*keepItems)
-		after, _ := ParseID(ids[0])
+		after, _ := fallBehind(t, log)
 		defer holdTurns(hub)()
 		sub, err := hub.Subscribe(t.Context(), Request{Log: "acme", Filter: mustFilter(t), After: after})
 		if err != nil {
@@ -228,8 +237,7 @@ func TestReadersOfASilentLogTakeNoTurns(t *testing.T) {
 		log := &mutedLog{MemoryLog: NewMemoryLog(MemoryOptions{})}
 		hub := NewHub(log, Options{})
 		defer hub.Close()
-		ids := publish(t, log, "a", 3*keepItems)
-		after, _ := ParseID(ids[0])
+		after, missed := fallBehind(t, log)
 		release := holdTurns(hub)
 		c := newClient(plenty)
 		subscribe(t, hub, Request{After: after}, c)
@@ -247,6 +255,6 @@ func TestReadersOfASilentLogTakeNoTurns(t *testing.T) {
 		log.muted.Store(false)
 		time.Sleep(lookAround) // one look, which finds it
 		synctest.Wait()
-		wantIDs(t, c, ids[1:])
+		wantIDs(t, c, missed)
 	})
 }

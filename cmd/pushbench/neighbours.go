@@ -108,24 +108,18 @@ func (m *measureCommand) view(ctx context.Context, s *server) (*result, error) {
 func (m *measureCommand) neighbours(ctx context.Context, s *server) ([]figure, error) {
 	var published atomic.Int64
 	var took time.Duration
-	events := &phase{name: "beside many events", begin: func(ctx context.Context) (func() error, error) {
-		ctx, quiet := context.WithCancel(ctx)
-		start := time.Now()
-		noise := m.noise(ctx, s, s.publisher, noiseRate, noiseBatch, &published)
-		return func() error {
-			took += time.Since(start)
-			quiet()
-			return <-noise
-		}, nil
-	}}
-	refused := &phase{name: "beside one over its limit", begin: func(ctx context.Context) (func() error, error) {
-		ctx, quiet := context.WithCancel(ctx)
-		noise := m.noise(ctx, s, s.limited, noiseRate, noiseBatch, new(atomic.Int64))
-		return func() error {
-			quiet()
-			return <-noise
-		}, nil
-	}}
+	publishing := func(name, key string, published *atomic.Int64, took *time.Duration) *phase {
+		return &phase{name: name, begin: func(ctx context.Context) (func() error, error) {
+			ctx, quiet := context.WithCancel(ctx)
+			start := time.Now()
+			noise := m.noise(ctx, s, key, noiseRate, noiseBatch, published)
+			return func() error {
+				*took += time.Since(start)
+				quiet()
+				return <-noise
+			}, nil
+		}}
+	}
 	filters := &phase{name: "beside many filters", begin: func(ctx context.Context) (func() error, error) {
 		c, err := newClient(s, 1, m.Coalesce)
 		if err != nil {
@@ -150,9 +144,9 @@ func (m *measureCommand) neighbours(ctx context.Context, s *server) ([]figure, e
 			return errors.New("not all filters were there")
 		}, nil
 	}}
-	phases := []*phase{alone(), events, filters}
+	phases := []*phase{alone(), publishing("beside many events", s.publisher, &published, &took), filters}
 	if s.limited != "" {
-		phases = append(phases, refused)
+		phases = append(phases, publishing("beside one over its limit", s.limited, new(atomic.Int64), new(time.Duration)))
 	}
 	figures, err := m.beside(ctx, s, "<= 1.5", phases...)
 	if err != nil {
