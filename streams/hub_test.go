@@ -183,8 +183,7 @@ func TestTailThatLosesItsPlaceResetsItsReaders(t *testing.T) {
 		// A failover that lost the newest five.
 		l := log.log("acme")
 		l.mu.Lock()
-		l.entries = l.entries[:5]
-		l.head = l.entries[4].ID
+		l.rollBack(len(lost))
 		l.mu.Unlock()
 		time.Sleep(2 * lookAround)
 		fresh := publish(t, log, "a", 1)

@@ -89,9 +89,20 @@ func testStateFidelity(t *testing.T, l Log) {
 
 func testStateOutlivesTheLog(t *testing.T, s subject, l Log) {
 	log := newName()
-	ids := mustAppend(t, l, log, newState("1", "a", `1`), newEvent("2"), newEvent("3"))
+	events := make([]Event, 300) // more than any part of a log that is kept together
+	var want []string
+	for i := range events {
+		events[i] = newEvent(fmt.Sprint(i))
+		if i%50 == 0 {
+			events[i] = newState(fmt.Sprint(i), fmt.Sprint(i), `1`)
+		}
+	}
+	for i, id := range mustAppend(t, l, log, events...) {
+		if i%50 == 0 {
+			want = append(want, fmt.Sprintf("%s %d=1", id, i))
+		}
+	}
 	s.trim(t, l, log, 1)
-	want := []string{fmt.Sprintf("%s a=1", ids[0])}
 	if got := mustState(t, l, log).show(); !slices.Equal(got, want) {
 		t.Errorf("after its event was trimmed the state is %q, want %q", got, want)
 	}

@@ -3,7 +3,6 @@ package streams
 import (
 	"cmp"
 	"context"
-	"slices"
 	"sync"
 	"time"
 )
@@ -32,9 +31,9 @@ type memoryLog struct {
 	mu      sync.Mutex // guards the following
 	origin  ID
 	head    ID
-	entries []Entry
+	entries queue[Entry]
 	taken   map[eventKey]taken
-	expiry  []eventKey // keys of taken, oldest first
+	expiry  queue[eventKey] // keys of taken, oldest first
 	states  states
 }
 
@@ -110,41 +109,49 @@ func (l *memoryLog) append(now time.Time, e Event) Receipt {
 	if id.ms <= l.head.ms { // the clock stands still, or was set back
 		id.ms, id.seq = l.head.ms, l.head.seq+1
 	}
-	l.entries = append(l.entries, Entry{ID: id, Prev: l.head, Event: e})
+	l.entries.push(Entry{ID: id, Prev: l.head, Event: e})
+	if e.State { // which may have to outlive its entry
+		l.states.apply(&Entry{ID: id, Prev: l.head, Event: e})
+	}
 	l.head = id
-	l.states.apply(&l.entries[len(l.entries)-1])
 	l.taken[key] = taken{now, digest, id}
-	l.expiry = append(l.expiry, key)
+	l.expiry.push(key)
 	return Receipt{ID: id}
 }
 
 // forget drops duplicates noted before t. The caller holds l.mu.
 func (l *memoryLog) forget(t time.Time) {
 	n := 0
-	for n < len(l.expiry) && l.taken[l.expiry[n]].at.Before(t) {
-		delete(l.taken, l.expiry[n])
+	for key := range l.expiry.from(0) {
+		if !l.taken[*key].at.Before(t) {
+			break
+		}
+		delete(l.taken, *key)
 		n++
 	}
-	l.expiry = l.expiry[n:]
+	l.expiry.drop(n)
 }
 
 // trim drops what r does not retain. The caller holds l.mu.
 func (l *memoryLog) trim(r Retention, now time.Time) {
 	oldest := uint64(max(0, now.Add(-r.Age).UnixMilli()))
-	n := max(0, len(l.entries)-r.Events)
-	for n < len(l.entries) && l.entries[n].ID.ms < oldest {
+	n := max(0, l.entries.len()-r.Events)
+	for e := range l.entries.from(n) {
+		if e.ID.ms >= oldest {
+			break
+		}
 		n++
 	}
-	clear(l.entries[:n]) // what readers still hold is theirs; the rest is garbage now
-	l.entries = l.entries[n:]
+	l.entries.drop(n)
 	l.states.trim(now.Add(-r.State))
 }
 
 // bounds returns the ends of the log. The caller holds l.mu.
 func (l *memoryLog) bounds() Bounds {
 	b := Bounds{Origin: l.origin, Head: l.head}
-	if len(l.entries) > 0 {
-		b.Oldest, b.Prev = l.entries[0].ID, l.entries[0].Prev
+	if l.entries.len() > 0 {
+		oldest := l.entries.at(0)
+		b.Oldest, b.Prev = oldest.ID, oldest.Prev
 	}
 	return b
 }
@@ -159,19 +166,25 @@ func (m *MemoryLog) Read(ctx context.Context, log string, after ID, limit int) (
 	defer l.mu.Unlock()
 	l.trim(m.retention.of(log), time.Now())
 
-	i, found := slices.BinarySearchFunc(l.entries, after, func(e Entry, id ID) int { return e.ID.Compare(id) })
+	i := l.entries.search(func(e *Entry) bool { return e.ID.Compare(after) < 0 })
 	switch b := l.bounds(); {
-	case found && l.entries[i].ID == after:
+	case i < l.entries.len() && l.entries.at(i).ID == after:
 		i++
 	case !b.proves(after):
 		return Batch{Gap: b.gap(after)}, nil
 	case after == b.Head:
-		i = len(l.entries)
+		i = l.entries.len()
 	default:
 		i = 0
 	}
-	end := min(len(l.entries), i+limit)
-	return Batch{Entries: slices.Clone(l.entries[i:end])}, nil
+	entries := make([]Entry, 0, min(l.entries.len()-i, limit))
+	for e := range l.entries.from(i) {
+		if len(entries) == limit {
+			break
+		}
+		entries = append(entries, *e)
+	}
+	return Batch{Entries: entries}, nil
 }
 
 // Bounds implements [Log].
@@ -190,11 +203,12 @@ func (m *MemoryLog) Seek(ctx context.Context, log string, t time.Time) (after, f
 	defer l.mu.Unlock()
 	l.trim(m.retention.of(log), time.Now())
 
-	i, _ := slices.BinarySearchFunc(l.entries, t, func(e Entry, t time.Time) int { return e.ID.Time().Compare(t) })
-	if i == len(l.entries) {
+	i := l.entries.search(func(e *Entry) bool { return e.ID.Time().Before(t) })
+	if i == l.entries.len() {
 		return l.head, ID{}, ctx.Err()
 	}
-	return l.entries[i].Prev, l.entries[i].ID, ctx.Err()
+	e := l.entries.at(i)
+	return e.Prev, e.ID, ctx.Err()
 }
 
 // State implements [Log].

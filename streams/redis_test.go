@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -108,14 +109,13 @@ var memorySubject = subject{
 		m := l.(*MemoryLog).log(log)
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		m.entries = m.entries[len(m.entries)-keep:]
+		m.trim(Retention{Events: keep, Age: time.Hour, State: time.Hour}, time.Now())
 	},
 	revert: func(t *testing.T, l Log, log string, entries int) {
 		m := l.(*MemoryLog).log(log)
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		m.entries = m.entries[:len(m.entries)-entries]
-		m.head = m.entries[len(m.entries)-1].ID
+		m.rollBack(entries)
 	},
 	erase: func(t *testing.T, l Log, log string) {
 		m := l.(*MemoryLog)
@@ -123,6 +123,16 @@ var memorySubject = subject{
 		defer m.mu.Unlock()
 		delete(m.logs, log)
 	},
+}
+
+// rollBack has the log lose its newest entries. The caller holds l.mu.
+func (l *memoryLog) rollBack(entries int) {
+	all := l.entries.contents(0)
+	l.entries = queue[Entry]{}
+	for _, e := range all[:len(all)-entries] {
+		l.entries.push(e)
+		l.head = e.ID
+	}
 }
 
 func containsAll(s string, parts ...string) bool {
