@@ -69,8 +69,16 @@ func decodeShort(raw []byte) (publication, error) {
 // decodeStructured reads a CloudEvent in its JSON format (CloudEvents 1.0). Its
 // errors are problems.
 func decodeStructured(raw []byte) (publication, error) {
-	doc, err := scanObject(raw)
+	doc, err := scanEvent(raw)
 	if err != nil {
+		return publication{}, err
+	}
+	return readStructured(doc)
+}
+
+// readStructured is [decodeStructured] for what was scanned already.
+func readStructured(doc *document) (publication, error) {
+	if err := doc.mustBeObject(); err != nil {
 		return publication{}, err
 	}
 	d := draft{place: "pointer", seen: make(map[string]bool)}
@@ -129,10 +137,17 @@ func decodeBinary(h http.Header, body []byte) (publication, error) {
 // scanObject reads a body that must be an object.
 func scanObject(raw []byte) (*document, error) {
 	doc, err := scanEvent(raw)
-	if err == nil && doc.kind != '{' {
-		err = problem("malformed-json", "Send the event as one JSON object.")
+	if err != nil {
+		return nil, err
 	}
-	return doc, err
+	return doc, doc.mustBeObject()
+}
+
+func (d *document) mustBeObject() error {
+	if d.kind != '{' {
+		return problem("malformed-json", "Send the event as one JSON object.")
+	}
+	return nil
 }
 
 // A draft is a publication that is being read, and what is wrong with it.

@@ -1,10 +1,10 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"mime"
 	"net/http"
 	"os"
@@ -23,6 +23,9 @@ import (
 const (
 	bodyMax     = 256 << 10
 	bodyTimeout = 10 * time.Second
+
+	// bodyAtOnce is how much of a body has room before it is there.
+	bodyAtOnce = 64 << 10
 
 	// publishPatience is how long a publisher waits for an answer when Redis
 	// gives none, the time of the request's body apart.
@@ -182,17 +185,20 @@ func (s *Server) publishBatch(w http.ResponseWriter, r *http.Request, key *calle
 	if doc.kind != '[' {
 		return problem("malformed-json", "Send an array of CloudEvents, or one CloudEvent as "+structuredForm+".")
 	}
-	if len(doc.elements) > batchMax {
+	if len(doc.parts) > batchMax {
 		return problem("payload-too-large", "Send at most 1,000 events in a batch.")
 	}
-	if err := s.charge(w, r, key, s.cost(key, ratelimit.Publishes, len(doc.elements))); err != nil {
+	if err := s.charge(w, r, key, s.cost(key, ratelimit.Publishes, len(doc.parts))); err != nil {
 		return err
 	}
-	publications := make([]publication, len(doc.elements))
-	errs := make([]error, len(doc.elements))
+	publications := make([]publication, len(doc.parts))
+	errs := make([]error, len(doc.parts))
 	logs := make(map[string][]int)
-	for i, element := range doc.elements {
-		if publications[i], errs[i] = decodeStructured(element); errs[i] != nil {
+	for i, part := range doc.parts {
+		if errs[i] = part.err; errs[i] == nil {
+			publications[i], errs[i] = readStructured(part.doc)
+		}
+		if errs[i] != nil {
 			continue
 		}
 		if errs[i] = s.admit(r.Context(), key.Key, &publications[i]); errs[i] == nil {
@@ -322,7 +328,9 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 		w.Header().Set("Connection", "close")
 		return nil, tooLarge
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, bodyMax))
+	var body bytes.Buffer
+	body.Grow(int(max(0, min(r.ContentLength, bodyAtOnce))) + bytes.MinRead)
+	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, bodyMax))
 	var most *http.MaxBytesError
 	switch {
 	case errors.As(err, &most):
@@ -336,7 +344,7 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 		return nil, problem("malformed-json", "The body ended early or was badly framed. Send it again.")
 	}
 	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // the body is here: see bound
-	return body, nil
+	return body.Bytes(), nil
 }
 
 // writeJSON answers with a JSON document.

@@ -13,6 +13,10 @@ import (
 // an event. Where the data is a member of the event, that is one more.
 const maxDepth = 64
 
+// usualMembers is how many members the objects have for which there is room at once:
+// as many as an event.
+const usualMembers = 12
+
 // A member is one member of an object.
 type member struct {
 	name  string // decoded
@@ -25,7 +29,14 @@ type document struct {
 	kind     byte     // '{', '[', '"', '0', 't', 'f' or 'n'
 	members  []member // of an object, in order
 	elements [][]byte // of an array, in order
+	parts    []part   // of a batch: its elements, in order
 	raw      []byte   // the value without the space around it
+}
+
+// A part is one element of a batch: a document of its own, or what is wrong with it.
+type part struct {
+	doc *document
+	err error
 }
 
 // scan reads exactly one JSON value (RFC 8259) and refuses what readers of JSON
@@ -46,10 +57,9 @@ func scanEvent(raw []byte) (*document, error) {
 	return s.document()
 }
 
-// scanBatch reads one JSON value as scan does, but in an array leaves it to the
-// elements whether they are too deep, have a member twice or are not UTF-8: scan
-// each, and one that is refused does not hold up those behind it. What is not
-// JSON is refused as a whole.
+// scanBatch reads one JSON value as scan does, and if it is an array its elements as
+// scanEvent does: one that is too deep, has a member twice or is not UTF-8 does not
+// hold up those behind it. What is not JSON is refused as a whole.
 func scanBatch(raw []byte) (*document, error) {
 	s := scanner{raw: raw, most: maxDepth, batch: true}
 	return s.document()
@@ -85,19 +95,27 @@ func (s *scanner) document() (*document, error) {
 	if s.at == len(s.raw) {
 		return nil, problem("malformed-json", "Send a JSON value: the body is empty.")
 	}
+	if err := s.top(); err != nil {
+		return nil, err
+	}
+	if s.space(); s.at < len(s.raw) {
+		return nil, s.malformed("the body must end after one value")
+	}
+	return &s.doc, nil
+}
+
+// top reads the value that the document is.
+func (s *scanner) top() error {
 	start := s.at
 	if err := s.value(); err != nil {
-		return nil, err
+		return err
 	}
 	s.doc.raw = s.raw[start:s.at:s.at]
 	s.doc.kind = s.doc.raw[0]
 	if c := s.doc.kind; c == '-' || '0' <= c && c <= '9' {
 		s.doc.kind = '0'
 	}
-	if s.space(); s.at < len(s.raw) {
-		return nil, s.malformed("the body must end after one value")
-	}
-	return &s.doc, nil
+	return nil
 }
 
 func (s *scanner) malformed(what string) error {
@@ -169,6 +187,9 @@ func (s *scanner) object() error {
 		return nil
 	}
 	names := make(map[string]struct{})
+	if s.depth == 1 {
+		s.doc.members = make([]member, 0, usualMembers)
+	}
 	for {
 		start := s.at
 		if s.peek() != '"' {
@@ -214,7 +235,7 @@ func (s *scanner) array() error {
 		if err := s.element(); err != nil {
 			return err
 		}
-		if s.depth == 1 {
+		if s.depth == 1 && !s.batch {
 			s.doc.elements = append(s.doc.elements, s.raw[start:s.at:s.at])
 		}
 		s.space()
@@ -235,10 +256,12 @@ func (s *scanner) element() error {
 		return s.value()
 	}
 	own := scanner{raw: s.raw, at: s.at, most: maxDepth + 1}
-	err := own.value()
+	err := own.top()
 	if p := problemOf(err); p != nil && p.Name != "malformed-json" {
+		s.doc.parts = append(s.doc.parts, part{err: err})
 		return s.skip()
 	}
+	s.doc.parts = append(s.doc.parts, part{doc: &own.doc})
 	s.at = own.at
 	return err
 }

@@ -106,21 +106,24 @@ func TestBatchLeavesElementsToThemselves(t *testing.T) {
 	deep := strings.Repeat("[", 70) + `"]\"["` + strings.Repeat("]", 70)
 	elements := []string{`{"a":1,"a":2}`, deep, "\"\xff\"", `{"ok":true}`}
 	doc, err := scanBatch([]byte("[" + strings.Join(elements, " , ") + "]"))
-	if err != nil || len(doc.elements) != len(elements) {
+	if err != nil || len(doc.parts) != len(elements) {
 		t.Fatalf("got %+v, %v", doc, err)
 	}
 	for i, want := range []string{"duplicate-member", "too-deep", "invalid-utf8", ""} {
-		if string(doc.elements[i]) != elements[i] {
-			t.Errorf("element %d: got %q, want %q", i, doc.elements[i], elements[i])
+		part := doc.parts[i]
+		if want != "" {
+			if part.doc != nil || problemOf(part.err).Name != want {
+				t.Errorf("element %d: got %v, want %s", i, part.err, want)
+			}
+			continue
 		}
-		_, err := scan(doc.elements[i])
-		if want == "" && err != nil || want != "" && problemOf(err).Name != want {
-			t.Errorf("element %d: got %v, want %s", i, err, want)
+		if part.err != nil || string(part.doc.raw) != elements[i] || part.doc.kind != '{' || len(part.doc.members) != 1 {
+			t.Errorf("element %d: got %+v, %v, want %s", i, part.doc, part.err, elements[i])
 		}
 	}
 	_, err = scanBatch([]byte(`[{"a":1},{"b"}]`))
 	wantProblem(t, "broken element", err, "malformed-json", 400)
-	if doc, err := scanBatch([]byte("[]")); err != nil || len(doc.elements) != 0 || doc.kind != '[' {
+	if doc, err := scanBatch([]byte("[]")); err != nil || len(doc.parts) != 0 || doc.kind != '[' {
 		t.Errorf("empty: got %+v, %v", doc, err)
 	}
 }

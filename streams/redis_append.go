@@ -71,7 +71,7 @@ func (l *RedisLog) appendPart(ctx context.Context, log string, events []Event) (
 		tags[i] = newTag()
 		job.size += weigh(&events[i])
 	}
-	job.args = l.appendArgs(log, events, tags)
+	job.call = l.appendCall(log, events, tags)
 	done, err := l.send(ctx, job)
 	if err != nil {
 		return nil, err
@@ -121,21 +121,22 @@ func readReceipt(log, reply string, tag [tagLen]byte) (Receipt, error) {
 	return Receipt{ID: id, Duplicate: id.tag != tag}, nil
 }
 
-// appendArgs returns what follows the script in its call.
-func (l *RedisLog) appendArgs(log string, events []Event, tags [][tagLen]byte) []any {
+// appendCall returns the call of the script, with room for what says which in front.
+func (l *RedisLog) appendCall(log string, events []Event, tags [][tagLen]byte) []any {
 	k := keysOf(log)
 	retention := l.retention.of(log)
 	half := max(l.window/2, time.Millisecond)
 	bucket := l.now().UnixNano() / int64(half)
 	incarnation := newTag()
 
-	args := make([]any, 0, 17+13*len(events))
+	const keysAt = 2
+	args := make([]any, keysAt, keysAt+17+13*len(events))
 	args = append(args, 6, k.log, k.head)
 	for b := bucket - 2; b <= bucket+1; b++ {
 		args = append(args, k.duplicates+strconv.FormatInt(b%4, 10))
 	}
 	if slices.ContainsFunc(events, func(e Event) bool { return e.State }) {
-		args[0] = 8
+		args[keysAt] = 8
 		args = append(args, k.states, k.ages)
 	}
 	args = append(args,

@@ -25,7 +25,7 @@ const bellLength = 4096
 // A job is one call of the append script.
 type job struct {
 	log    string
-	args   []any
+	call   []any        // see command
 	size   int          // about how many bytes it is
 	asking bool         // the node is to serve a slot that is on its way to it
 	whole  bool         // send the script itself, for the node does not know it
@@ -175,10 +175,11 @@ func (l *RedisLog) commit(node *redis.Client, batch []*job) {
 
 // command returns the job's call of the script.
 func (j *job) command() []any {
+	j.call[0], j.call[1] = "EVALSHA", appendScript.Hash()
 	if j.whole {
-		return append([]any{"EVAL", appendSource}, j.args...)
+		j.call[0], j.call[1] = "EVAL", appendSource
 	}
-	return append([]any{"EVALSHA", appendScript.Hash()}, j.args...)
+	return j.call
 }
 
 // outcomeOf reads what a pipeline brought back for one job. wait is nil if no

@@ -167,6 +167,9 @@ func checkText(part, s string) error {
 // what can be asked for.
 func Printable(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool {
+		if ' ' <= r && r <= '~' { // nearly always
+			return false
+		}
 		return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
 	})
 }
