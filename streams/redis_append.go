@@ -130,7 +130,7 @@ func (l *RedisLog) appendCall(log string, events []Event, tags [][tagLen]byte) [
 	incarnation := newTag()
 
 	const keysAt = 2
-	args := make([]any, keysAt, keysAt+17+13*len(events))
+	args := make([]any, keysAt, keysAt+17+7*len(events))
 	args = append(args, 6, k.log, k.head)
 	for b := bucket - 2; b <= bucket+1; b++ {
 		args = append(args, k.duplicates+strconv.FormatInt(b%4, 10))
@@ -147,8 +147,8 @@ func (l *RedisLog) appendCall(log string, events []Event, tags [][tagLen]byte) [
 		e := &events[i]
 		digest := e.Digest()
 		args = append(args,
-			eventKeyHash(e), digest[:], string(tags[i][:]), e.stateMark(),
-			e.ID, e.Source, e.Type, e.Subject, e.Time, e.Merchant, e.DataSchema, e.Extensions, e.Data)
+			eventKeyHash(e), digest[:], string(tags[i][:]), packAttributes(e), e.Data,
+			e.stateMark(), e.stateField())
 	}
 	return args
 }

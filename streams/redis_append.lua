@@ -12,12 +12,12 @@
 -- ARGV: how many events to retain, for how many ms; b; the life of a bucket in
 -- ms; the incarnation of the log if it is new; how many states to retain, for
 -- how many ms, and their life; then of each event its key, its digest, its tag,
--- its state ('' none, 's' its data, 'x' gone) and the values of the fields i to
--- d.
+-- the values of the fields e and d, its state ('' none, 's' its data, 'x' gone)
+-- and the name of that.
 local log, head, states, ages = KEYS[1], KEYS[2], KEYS[7], KEYS[8]
 local events, age, b, life, inc = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5]
 local most_states, state_age, state_life = tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8]
-local stride, first = 13, 9
+local stride, first = 7, 9
 
 -- A position of digits is ordered by length and then by text: it is 64 bits
 -- wide, and Lua's numbers hold 53.
@@ -74,28 +74,21 @@ for i = 1, 4 do
 end
 
 local function add(a)
-  return redis.pcall('XADD', log, 'MAXLEN', '~', events, '*',
-    'r', ARGV[a + 2], 'p', last, 'i', ARGV[a + 4], 's', ARGV[a + 5], 't', ARGV[a + 6], 'u', ARGV[a + 7],
-    'c', ARGV[a + 8], 'm', ARGV[a + 9], 'e', ARGV[a + 10], 'x', ARGV[a + 11], 'd', ARGV[a + 12],
-    unpack(ARGV[a + 3] ~= '' and {'k', '1'} or {}))
+  return redis.pcall('XADD', log, '*', 'r', ARGV[a + 2], 'p', last, 'e', ARGV[a + 3], 'd', ARGV[a + 4],
+    unpack(ARGV[a + 5] ~= '' and {'k', '1'} or {}))
 end
 
 -- Keeps the state of the event at a, which got this position.
 local function settle(a, id)
-  local field = ARGV[a + 6] .. '\0' .. ARGV[a + 7]
-  if ARGV[a + 3] == 'x' then
+  local field, data = ARGV[a + 6], ARGV[a + 4]
+  if ARGV[a + 5] == 'x' then
     redis.call('HDEL', states, field)
     redis.call('ZREM', ages, field)
     return
   end
   local position = id .. '-' .. ARGV[a + 2]
-  local parts = {#position, ':', position}
-  for f = a + 4, a + 12 do
-    parts[#parts + 1] = #ARGV[f]
-    parts[#parts + 1] = ':'
-    parts[#parts + 1] = ARGV[f]
-  end
-  redis.call('HSET', states, field, table.concat(parts))
+  local state = {#position, ':', position, ARGV[a + 3], #data, ':', data}
+  redis.call('HSET', states, field, table.concat(state))
   redis.call('ZADD', ages, string.match(id, '^%d+'), field)
 end
 local settled = false
@@ -121,7 +114,7 @@ for a = first, #ARGV, stride do
       taken[key] = digest .. last
       fresh[#fresh + 1] = key
       fresh[#fresh + 1] = taken[key]
-      if ARGV[a + 3] ~= '' then
+      if ARGV[a + 5] ~= '' then
         settle(a, id)
         settled = true
       end
@@ -147,6 +140,7 @@ if marks[3] ~= tostring(b) then
 end
 redis.call('HSET', bucket, unpack(fresh))
 local oldest = tonumber(string.match(last, '^%d+')) - age
+redis.call('XTRIM', log, 'MAXLEN', '~', events)
 if oldest > 0 then
   redis.call('XTRIM', log, 'MINID', '~', string.format('%.0f', oldest))
 end

@@ -2,8 +2,6 @@ package streams
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"strconv"
 	"time"
 )
@@ -190,73 +188,4 @@ func readView(log string, reply []any) (v view, err error) {
 		}
 	}
 	return v, nil
-}
-
-// readEntries reads what XRANGE answers.
-func readEntries(log string, reply []any) ([]Entry, error) {
-	entries := make([]Entry, len(reply))
-	for i := range reply {
-		if err := entries[i].read(reply[i]); err != nil {
-			return nil, refusal(log, err.Error())
-		}
-	}
-	return entries, nil
-}
-
-var errForeign = errors.New("an entry that is not ours")
-
-func (e *Entry) read(reply any) error {
-	pair, _ := reply.([]any)
-	if len(pair) != 2 {
-		return errForeign
-	}
-	stamp, _ := pair[0].(string)
-	fields, _ := pair[1].([]any)
-	var tag, prev string
-	for i := 0; i+1 < len(fields); i += 2 {
-		name, _ := fields[i].(string)
-		value, _ := fields[i+1].(string)
-		switch name {
-		case "r":
-			tag = value
-		case "p":
-			prev = value
-		case "i":
-			e.Event.ID = value
-		case "s":
-			e.Event.Source = value
-		case "t":
-			e.Event.Type = value
-		case "u":
-			e.Event.Subject = value
-		case "c":
-			e.Event.Time = value
-		case "m":
-			e.Event.Merchant = value
-		case "e":
-			e.Event.DataSchema = value
-		case "x":
-			e.Event.Extensions = bytesOf(value)
-		case "d":
-			e.Event.Data = bytesOf(value)
-		case "k":
-			e.Event.State = true
-		}
-	}
-	var err error
-	if e.ID, err = ParseID(stamp + "-" + tag); err != nil {
-		return fmt.Errorf("%w at %s", errForeign, stamp)
-	}
-	if e.Prev, err = ParseID(prev); err != nil {
-		return fmt.Errorf("%w at %s", errForeign, stamp)
-	}
-	return nil
-}
-
-// bytesOf returns nil for nothing, as the event had it.
-func bytesOf(s string) []byte {
-	if s == "" {
-		return nil
-	}
-	return []byte(s)
 }

@@ -3,8 +3,6 @@ package streams
 import (
 	"context"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 )
 
@@ -98,29 +96,6 @@ func (l *RedisLog) statePage(ctx context.Context, log, from string, count, room 
 	return p, nil
 }
 
-// readState reads what the append script keeps of an event that is a state: its
-// position and fields, each with its length before it.
-func readState(text string) (Entry, error) {
-	var fields [10]string
-	for i := range fields {
-		digits, rest, ok := strings.Cut(text, ":")
-		n, err := strconv.Atoi(digits)
-		if !ok || err != nil || n < 0 || n > len(rest) {
-			return Entry{}, errForeign
-		}
-		fields[i], text = rest[:n], rest[n:]
-	}
-	id, err := ParseID(fields[0])
-	if err != nil || text != "" {
-		return Entry{}, errForeign
-	}
-	return Entry{ID: id, Event: Event{
-		ID: fields[1], Source: fields[2], Type: fields[3], Subject: fields[4], Time: fields[5],
-		Merchant: fields[6], DataSchema: fields[7], Extensions: bytesOf(fields[8]), Data: bytesOf(fields[9]),
-		State: true,
-	}}, nil
-}
-
 // What the append script is told of an event's state.
 const (
 	noState     = ""
@@ -137,6 +112,14 @@ func (e *Event) stateMark() string {
 		return stateIsGone
 	}
 	return stateIs
+}
+
+// stateField is the name that the event's state has among those of its log.
+func (e *Event) stateField() string {
+	if !e.State {
+		return ""
+	}
+	return e.Type + "\x00" + e.Subject
 }
 
 // stateLife is how long the states of a log are kept after the last change of

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"strconv"
+	"strings"
 )
 
 // headOf returns the position of the newest event in a merchant's log, as Redis
@@ -77,7 +79,12 @@ func entryOf(reply any) (logged, bool) {
 		values[field] = value
 	}
 	data := json.RawMessage(values["d"])
-	return logged{Position: name + "-" + values["r"], ID: values["i"], Sum: sumOf(data)}, name != "" && len(values["r"]) == 5
+	length, attributes, _ := strings.Cut(values["e"], ":") // the first of them is the event's id
+	n, err := strconv.Atoi(length)
+	if err != nil || n < 0 || n > len(attributes) {
+		return logged{}, false
+	}
+	return logged{Position: name + "-" + values["r"], ID: attributes[:n], Sum: sumOf(data)}, name != "" && len(values["r"]) == 5
 }
 
 // historyOf reads a merchant's log by GET /v1/events.
