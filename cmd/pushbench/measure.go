@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
-	"strings"
 	"time"
 )
 
@@ -130,11 +128,7 @@ func (m *measureCommand) measure(ctx context.Context) (*table, error) {
 func (m *measureCommand) product(ctx context.Context) (starter, func(), error) {
 	if m.URL != "" {
 		return func(context.Context) (*server, error) {
-			s, err := attach(m.URL, m.PublisherKey, m.Key, m.PID)
-			if err == nil {
-				slices.SortFunc(s.tenants, func(a, b tenant) int { return strings.Compare(a.merchant, b.merchant) })
-			}
-			return s, err
+			return attach(m.URL, m.PublisherKey, m.Key, m.PID)
 		}, func() {}, nil
 	}
 	program, dir := m.Server, ""

@@ -30,7 +30,7 @@ func TestEveryServerDeliversWhatIsExpected(t *testing.T) {
 		"groups":     {"deliveries expected": 2000, "deliveries received": 2000, "lost, repeated or astray": 0},
 		"replay":     {"events expected": 400, "events received": 400},
 		"storm":      {"streams open after a storm": 50, "lost alone": 0, "lost in the storm": 0, "repeated, reordered or astray": 0},
-		"neighbours": {"lost alone": 0, "lost beside many events": 0, "lost beside many filters": 0},
+		"neighbours": {"lost alone": 0, "lost beside many events": 0, "lost beside many filters": 0, "lost beside another server": 0},
 	}
 	for mode, figures := range want {
 		m := &measureCommand{Mode: mode, Server: program, N: 50, Groups: 10, Merchants: 1, Size: 100,

@@ -29,6 +29,7 @@ const (
 // it has begun, with what ends it.
 type phase struct {
 	name  string
+	goal  string // for its p99 as a multiple of the first phase's
 	begin func(context.Context) (end func() error, err error)
 	views []*result
 }
@@ -43,7 +44,7 @@ func alone() *phase {
 // beside looks at the first merchant's streams in each phase, several times in
 // turn, for these machines have good and bad minutes. It returns the figures of
 // each phase, and its p99 as a multiple of the first's: medians of the rounds.
-func (m *measureCommand) beside(ctx context.Context, s *server, goal string, phases ...*phase) ([]figure, error) {
+func (m *measureCommand) beside(ctx context.Context, s *server, phases ...*phase) ([]figure, error) {
 	if len(s.tenants) < 2 {
 		return nil, errors.New("there must be two merchants at least")
 	}
@@ -78,7 +79,7 @@ func (m *measureCommand) beside(ctx context.Context, s *server, goal string, pha
 		}
 		figures = append(figures, figure{"p50 " + p.name, "ms", median(p50), ""}, figure{"p99 " + p.name, "ms", median(p99), ""})
 		if i > 0 {
-			figures = append(figures, figure{"p99 " + p.name + " to " + phases[0].name, "x", median(ratio), goal})
+			figures = append(figures, figure{"p99 " + p.name + " to " + phases[0].name, "x", median(ratio), p.goal})
 		}
 		figures = append(figures, figure{"lost " + p.name, "", float64(lost), "0"})
 	}
@@ -104,12 +105,16 @@ func (m *measureCommand) view(ctx context.Context, s *server) (*result, error) {
 }
 
 // neighbours measures what a merchant's readers notice of another merchant, who
-// publishes much or has many filters.
+// publishes much or has many filters. Over a cluster both have the same master.
+//
+// With many events to a server beside this one, which shares nothing with it but
+// the machine, it measures what of that is the machine's.
 func (m *measureCommand) neighbours(ctx context.Context, s *server) ([]figure, error) {
 	var published atomic.Int64
 	var took time.Duration
-	publishing := func(name, key string, published *atomic.Int64, took *time.Duration) *phase {
-		return &phase{name: name, begin: func(ctx context.Context) (func() error, error) {
+	const goal = "<= 1.5"
+	publishing := func(name, goal string, s *server, key string, published *atomic.Int64, took *time.Duration) *phase {
+		return &phase{name: name, goal: goal, begin: func(ctx context.Context) (func() error, error) {
 			ctx, quiet := context.WithCancel(ctx)
 			start := time.Now()
 			noise := m.noise(ctx, s, key, noiseRate, noiseBatch, published)
@@ -120,7 +125,7 @@ func (m *measureCommand) neighbours(ctx context.Context, s *server) ([]figure, e
 			}, nil
 		}}
 	}
-	filters := &phase{name: "beside many filters", begin: func(ctx context.Context) (func() error, error) {
+	filters := &phase{name: "beside many filters", goal: goal, begin: func(ctx context.Context) (func() error, error) {
 		c, err := newClient(s, 1, m.Coalesce)
 		if err != nil {
 			return nil, err
@@ -144,11 +149,19 @@ func (m *measureCommand) neighbours(ctx context.Context, s *server) ([]figure, e
 			return errors.New("not all filters were there")
 		}, nil
 	}}
-	phases := []*phase{alone(), publishing("beside many events", s.publisher, &published, &took), filters}
+	phases := []*phase{alone(), publishing("beside many events", goal, s, s.publisher, &published, &took), filters}
 	if s.limited != "" {
-		phases = append(phases, publishing("beside one over its limit", s.limited, new(atomic.Int64), new(time.Duration)))
+		phases = append(phases, publishing("beside one over its limit", goal, s, s.limited, new(atomic.Int64), new(time.Duration)))
 	}
-	figures, err := m.beside(ctx, s, "<= 1.5", phases...)
+	if s.another != nil {
+		other, err := s.another(ctx)
+		if err != nil {
+			return nil, err
+		}
+		defer other.stop()
+		phases = append(phases, publishing("beside another server", "", other, other.publisher, new(atomic.Int64), new(time.Duration)))
+	}
+	figures, err := m.beside(ctx, s, phases...)
 	if err != nil {
 		return nil, err
 	}

@@ -9,12 +9,14 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,8 +48,8 @@ func attach(address, publisher string, keys map[string]string, pid int) (*server
 		return nil, fmt.Errorf("--url %q: must have an IPv4 loopback address and a port", address)
 	}
 	s := &server{addr: net.JoinHostPort(host, port), pid: pid, publisher: publisher}
-	for merchant, key := range keys {
-		s.tenants = append(s.tenants, tenant{merchant, key})
+	for _, merchant := range slices.Sorted(maps.Keys(keys)) { // the same ones each time
+		s.tenants = append(s.tenants, tenant{merchant, keys[merchant]})
 	}
 	return s, nil
 }
@@ -73,6 +75,7 @@ func startDev(ctx context.Context, program string) (*server, error) {
 		return nil, err
 	}
 	s.child = c
+	s.another = func(ctx context.Context) (*server, error) { return startDev(ctx, program) }
 	return s, nil
 }
 
@@ -162,6 +165,22 @@ func (b *backend) serve(ctx context.Context, program string) (*server, error) {
 		return nil, fmt.Errorf("%w\n%s", err, c.log)
 	}
 	s.child, s.limited = c, b.limited
+	s.another = func(ctx context.Context) (*server, error) { return serveAlone(ctx, program) }
+	return s, nil
+}
+
+// serveAlone runs a server over a cluster of its own.
+func serveAlone(ctx context.Context, program string) (*server, error) {
+	b, err := openBackend(ctx, 2)
+	if err != nil {
+		return nil, err
+	}
+	s, err := b.serve(ctx, program)
+	if err != nil {
+		b.cluster.Close()
+		return nil, err
+	}
+	s.storage = b.cluster
 	return s, nil
 }
 

@@ -8,6 +8,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"github.com/paylogic/pushserver/streams/redistest"
 )
 
 // A server is what is measured. All of them, the references too, get the same
@@ -18,13 +20,20 @@ type server struct {
 	publisher string // key
 	limited   string // key of a publisher with the server's own limits; empty: there is none
 	tenants   []tenant
-	child     *child // nil: somebody else's
+	child     *child             // nil: somebody else's
+	storage   *redistest.Cluster // ends with the server; nil: there is none, or others need it
+	// another starts one more like this, with which it shares nothing but the
+	// machine; nil: nobody knows how.
+	another func(context.Context) (*server, error)
 }
 
 // stop ends the server, if it was started here.
 func (s *server) stop() {
 	if s.child != nil {
 		s.child.stop()
+	}
+	if s.storage != nil {
+		s.storage.Close()
 	}
 }
 

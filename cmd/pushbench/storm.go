@@ -50,7 +50,7 @@ func (m *measureCommand) storm(ctx context.Context, s *server) ([]figure, error)
 			return err
 		}, nil
 	}}
-	figures, err := m.beside(ctx, s, "", alone(), storm)
+	figures, err := m.beside(ctx, s, alone(), storm)
 	if err != nil {
 		return nil, err
 	}
