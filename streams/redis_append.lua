@@ -11,16 +11,13 @@
 --
 -- ARGV: how many events to retain, for how many ms; b; the life of a bucket in
 -- ms; the incarnation of the log if it is new; how many states to retain, for
--- how many ms, and their life; the key of the event before the first, if another
--- script was to append that just now: unless it did, this one does nothing, for
--- the order is the caller's; then of each event its key, its digest, its tag,
+-- how many ms, and their life; then of each event its key, its digest, its tag,
 -- the values of the fields e and d, its state ('' none, 's' its data, 'x' gone)
 -- and the name of that.
 local log, head, states, ages = KEYS[1], KEYS[2], KEYS[7], KEYS[8]
 local events, age, b, life, inc = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5]
 local most_states, state_age, state_life = tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8]
-local before = ARGV[9]
-local stride, first = 7, 10
+local stride, first = 7, 9
 
 -- A position of digits is ordered by length and then by text: it is 64 bits
 -- wide, and Lua's numbers hold 53.
@@ -54,7 +51,6 @@ if not string.match(last, '^%d+%-%d+%-' .. tag) or known[2] and not string.match
 end
 
 local wanted = {''}
-if before ~= '' then wanted[2] = before end
 for a = first, #ARGV, stride do wanted[#wanted + 1] = ARGV[a] end
 local taken, marks = {}, {}
 for i = 1, 4 do
@@ -65,10 +61,6 @@ for i = 1, 4 do
       if found[n] then taken[wanted[n]] = found[n] end
     end
   end
-end
-
-if before ~= '' and not taken[before] then
-  return redis.error_reply('EARLIER the event before these was not appended')
 end
 
 if states then

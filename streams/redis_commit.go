@@ -3,8 +3,6 @@ package streams
 import (
 	"context"
 	"errors"
-	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -24,10 +22,10 @@ const (
 // finds the log by its head.
 const bellLength = 4096
 
-// A job is what one call of Append has the script do.
+// A job is one call of the append script.
 type job struct {
 	log    string
-	calls  []appendCall // sent in this order
+	call   []any        // see command
 	size   int          // about how many bytes it is
 	asking bool         // the node is to serve a slot that is on its way to it
 	whole  bool         // send the script itself, for the node does not know it
@@ -149,16 +147,13 @@ func (l *RedisLog) commit(node *redis.Client, batch []*job) {
 	ctx, cancel := context.WithTimeout(context.Background(), l.wait+dialTimeout)
 	defer cancel()
 	pipe := node.Pipeline()
-	sent := make([][]*redis.Cmd, len(batch))
+	calls := make([]*redis.Cmd, len(batch))
 	for i, j := range batch {
-		for _, call := range j.calls {
-			if j.asking {
-				pipe.Do(ctx, "ASKING") // for the next command only
-			}
-			cmd := redis.NewCmd(ctx, j.command(call)...)
-			_ = pipe.Process(ctx, cmd)
-			sent[i] = append(sent[i], cmd)
+		if j.asking {
+			pipe.Do(ctx, "ASKING") // for the next command only
 		}
+		calls[i] = redis.NewCmd(ctx, j.command()...)
+		_ = pipe.Process(ctx, calls[i])
 	}
 	rings := ringIn(ctx, pipe, batch)
 	var wait *redis.IntCmd
@@ -169,7 +164,7 @@ func (l *RedisLog) commit(node *redis.Client, batch []*job) {
 	_, _ = pipe.Exec(ctx) // each command has its own error
 
 	for i, j := range batch {
-		j.done <- j.outcomeOf(sent[i], wait)
+		j.done <- l.outcomeOf(calls[i], wait)
 	}
 	for _, r := range rings {
 		if r.cmd.Err() != nil && isReply(r.cmd.Err()) {
@@ -178,42 +173,31 @@ func (l *RedisLog) commit(node *redis.Client, batch []*job) {
 	}
 }
 
-// command returns a call of the script.
-func (j *job) command(call appendCall) []any {
-	call.args[0], call.args[1] = "EVALSHA", appendScript.Hash()
+// command returns the job's call of the script.
+func (j *job) command() []any {
+	j.call[0], j.call[1] = "EVALSHA", appendScript.Hash()
 	if j.whole {
-		call.args[0], call.args[1] = "EVAL", appendSource
+		j.call[0], j.call[1] = "EVAL", appendSource
 	}
-	return call.args
+	return j.call
 }
 
 // outcomeOf reads what a pipeline brought back for one job. wait is nil if no
 // replica was waited for.
-func (j *job) outcomeOf(sent []*redis.Cmd, wait *redis.IntCmd) outcome {
-	var done outcome
-	for i, cmd := range sent {
-		replies, err := cmd.Slice()
-		switch n := j.calls[i].events; {
-		case i > 0 && redis.HasErrorPrefix(err, "EARLIER "):
-			// The call before this one was done, except for its last event.
-			replies = slices.Repeat([]any{"-" + err.Error()}, n)
-		case err != nil:
-			return outcome{err: err}
-		case len(replies) != n:
-			return outcome{err: fmt.Errorf("%d replies for %d events", len(replies), n)}
-		}
-		done.replies = append(done.replies, replies...)
+func (l *RedisLog) outcomeOf(call *redis.Cmd, wait *redis.IntCmd) outcome {
+	replies, err := call.Slice()
+	if err != nil {
+		return outcome{err: err}
 	}
 	if wait == nil {
-		return done
+		return outcome{replies: replies}
 	}
 	// An error here is that of a connection, or of a node that stopped being a
 	// master while it waited: what it took may be lost already.
 	if err := wait.Err(); err != nil {
 		return outcome{err: err}
 	}
-	done.confirmed = wait.Val() > 0
-	return done
+	return outcome{replies: replies, confirmed: wait.Val() > 0}
 }
 
 // A ring is one entry of a partition's bell: its fields are names of logs.

@@ -2,7 +2,6 @@ package streams
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -11,8 +10,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/paylogic/pushserver/streams/redistest"
 )
@@ -111,34 +108,6 @@ func TestRedisAppendsWhileASlotMoves(t *testing.T) {
 
 // What is written here is more than the sockets to the replica hold: with less,
 // the kernel would deliver it after the master's death, and nothing be lost.
-// A batch is in several scripts, which are sent together. While a slot moves one of
-// them may be refused and the next one not: the order is the caller's all the same.
-func TestRedisPartOfABatchDoesNotOvertake(t *testing.T) {
-	l := openCluster(t)
-	log := newName()
-	events := newEvents(2)
-	first, second := events[:1], events[1:]
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // jobs have an end
-	defer cancel()
-	part := func(before []byte, events []Event) error {
-		args := l.appendArgs(log, before, events, [][tagLen]byte{newTag()})
-		_, err := l.send(ctx, job{log: log, calls: []appendCall{{len(events), args}}})
-		return err
-	}
-	if err := part(eventKeyHash(&first[0]), second); !redis.HasErrorPrefix(err, "EARLIER ") {
-		t.Errorf("without the part before it: %v, want a refusal", err)
-	}
-	if entries := mustReadAll(t, l, log); len(entries) != 0 {
-		t.Errorf("the log has %v, want nothing", idsOf(entries))
-	}
-	if err := errors.Join(part(nil, first), part(eventKeyHash(&first[0]), second)); err != nil {
-		t.Errorf("behind the part before it: %v", err)
-	}
-	if entries := mustReadAll(t, l, log); len(entries) != 2 || entries[0].Event.ID != events[0].ID {
-		t.Errorf("the log has %v, want both in their order", entries)
-	}
-}
-
 func TestRedisFailoverThatLosesEventsIsTold(t *testing.T) {
 	c, l := sharedCluster(t), openCluster(t)
 	log := newName()
