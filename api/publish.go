@@ -185,9 +185,6 @@ func (s *Server) publishBatch(w http.ResponseWriter, r *http.Request, key *calle
 	if doc.kind != '[' {
 		return problem("malformed-json", "Send an array of CloudEvents, or one CloudEvent as "+structuredForm+".")
 	}
-	if len(doc.parts) > batchMax {
-		return problem("payload-too-large", "Send at most 1,000 events in a batch.")
-	}
 	if err := s.charge(w, r, key, s.cost(key, ratelimit.Publishes, len(doc.parts))); err != nil {
 		return err
 	}

@@ -255,15 +255,22 @@ func (s *scanner) element() error {
 	if !s.batch || s.depth != 1 {
 		return s.value()
 	}
+	if len(s.doc.parts) == batchMax { // what was read takes a hundred times its room
+		return problem("payload-too-large", "Send at most 1,000 events in a batch.")
+	}
 	own := scanner{raw: s.raw, at: s.at, most: maxDepth + 1}
 	err := own.top()
 	if p := problemOf(err); p != nil && p.Name != "malformed-json" {
 		s.doc.parts = append(s.doc.parts, part{err: err})
 		return s.skip()
 	}
-	s.doc.parts = append(s.doc.parts, part{doc: &own.doc})
+	if err != nil {
+		return err
+	}
+	doc := own.doc // and not the scanner
+	s.doc.parts = append(s.doc.parts, part{doc: &doc})
 	s.at = own.at
-	return err
+	return nil
 }
 
 // skip goes past a value by its brackets and quotes alone.

@@ -123,6 +123,8 @@ func TestBatchLeavesElementsToThemselves(t *testing.T) {
 	}
 	_, err = scanBatch([]byte(`[{"a":1},{"b"}]`))
 	wantProblem(t, "broken element", err, "malformed-json", 400)
+	_, err = scanBatch([]byte("[" + strings.Repeat("1,", batchMax) + "1]"))
+	wantProblem(t, "one too many", err, "payload-too-large", 413)
 	if doc, err := scanBatch([]byte("[]")); err != nil || len(doc.parts) != 0 || doc.kind != '[' {
 		t.Errorf("empty: got %+v, %v", doc, err)
 	}

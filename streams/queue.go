@@ -12,7 +12,7 @@ const blockLen = 128
 // it has, which, with a hundred thousand entries, would hold up everyone for tens
 // of milliseconds. The zero value is empty.
 type queue[T any] struct {
-	blocks [][]T // each of blockLen; only the last may have room
+	blocks [][]T // each of blockLen; only the last may have room, or be small if it is the first
 	gone   int   // of the first block
 }
 
@@ -24,7 +24,7 @@ func (q *queue[T]) len() int {
 	return last*blockLen + len(q.blocks[last]) - q.gone
 }
 
-// at returns the value with this index, for as long as it is in the queue.
+// at returns the value with this index, until the next push.
 func (q *queue[T]) at(i int) *T {
 	i += q.gone
 	return &q.blocks[i/blockLen][i%blockLen]
@@ -32,7 +32,11 @@ func (q *queue[T]) at(i int) *T {
 
 func (q *queue[T]) push(value T) {
 	last := len(q.blocks) - 1
-	if last < 0 || len(q.blocks[last]) == blockLen {
+	switch {
+	case last < 0: // a queue of few values is small
+		q.blocks = append(q.blocks, nil)
+		last++
+	case len(q.blocks[last]) == blockLen:
 		q.blocks = append(q.blocks, make([]T, 0, blockLen))
 		last++
 	}

@@ -54,6 +54,14 @@ func TestQueueIsAsASlice(t *testing.T) {
 	})
 }
 
+func TestQueueOfFewIsSmall(t *testing.T) {
+	var q queue[int]
+	q.push(1)
+	if n := cap(q.blocks[0]); n >= blockLen {
+		t.Errorf("for one value it has room for %d", n)
+	}
+}
+
 func TestQueueLetsGoOfWhatWasDropped(t *testing.T) {
 	var q queue[*int]
 	for range blockLen + 1 {

@@ -101,7 +101,7 @@ func OpenRedisLog(ctx context.Context, o RedisOptions) (*RedisLog, error) {
 	l.connect(o, clustered)
 	background, stop := context.WithCancel(context.Background())
 	l.stop = stop
-	if err := l.settlePartitions(ctx); err != nil {
+	if err := l.settleLayout(ctx); err != nil {
 		l.Close()
 		return nil, err
 	}

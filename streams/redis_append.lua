@@ -12,7 +12,7 @@
 -- ARGV: how many events to retain, for how many ms; b; the life of a bucket in
 -- ms; the incarnation of the log if it is new; how many states to retain, for
 -- how many ms, and their life; then of each event its key, its digest, its tag,
--- the values of the fields e and d, its state ('' none, 's' its data, 'x' gone)
+-- the values of the fields a and d, its state ('' none, 's' its data, 'x' gone)
 -- and the name of that.
 local log, head, states, ages = KEYS[1], KEYS[2], KEYS[7], KEYS[8]
 local events, age, b, life, inc = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5]
@@ -74,7 +74,7 @@ for i = 1, 4 do
 end
 
 local function add(a)
-  return redis.pcall('XADD', log, '*', 'r', ARGV[a + 2], 'p', last, 'e', ARGV[a + 3], 'd', ARGV[a + 4],
+  return redis.pcall('XADD', log, '*', 'r', ARGV[a + 2], 'p', last, 'a', ARGV[a + 3], 'd', ARGV[a + 4],
     unpack(ARGV[a + 5] ~= '' and {'k', '1'} or {}))
 end
 

@@ -15,7 +15,7 @@ import (
 func (l *RedisLog) Check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readPatience)
 	defer cancel()
-	if err := l.checkPartitions(ctx); err != nil {
+	if err := l.checkLayout(ctx); err != nil {
 		l.reload()
 		return l.unsafe(err)
 	}

@@ -11,19 +11,22 @@ import (
 //
 //	r  the tag of its position, the rest of which is the entry's name
 //	p  the position before it
-//	e  the event's attributes: its texts in the order of fieldsOf and its
+//	a  the event's attributes: its texts in the order of fieldsOf and its
 //	   extensions, each as its length in bytes, a colon, and itself
 //	d  its data
 //	k  1 if it is a state
 //
 // Most attributes are in one field because each field costs Redis more than what
 // is in it: when the entry is added, goes to the file and to the replica, and
-// when it is read. A state is its position, attributes and data, each with its
-// length as above.
+// when it is read. A state is its position, with its length as above, field a, and
+// its data, with its length.
+//
+// entriesVersion is the version of all this: see settleLayout.
+const entriesVersion = 2
 
 var errForeign = errors.New("an entry that is not ours")
 
-// packAttributes returns field e.
+// packAttributes returns field a.
 func packAttributes(e *Event) []byte {
 	fields := fieldsOf(e)
 	size := len(e.Extensions) + 8*len("256:")
@@ -39,7 +42,7 @@ func packAttributes(e *Event) []byte {
 
 func packLength(b []byte, n int) []byte { return append(strconv.AppendInt(b, int64(n), 10), ':') }
 
-// unpackAttributes reads field e from the front of text, and returns what follows.
+// unpackAttributes reads field a from the front of text, and returns what follows.
 func unpackAttributes(e *Event, text string) (rest string, err error) {
 	for _, field := range fieldsOf(e) {
 		if *field, text, err = unpack(text); err != nil {
@@ -88,7 +91,7 @@ func (e *Entry) read(reply any) error {
 			tag = value
 		case "p":
 			prev = value
-		case "e":
+		case "a":
 			attributes = value
 		case "d":
 			e.Event.Data = bytesOf(value)

@@ -14,10 +14,10 @@ import (
 
 func TestRedisOfAnotherLayoutIsRefused(t *testing.T) {
 	node := redistest.StartStandalone(t)
-	node.Do("SET", partitionsKey, "32")
+	node.Do("SET", layoutKey, "64")
 	_, err := OpenRedisLog(t.Context(), RedisOptions{Addrs: []string{node.Addr()}})
-	if err == nil || !containsAll(err.Error(), "32", "64", partitionsKey) {
-		t.Errorf("opened with %v, want an error with both numbers of partitions", err)
+	if err == nil || !containsAll(err.Error(), `"64"`, layout, layoutKey) {
+		t.Errorf("opened with %v, want an error with both layouts", err)
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
-	"strconv"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -13,11 +12,14 @@ import (
 
 // partitions is how many hash slots the logs are spread over. All keys of a
 // partition share its hash tag, so that one script and one blocked read can see
-// them. The number is in Redis from the first start on (partitionsKey): with
-// another, every log would be looked for in the wrong place.
+// them. With another number every log would be looked for in the wrong place.
 const partitions = 64
 
-const partitionsKey = "ps:partitions"
+// layoutKey has in Redis, from the first start on, how the logs are laid out. At
+// first that was only the number of partitions.
+const layoutKey = "ps:partitions"
+
+var layout = fmt.Sprintf("%d partitions, entries %d", partitions, entriesVersion)
 
 // testSuffix makes the name of a merchant's test log from that of the live one.
 const testSuffix = ".test"
@@ -53,27 +55,27 @@ func bellKey(partition int) string { return partitionTag(partition) + "bell" }
 
 func partitionTag(partition int) string { return fmt.Sprintf("ps:{%02d}:", partition) }
 
-// settlePartitions notes the number of partitions in a new Redis, and refuses
-// one in which another number is noted.
-func (l *RedisLog) settlePartitions(ctx context.Context) error {
+// settleLayout notes in a new Redis how the logs are laid out, and refuses one in
+// which it is noted that they are laid out in another way.
+func (l *RedisLog) settleLayout(ctx context.Context) error {
 	var noted string
-	err := l.query(ctx, partitionsKey, func(ctx context.Context) (err error) {
-		if err = l.client.SetNX(ctx, partitionsKey, partitions, 0).Err(); err == nil {
-			noted, err = l.client.Get(ctx, partitionsKey).Result()
+	err := l.query(ctx, layoutKey, func(ctx context.Context) (err error) {
+		if err = l.client.SetNX(ctx, layoutKey, layout, 0).Err(); err == nil {
+			noted, err = l.client.Get(ctx, layoutKey).Result()
 		}
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("note the number of partitions: %w", err)
+		return fmt.Errorf("note the layout of the logs: %w", err)
 	}
 	return agree(noted)
 }
 
-// checkPartitions is settlePartitions for a Redis that may take no writes.
-func (l *RedisLog) checkPartitions(ctx context.Context) error {
-	noted, err := l.client.Get(ctx, partitionsKey).Result()
+// checkLayout is settleLayout for a Redis that may take no writes.
+func (l *RedisLog) checkLayout(ctx context.Context) error {
+	noted, err := l.client.Get(ctx, layoutKey).Result()
 	if errors.Is(err, redis.Nil) {
-		return unsafeSetting("the key " + partitionsKey + " is gone: find out what deleted it, and restart the gateways")
+		return unsafeSetting("the key " + layoutKey + " is gone: find out what deleted it, and restart the gateways")
 	}
 	if err != nil {
 		return err
@@ -82,9 +84,9 @@ func (l *RedisLog) checkPartitions(ctx context.Context) error {
 }
 
 func agree(noted string) error {
-	if noted == strconv.Itoa(partitions) {
+	if noted == layout {
 		return nil
 	}
-	return unsafeSetting(fmt.Sprintf("the logs in this Redis are laid out in %q partitions (key %s) and this program uses %d: "+
-		"use the version that made them, or another Redis", noted, partitionsKey, partitions))
+	return unsafeSetting(fmt.Sprintf("the logs in this Redis are laid out as %q (key %s) and this program uses %q: "+
+		"use the version that made them, or another Redis", noted, layoutKey, layout))
 }

@@ -79,7 +79,7 @@ func entryOf(reply any) (logged, bool) {
 		values[field] = value
 	}
 	data := json.RawMessage(values["d"])
-	length, attributes, _ := strings.Cut(values["e"], ":") // the first of them is the event's id
+	length, attributes, _ := strings.Cut(values["a"], ":") // the first of them is the event's id
 	n, err := strconv.Atoi(length)
 	if err != nil || n < 0 || n > len(attributes) {
 		return logged{}, false
