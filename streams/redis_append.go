@@ -121,7 +121,7 @@ func readReceipt(log, reply string, tag [tagLen]byte) (Receipt, error) {
 	return Receipt{ID: id, Duplicate: id.tag != tag}, nil
 }
 
-// appendCall returns the call of the script, with room for what says which in front.
+// appendCall returns the call of the script, by its hash.
 func (l *RedisLog) appendCall(log string, events []Event, tags [][tagLen]byte) []any {
 	k := keysOf(log)
 	retention := l.retention.of(log)
@@ -130,8 +130,8 @@ func (l *RedisLog) appendCall(log string, events []Event, tags [][tagLen]byte) [
 	incarnation := newTag()
 
 	const keysAt = 2
-	args := make([]any, keysAt, keysAt+17+7*len(events))
-	args = append(args, 6, k.log, k.head)
+	args := make([]any, 0, keysAt+17+7*len(events))
+	args = append(args, "EVALSHA", appendScript.Hash(), 6, k.log, k.head)
 	for b := bucket - 2; b <= bucket+1; b++ {
 		args = append(args, k.duplicates+strconv.FormatInt(b%4, 10))
 	}

@@ -25,7 +25,7 @@ const bellLength = 4096
 // A job is one call of the append script.
 type job struct {
 	log    string
-	call   []any        // see command
+	call   []any        // by the hash of the script
 	size   int          // about how many bytes it is
 	asking bool         // the node is to serve a slot that is on its way to it
 	whole  bool         // send the script itself, for the node does not know it
@@ -175,9 +175,8 @@ func (l *RedisLog) commit(node *redis.Client, batch []*job) {
 
 // command returns the job's call of the script.
 func (j *job) command() []any {
-	j.call[0], j.call[1] = "EVALSHA", appendScript.Hash()
 	if j.whole {
-		j.call[0], j.call[1] = "EVAL", appendSource
+		return append([]any{"EVAL", appendSource}, j.call[2:]...)
 	}
 	return j.call
 }
