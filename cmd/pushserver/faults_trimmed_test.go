@@ -57,9 +57,8 @@ func (tr *trial) outstay(merchant string, n int) (oldest string) {
 		instance.process().terminate(30 * time.Second) // in memory a gateway may have more than the log
 		instance.begin()
 	}
-	oldest = tr.logOf(merchant)[0].Position
-	tr.publishLast()
-	return oldest
+	tr.publishLast() // which may trim
+	return tr.logOf(merchant)[0].Position
 }
 
 // comeBack has the readers that stayed away read to the end.
