@@ -109,9 +109,11 @@ func (l *memoryLog) append(now time.Time, e Event) Receipt {
 	if id.ms <= l.head.ms { // the clock stands still, or was set back
 		id.ms, id.seq = l.head.ms, l.head.seq+1
 	}
-	l.entries.push(Entry{ID: id, Prev: l.head, Event: e})
-	if e.State { // which may have to outlive its entry
-		l.states.apply(&Entry{ID: id, Prev: l.head, Event: e})
+	entry := Entry{ID: id, Prev: l.head, Event: e}
+	l.entries.push(entry)
+	if e.State {
+		kept := entry // it may have to outlive the log's own
+		l.states.apply(&kept)
 	}
 	l.head = id
 	l.taken[key] = taken{now, digest, id}

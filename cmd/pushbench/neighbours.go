@@ -32,6 +32,9 @@ type phase struct {
 	goal  string // for its p99 as a multiple of the first phase's
 	begin func(context.Context) (end func() error, err error)
 	views []*result
+
+	published atomic.Int64 // by whoever is beside
+	took      time.Duration
 }
 
 // alone is the phase in which nothing else happens.
@@ -110,20 +113,20 @@ func (m *measureCommand) view(ctx context.Context, s *server) (*result, error) {
 // With many events to a server beside this one, which shares nothing with it but
 // the machine, it measures what of that is the machine's.
 func (m *measureCommand) neighbours(ctx context.Context, s *server) ([]figure, error) {
-	var published atomic.Int64
-	var took time.Duration
 	const goal = "<= 1.5"
-	publishing := func(name, goal string, s *server, key string, published *atomic.Int64, took *time.Duration) *phase {
-		return &phase{name: name, goal: goal, begin: func(ctx context.Context) (func() error, error) {
+	publishing := func(name, goal string, s *server, key string) *phase {
+		p := &phase{name: name, goal: goal}
+		p.begin = func(ctx context.Context) (func() error, error) {
 			ctx, quiet := context.WithCancel(ctx)
 			start := time.Now()
-			noise := m.noise(ctx, s, key, noiseRate, noiseBatch, published)
+			noise := m.noise(ctx, s, key, noiseRate, noiseBatch, &p.published)
 			return func() error {
-				*took += time.Since(start)
+				p.took += time.Since(start)
 				quiet()
 				return <-noise
 			}, nil
-		}}
+		}
+		return p
 	}
 	filters := &phase{name: "beside many filters", goal: goal, begin: func(ctx context.Context) (func() error, error) {
 		c, err := newClient(s, 1, m.Coalesce)
@@ -149,9 +152,10 @@ func (m *measureCommand) neighbours(ctx context.Context, s *server) ([]figure, e
 			return errors.New("not all filters were there")
 		}, nil
 	}}
-	phases := []*phase{alone(), publishing("beside many events", goal, s, s.publisher, &published, &took)}
+	many := publishing("beside many events", goal, s, s.publisher)
+	phases := []*phase{alone(), many}
 	if s.limited != "" {
-		phases = append(phases, publishing("beside one over its limit", goal, s, s.limited, new(atomic.Int64), new(time.Duration)))
+		phases = append(phases, publishing("beside one over its limit", goal, s, s.limited))
 	}
 	if s.another != nil {
 		other, err := s.another(ctx)
@@ -159,7 +163,7 @@ func (m *measureCommand) neighbours(ctx context.Context, s *server) ([]figure, e
 			return nil, err
 		}
 		defer other.stop()
-		phases = append(phases, publishing("beside another server", "", other, other.publisher, new(atomic.Int64), new(time.Duration)))
+		phases = append(phases, publishing("beside another server", "", other, other.publisher))
 	}
 	figures, err := m.beside(ctx, s, phases...)
 	if err != nil {
@@ -174,7 +178,7 @@ func (m *measureCommand) neighbours(ctx context.Context, s *server) ([]figure, e
 		return nil, err
 	}
 	figures = append(figures, filtered...)
-	return append(figures, figure{"events a second of the other", "/s", float64(published.Load()) / took.Seconds(), ""}), nil
+	return append(figures, figure{"events a second of the other", "/s", float64(many.published.Load()) / many.took.Seconds(), ""}), nil
 }
 
 // inBackground reads until ctx is done, and then says what went wrong. Until
