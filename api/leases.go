@@ -74,7 +74,7 @@ func (c *connection) lease() ratelimit.Lease {
 	if c.asked != nil {
 		l.Filter = filterName(c.asked)
 	}
-	if _, alone := c.among.server.limiter.(*ratelimit.MemoryLimiter); !alone {
+	if _, alone := c.among.server.leases.(*ratelimit.MemoryLimiter); !alone {
 		l.Info = c.info()
 	}
 	return l
@@ -132,14 +132,14 @@ func maskAddress(addr netip.Addr) string {
 
 // A releaser gives leases back, many at a time and in nobody's way.
 type releaser struct {
-	limiter Limiter
-	wake    chan struct{}
+	leases ratelimit.Leases
+	wake   chan struct{}
 
 	mu   sync.Mutex // guards the following
 	over []ratelimit.Lease
 }
 
-func newReleaser(l Limiter) *releaser { return &releaser{limiter: l, wake: make(chan struct{}, 1)} }
+func newReleaser(l ratelimit.Leases) *releaser { return &releaser{leases: l, wake: make(chan struct{}, 1)} }
 
 // add has a lease given back soon.
 func (r *releaser) add(l ratelimit.Lease) {
@@ -174,7 +174,7 @@ func (r *releaser) flush() {
 	r.over = nil
 	r.mu.Unlock()
 	if len(over) > 0 {
-		r.limiter.Release(context.Background(), over...) // it has a deadline of its own
+		r.leases.Release(context.Background(), over...) // it has a deadline of its own
 	}
 }
 
@@ -201,7 +201,7 @@ func (s *Server) renewOnce(ctx context.Context) {
 			held = append(held, c.lease())
 		}
 	}
-	ended, err := s.limiter.Renew(ctx, held)
+	ended, err := s.leases.Renew(ctx, held)
 	if err != nil && ctx.Err() == nil {
 		s.logger.Debug("some leases were not renewed", "error", err)
 	}
@@ -268,7 +268,7 @@ func (s *Server) followEnded(ctx context.Context) {
 // endByRequest ends a stream of a key, wherever it is. Errors are those of
 // [ratelimit.Leases].
 func (s *Server) endByRequest(ctx context.Context, key, id string) (openConnection, error) {
-	l, err := s.limiter.End(ctx, key, id)
+	l, err := s.leases.End(ctx, key, id)
 	if err != nil {
 		return openConnection{}, err
 	}

@@ -22,7 +22,7 @@ type Limiter interface {
 // limitsOf returns the limits of a key: the server's, where it has none of its
 // own.
 func (s *Server) limitsOf(k *auth.Key) ratelimit.Limits {
-	if len(k.Limits) == 0 {
+	if len(k.Limits) == 0 || s.unlimited {
 		return s.limits
 	}
 	own, err := ratelimit.Parse(k.Limits.String())
@@ -153,7 +153,7 @@ const replayAtOnce = 256
 // well. It is refused if the key has read all that it may.
 func (s *Server) chargePage(w http.ResponseWriter, r *http.Request, c *caller, cost ratelimit.Charge) error {
 	v, err := s.take(w, r, c, ratelimit.Ask{Charges: []ratelimit.Charge{s.cost(c, ratelimit.Replay, 0), cost}})
-	if err != nil || v.Decisions[0].Remaining > 0 {
+	if err != nil || len(v.Decisions) == 0 || v.Decisions[0].Remaining > 0 {
 		return err
 	}
 	v.Decisions[0].Allowed, v.Decisions[0].Retry = false, max(v.Decisions[0].Reset, time.Second)

@@ -35,6 +35,10 @@ type Config struct {
 
 	Limiter Limiter          // nil: one in memory
 	Limits  ratelimit.Limits // of keys that have none of their own; the zero value: ratelimit.Defaults
+	// Unlimited lets every key do as much as it wants, whatever its own limits
+	// say. Limiter then only keeps the leases, of which it hears when it renews
+	// them.
+	Unlimited bool
 	// Demo is the key of the demo pages (DemoKey); nil: there are none.
 	Demo *auth.Key
 	// Channels are those of the predecessor that go on.
@@ -65,8 +69,10 @@ type Server struct {
 	states  []string // patterns of state-like types
 	filters filterCache
 
-	limiter   Limiter
+	limiter   ratelimit.Limiter
+	leases    ratelimit.Leases
 	limits    ratelimit.Limits
+	unlimited bool
 	addresses *ratelimit.Addresses
 	trusted   []netip.Prefix
 	channels  []Channel
@@ -94,7 +100,7 @@ type Server struct {
 func New(c Config) (*Server, error) {
 	s := &Server{
 		log: c.Log, hub: c.Hub, keyring: c.Keyring, store: c.Store, tokens: c.Tokens, logger: c.Logger,
-		limiter: c.Limiter, limits: c.Limits, trusted: c.Trusted, channels: c.Channels,
+		limits: c.Limits, unlimited: c.Unlimited, trusted: c.Trusted, channels: c.Channels,
 		addresses:   ratelimit.NewAddresses(ratelimit.AddressOptions{Trusted: c.Trusted}),
 		connections: newConnections(),
 		catalog:     c.Catalog, rejectUnknown: c.RejectUnknown, states: c.StateTypes,
@@ -102,10 +108,14 @@ func New(c Config) (*Server, error) {
 	if s.logger == nil {
 		s.logger = slog.Default()
 	}
-	if s.limiter == nil {
-		s.limiter = ratelimit.NewMemoryLimiter("")
+	if c.Limiter == nil {
+		c.Limiter = ratelimit.NewMemoryLimiter("")
 	}
-	if s.limits == (ratelimit.Limits{}) {
+	s.limiter, s.leases = c.Limiter, c.Limiter
+	switch {
+	case s.unlimited:
+		s.limiter, s.limits = ratelimit.Unlimited{}, ratelimit.Largest()
+	case s.limits == (ratelimit.Limits{}):
 		s.limits = ratelimit.Defaults()
 	}
 	if c.Demo != nil {
@@ -114,7 +124,7 @@ func New(c Config) (*Server, error) {
 		}
 		s.demo = newDemo(s, c.Demo)
 	}
-	s.releaser = newReleaser(s.limiter)
+	s.releaser = newReleaser(s.leases)
 	s.connections.server, s.connections.release = s, s.releaser.add
 	if s.catalog == nil {
 		s.catalog = new(catalog.Catalog)
@@ -132,7 +142,7 @@ func New(c Config) (*Server, error) {
 	if s.poller, err = newPoller(); err != nil {
 		return nil, fmt.Errorf("wait for connections: %w", err)
 	}
-	s.metrics = newMetrics(prometheus.NewRegistry(), c.Hub, s.limiter, c.Version)
+	s.metrics = newMetrics(prometheus.NewRegistry(), c.Hub, c.Limiter, c.Version)
 	s.routes = http.NewServeMux()
 	for path, endpoint := range s.endpoints() {
 		s.routes.Handle(path, endpoint)

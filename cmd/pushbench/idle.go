@@ -65,26 +65,33 @@ func (m *measureCommand) idle(ctx context.Context, s *server) ([]figure, error) 
 
 // churn measures a connection that is closed as soon as it has its first event.
 func (m *measureCommand) churn(ctx context.Context, s *server) ([]figure, error) {
+	rate, cost, err := m.connects(ctx, s)
+	return []figure{
+		{"connects", "/s", rate, ""},
+		{"cpu per connect", "us", cost, ""},
+	}, err
+}
+
+// connects opens and closes streams with no pause and returns how many a second
+// were open, and what one cost the server.
+func (m *measureCommand) connects(ctx context.Context, s *server) (rate, cost float64, err error) {
 	c, err := newClient(s, 1, m.Coalesce)
 	if err != nil {
-		return nil, err
+		return 0, 0, err
 	}
 	defer c.close()
 	c.churn = true
 	before, err := cpuTime(s.pid)
 	if err != nil {
-		return nil, err
+		return 0, 0, err
 	}
 	start := time.Now()
 	for time.Since(start) < m.Duration {
 		if err := c.open(ctx, s, 10*window, 1); err != nil {
-			return nil, err
+			return 0, 0, err
 		}
 	}
 	took := time.Since(start)
 	after, err := cpuTime(s.pid)
-	return []figure{
-		{"connects", "/s", float64(c.opened) / took.Seconds(), ""},
-		{"cpu per connect", "us", microseconds(after-before, c.opened), ""},
-	}, err
+	return float64(c.opened) / took.Seconds(), microseconds(after-before, c.opened), err
 }

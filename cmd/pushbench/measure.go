@@ -12,7 +12,7 @@ import (
 
 // measureCommand is what people type.
 type measureCommand struct {
-	Mode string `arg:"" help:"What to measure: ${enum}." enum:"idle,fanout,groups,saturated,replay,publish,latency,churn,neighbours,storm,all"`
+	Mode string `arg:"" help:"What to measure: ${enum}." enum:"idle,fanout,groups,saturated,replay,publish,latency,churn,limits,neighbours,storm,all"`
 
 	URL          string            `name:"url" help:"A running server, on loopback. Without it one is started." placeholder:"http://127.0.0.1:PORT"`
 	PublisherKey string            `help:"Key that may publish to the merchants of --key." placeholder:"KEY"`
@@ -38,6 +38,8 @@ func (m *measureCommand) Validate() error {
 		return errors.New("--url needs --publisher-key, --key and --pid")
 	case m.URL != "" && (m.Cluster || m.Server != ""):
 		return errors.New("--url is for a server that runs; --cluster and --server start one")
+	case m.Mode == "limits" && !m.Cluster:
+		return errors.New("limits needs --cluster: it measures what asking Redis costs")
 	case m.N < 1 || m.Groups < 1 || m.Merchants < 1:
 		return errors.New("-n, --groups and --merchants must be 1 or more")
 	case m.Size < markerSize || m.Size > 100_000:
@@ -52,20 +54,22 @@ func (m *measureCommand) Validate() error {
 type measurement struct {
 	name      string
 	reference bool // the references can do it too
+	clustered bool // it is about Redis
 	run       func(*measureCommand, context.Context, *server) ([]figure, error)
 }
 
 var measurements = []measurement{
-	{"idle", true, (*measureCommand).idle},
-	{"fanout", true, (*measureCommand).fanout},
-	{"groups", true, (*measureCommand).groups},
-	{"saturated", true, (*measureCommand).saturated},
-	{"latency", true, (*measureCommand).latency},
-	{"churn", true, (*measureCommand).churn},
-	{"replay", false, (*measureCommand).replay},
-	{"publish", true, (*measureCommand).publish},
-	{"neighbours", false, (*measureCommand).neighbours},
-	{"storm", false, (*measureCommand).storm},
+	{name: "idle", reference: true, run: (*measureCommand).idle},
+	{name: "fanout", reference: true, run: (*measureCommand).fanout},
+	{name: "groups", reference: true, run: (*measureCommand).groups},
+	{name: "saturated", reference: true, run: (*measureCommand).saturated},
+	{name: "latency", reference: true, run: (*measureCommand).latency},
+	{name: "churn", reference: true, run: (*measureCommand).churn},
+	{name: "replay", run: (*measureCommand).replay},
+	{name: "publish", reference: true, run: (*measureCommand).publish},
+	{name: "limits", clustered: true, run: (*measureCommand).limits},
+	{name: "neighbours", run: (*measureCommand).neighbours},
+	{name: "storm", run: (*measureCommand).storm},
 }
 
 // Run measures and prints.
@@ -99,7 +103,7 @@ func (m *measureCommand) measure(ctx context.Context) (*table, error) {
 	}
 	t := new(table)
 	for _, measurement := range measurements {
-		if m.Mode != "all" && m.Mode != measurement.name {
+		if m.Mode != "all" && m.Mode != measurement.name || measurement.clustered && !m.Cluster {
 			continue
 		}
 		for i, name := range column {

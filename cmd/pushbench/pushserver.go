@@ -142,7 +142,7 @@ func (b *backend) issue(ctx context.Context, merchants int) error {
 }
 
 // serve runs a server over the cluster.
-func (b *backend) serve(ctx context.Context, program string) (*server, error) {
+func (b *backend) serve(ctx context.Context, program string, flags ...string) (*server, error) {
 	listen, err := freeAddress()
 	if err != nil {
 		return nil, err
@@ -152,7 +152,7 @@ func (b *backend) serve(ctx context.Context, program string) (*server, error) {
 		return nil, err
 	}
 	args := []string{"serve", "--redis", strings.Join(b.addrs, ","), "--listen", listen, "--ops-listen", ops}
-	c, err := launch(program, nil, args...)
+	c, err := launch(program, nil, append(args, flags...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -166,6 +166,7 @@ func (b *backend) serve(ctx context.Context, program string) (*server, error) {
 	}
 	s.child, s.limited = c, b.limited
 	s.another = func(ctx context.Context) (*server, error) { return serveAlone(ctx, program) }
+	s.unlimited = func(ctx context.Context) (*server, error) { return b.serve(ctx, program, "--limits", "off") }
 	return s, nil
 }
 

@@ -25,6 +25,9 @@ type server struct {
 	// another starts one more like this, with which it shares nothing but the
 	// machine; nil: nobody knows how.
 	another func(context.Context) (*server, error)
+	// unlimited starts one more over the same storage, without limits; nil: nobody
+	// knows how.
+	unlimited func(context.Context) (*server, error)
 }
 
 // stop ends the server, if it was started here.

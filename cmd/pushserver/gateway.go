@@ -93,12 +93,13 @@ type behaviour struct {
 	maxAge     time.Duration
 	stateTypes []string
 
-	limiter api.Limiter      // nil: one in memory
-	limits  ratelimit.Limits // of keys that have none of their own
-	trusted []netip.Prefix   // proxies
-	legacy  []api.Channel    // of the predecessor
-	demo    bool
-	guard   guardOptions
+	limiter   api.Limiter      // nil: one in memory
+	limits    ratelimit.Limits // of keys that have none of their own
+	unlimited bool             // no key has limits, whatever was said of it
+	trusted   []netip.Prefix   // proxies
+	legacy    []api.Channel    // of the predecessor
+	demo      bool
+	guard     guardOptions
 }
 
 // open binds the public listener and begins to serve log and store, which are
@@ -123,9 +124,10 @@ func (g *gateway) open(listen string, log streams.Log, store auth.Store, b behav
 		Logger:  g.logger,
 		Version: buildVersion(),
 
-		Limiter: b.limiter,
-		Limits:  b.limits,
-		Trusted: b.trusted,
+		Limiter:   b.limiter,
+		Limits:    b.limits,
+		Unlimited: b.unlimited,
+		Trusted:   b.trusted,
 
 		Channels: b.legacy,
 		Demo:     demo,

@@ -140,6 +140,8 @@ func TestBadInputIsRefusedInOneLineThatNamesIt(t *testing.T) {
 		{[]string{"serve", "--durability", "maybe"}, exitUsage, "durability"},
 		{[]string{"serve", "--heartbeat", "0s"}, exitUsage, "--heartbeat"},
 		{[]string{"serve", "--retain-events", "0"}, exitUsage, "--retain-events"},
+		{[]string{"serve", "--limits", "streams=0"}, exitFailed, "--limits: streams must be"},
+		{[]string{"serve", "--limits", "off,streams=5"}, exitFailed, "--limits: off must be one of"},
 		{[]string{"serve", "--tls-cert", "a"}, exitUsage, "--tls-key"},
 		{[]string{"serve", "--redis", "nowhere"}, exitFailed, "HOST:PORT"},
 		{[]string{"serve", "--data", "x", "--redis", "127.0.0.1:1"}, exitUsage, "--data and --redis exclude each other"},

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,7 +33,7 @@ type serveCommand struct {
 	MaxStreamAge time.Duration `help:"After which a stream is ended and its client reconnects, give or take a tenth; 0: never." default:"1h" env:"PUSHSERVER_MAX_STREAM_AGE"`
 	Durability   string        `help:"What an accepted event survives: ${enum}." enum:"replicated,best-effort" default:"replicated" env:"PUSHSERVER_DURABILITY"`
 	Catalog      catalogFlags  `embed:""`
-	Limits       []string      `help:"Limits of keys that have none of their own, such as streams=50,connects=60/m; those that are not named stay: ${limits}." placeholder:"NAME=LIMIT" env:"PUSHSERVER_LIMITS"`
+	Limits       []string      `help:"Limits of keys that have none of their own, such as streams=50,connects=60/m; those that are not named stay: ${limits}. Or off, and no key has any." placeholder:"NAME=LIMIT" env:"PUSHSERVER_LIMITS"`
 	Proxies      []string      `name:"trusted-proxies" help:"Networks of proxies whose X-Forwarded-For is believed." placeholder:"CIDR" env:"PUSHSERVER_TRUSTED_PROXIES"`
 	Guard        guardOptions  `embed:""`
 	Legacy       []string      `name:"legacy-channels" help:"Channels of flask-sse that go on, at /stream?channel= and by PUBLISH in Redis: CHANNEL=MERCHANT for everybody, CHANNEL=MERCHANT:key for those with a key of the merchant. A * may stand at the end of CHANNEL." placeholder:"CHANNEL=MERCHANT" env:"PUSHSERVER_LEGACY_CHANNELS"`
@@ -79,6 +80,9 @@ func (s *serveCommand) Run(ctx context.Context, c *console) error {
 	b, err := s.behaviour()
 	if err != nil {
 		return err
+	}
+	if b.unlimited {
+		logger.Warn("no key has limits: each can use up what is there for all")
 	}
 	options.Durability = streams.Durability(s.Durability)
 	options.Retention = streams.Retention{Age: s.RetainAge, Events: s.RetainEvents}
@@ -166,15 +170,17 @@ func (s *serveCommand) signing(logger *slog.Logger) (*auth.Tokens, error) {
 // behaviour returns how to serve, or which flag cannot stand.
 func (s *serveCommand) behaviour() (behaviour, error) {
 	b := behaviour{heartbeat: s.Heartbeat, maxAge: s.MaxStreamAge, stateTypes: s.StateTypes, guard: s.Guard, demo: s.Demo}
-	own, err := ratelimit.Parse(strings.Join(s.Limits, ","))
-	if err != nil {
-		var field *ratelimit.FieldError
-		if errors.As(err, &field) {
-			return b, fmt.Errorf("--limits: %s %s", field.Field, field.Reason)
+	if b.unlimited = slices.Equal(s.Limits, []string{"off"}); !b.unlimited {
+		own, err := ratelimit.Parse(strings.Join(s.Limits, ","))
+		if err != nil {
+			var field *ratelimit.FieldError
+			if errors.As(err, &field) {
+				return b, fmt.Errorf("--limits: %s %s", field.Field, field.Reason)
+			}
+			return b, err
 		}
-		return b, err
+		b.limits = ratelimit.Defaults().With(own...)
 	}
-	b.limits = ratelimit.Defaults().With(own...)
 	for _, text := range s.Legacy {
 		c, err := api.ParseChannel(text)
 		if err != nil {
