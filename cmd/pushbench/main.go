@@ -19,12 +19,13 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// commands is the command line. The references are commands too, so that each
-// is a process of its own whose memory and time can be told apart.
+// commands is the command line. The references and noise are commands too, so that
+// each is a process of its own whose memory and time can be told apart.
 type commands struct {
 	Measure  measureCommand  `cmd:"" default:"withargs" help:"Measure, and print a table."`
 	Bare     bareCommand     `cmd:"" hidden:"" help:"Serve as the bare write loop."`
 	Textbook textbookCommand `cmd:"" hidden:"" help:"Serve as the textbook hub."`
+	Noise    noiseCommand    `cmd:"" hidden:"" help:"Publish beside what is measured."`
 }
 
 func main() {

@@ -9,9 +9,10 @@ import (
 	"time"
 )
 
-// The references are commands of this program, and here the program is the test.
+// The references and noise are commands of this program, and here the program is
+// the test.
 func TestMain(m *testing.M) {
-	if len(os.Args) == 2 && (os.Args[1] == column[1] || os.Args[1] == column[2]) {
+	if len(os.Args) > 1 && slices.Contains([]string{column[1], column[2], "noise"}, os.Args[1]) {
 		os.Exit(run(os.Args[1:]))
 	}
 	os.Exit(m.Run())
@@ -30,12 +31,15 @@ func TestEveryServerDeliversWhatIsExpected(t *testing.T) {
 		"groups":     {"deliveries expected": 2000, "deliveries received": 2000, "lost, repeated or astray": 0},
 		"replay":     {"events expected": 400, "events received": 400},
 		"storm":      {"streams open after a storm": 50, "lost alone": 0, "lost in the storm": 0, "repeated, reordered or astray": 0},
+		"limits":     {},
 		"neighbours": {"lost alone": 0, "lost beside many events": 0, "lost beside many filters": 0, "lost beside another server": 0},
 	}
 	for mode, figures := range want {
 		m := &measureCommand{Mode: mode, Server: program, N: 50, Groups: 10, Merchants: 1, Size: 100,
 			Duration: 200 * time.Millisecond, Coalesce: time.Millisecond, References: true}
 		switch mode {
+		case "limits":
+			m.Cluster = true
 		case "replay":
 			m.N = 80
 		case "storm":

@@ -6,23 +6,17 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"runtime"
 	"slices"
-	"sync"
-	"sync/atomic"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 const (
 	neighbourRate   = 100    // events a second of the merchant that is looked at
 	neighbourViews  = 20     // its streams
-	neighbourRounds = 3      // of all phases, one after the other
+	neighbourRounds = 5      // of all phases, one after the other
 	noiseRate       = 10_000 // events a second of the one beside it
 	noiseBatch      = 100
 	noiseFilters    = 1_000
-	noiseLanes      = 8
 )
 
 // A phase is what happens beside the merchant that is looked at: it returns once
@@ -33,7 +27,7 @@ type phase struct {
 	begin func(context.Context) (end func() error, err error)
 	views []*result
 
-	published atomic.Int64 // by whoever is beside
+	published int // by whoever is beside
 	took      time.Duration
 }
 
@@ -51,9 +45,6 @@ func (m *measureCommand) beside(ctx context.Context, s *server, phases ...*phase
 	if len(s.tenants) < 2 {
 		return nil, errors.New("there must be two merchants at least")
 	}
-	// The kernel tells noise and view apart by their priority; they must not wait for
-	// each other in this program's runtime.
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4 * runtime.NumCPU()))
 	if _, err := m.view(ctx, s); err != nil { // so that all is warm
 		return nil, err
 	}
@@ -117,13 +108,15 @@ func (m *measureCommand) neighbours(ctx context.Context, s *server) ([]figure, e
 	publishing := func(name, goal string, s *server, key string) *phase {
 		p := &phase{name: name, goal: goal}
 		p.begin = func(ctx context.Context) (func() error, error) {
-			ctx, quiet := context.WithCancel(ctx)
 			start := time.Now()
-			noise := m.noise(ctx, s, key, noiseRate, noiseBatch, &p.published)
+			end, err := m.noise(ctx, s, key, noiseRate, noiseBatch)
+			if err != nil {
+				return nil, err
+			}
 			return func() error {
-				p.took += time.Since(start)
-				quiet()
-				return <-noise
+				accepted, err := end()
+				p.published, p.took = p.published+accepted, p.took+time.Since(start)
+				return err
 			}, nil
 		}
 		return p
@@ -140,13 +133,19 @@ func (m *measureCommand) neighbours(ctx context.Context, s *server) ([]figure, e
 				return nil, err
 			}
 		}
+		end, err := m.noise(ctx, s, s.publisher, neighbourRate, 1)
+		if err != nil {
+			c.close()
+			return nil, err
+		}
 		ctx, quiet := context.WithCancel(ctx)
-		noise, readers := m.noise(ctx, s, s.publisher, neighbourRate, 1, new(atomic.Int64)), c.inBackground(ctx)
+		readers := c.inBackground(ctx)
 		time.Sleep(time.Second) // until they are in
 		return func() error {
 			quiet()
 			defer c.close()
-			if err := errors.Join(<-readers, <-noise, c.refused); err != nil || c.opened == noiseFilters {
+			_, failed := end()
+			if err := errors.Join(<-readers, failed, c.refused); err != nil || c.opened == noiseFilters {
 				return err
 			}
 			return errors.New("not all filters were there")
@@ -157,15 +156,17 @@ func (m *measureCommand) neighbours(ctx context.Context, s *server) ([]figure, e
 	if s.limited != "" {
 		phases = append(phases, publishing("beside one over its limit", goal, s, s.limited))
 	}
+	quiet := func() {}
 	if s.another != nil {
 		other, err := s.another(ctx)
 		if err != nil {
 			return nil, err
 		}
-		defer other.stop()
 		phases = append(phases, publishing("beside another server", "", other, other.publisher))
+		quiet = other.stop
 	}
 	figures, err := m.beside(ctx, s, phases...)
+	quiet()
 	if err != nil {
 		return nil, err
 	}
@@ -178,7 +179,7 @@ func (m *measureCommand) neighbours(ctx context.Context, s *server) ([]figure, e
 		return nil, err
 	}
 	figures = append(figures, filtered...)
-	return append(figures, figure{"events a second of the other", "/s", float64(many.published.Load()) / many.took.Seconds(), ""}), nil
+	return append(figures, figure{"events a second of the other", "/s", float64(many.published) / many.took.Seconds(), ""}), nil
 }
 
 // inBackground reads until ctx is done, and then says what went wrong. Until
@@ -186,65 +187,11 @@ func (m *measureCommand) neighbours(ctx context.Context, s *server) ([]figure, e
 func (c *client) inBackground(ctx context.Context) <-chan error {
 	done := make(chan error, 1)
 	go func() {
-		stepBack()
-		var err error
+		err := stepBack()
 		for ctx.Err() == nil && err == nil {
 			err = c.read(10 * time.Millisecond)
 		}
 		done <- err
-	}()
-	return done
-}
-
-// stepBack has the calling goroutine, until it ends, wait for processors that
-// nobody else wants so much: noise comes from other machines in practice, and makes
-// work for the server alone.
-func stepBack() {
-	runtime.LockOSThread() // and never unlock: the thread ends with the goroutine
-	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), 10)
-}
-
-// noise has the second merchant's events published until ctx is done, and then
-// says what went wrong. To be over a limit is not wrong.
-func (m *measureCommand) noise(ctx context.Context, s *server, key string, rate, batch int, published *atomic.Int64) <-chan error {
-	done := make(chan error, 1)
-	go func() {
-		var lanes sync.WaitGroup
-		errs := make([]error, noiseLanes)
-		pause := time.Duration(noiseLanes*batch) * time.Second / time.Duration(rate)
-		for lane := range noiseLanes {
-			lanes.Go(func() {
-				stepBack()
-				p, err := s.dialPublisher()
-				if err != nil {
-					errs[lane] = err
-					return
-				}
-				defer p.close()
-				p.key = key
-				last := marker{step: nextStep(), group: 1, lane: uint32(lane)}
-				time.Sleep(pause * time.Duration(lane) / noiseLanes) // a rate, not a burst of all lanes
-				ticker := time.NewTicker(pause)
-				defer ticker.Stop()
-				for ctx.Err() == nil {
-					n, err := p.postEvents(&last, batch, m.Size)
-					switch {
-					case errors.Is(err, errQuota):
-						n = 0
-					case err != nil:
-						errs[lane] = err
-						return
-					}
-					published.Add(int64(n))
-					select {
-					case <-ticker.C:
-					case <-ctx.Done():
-					}
-				}
-			})
-		}
-		lanes.Wait()
-		done <- errors.Join(errs...)
 	}()
 	return done
 }

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"runtime"
@@ -59,6 +60,8 @@ func resident(pid int) (int, error) {
 type child struct {
 	cmd   *exec.Cmd
 	first []byte
+	out   *os.File      // where it says that and more; nil: nobody listens
+	rest  *bufio.Reader // of out
 	log   *tail
 	ended chan struct{} // closed by stop
 }
@@ -113,19 +116,23 @@ func startChild(ctx context.Context, name string, args ...string) (*child, error
 	if err != nil {
 		return nil, err
 	}
-	defer read.Close()
 	c, err := launch(name, write, args...)
 	write.Close()
 	if err != nil {
+		read.Close()
 		return nil, err
 	}
 	deadline := time.Now().Add(stopLimit)
 	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
 		deadline = d
 	}
+	c.out, c.rest = read, bufio.NewReader(read)
 	err = read.SetReadDeadline(deadline)
 	if err == nil {
-		c.first, err = bufio.NewReader(read).ReadBytes('\n')
+		c.first, err = c.rest.ReadBytes('\n')
+	}
+	if err == nil {
+		err = read.SetReadDeadline(time.Time{})
 	}
 	if err != nil {
 		c.stop()
@@ -136,11 +143,17 @@ func startChild(ctx context.Context, name string, args ...string) (*child, error
 
 func (c *child) pid() int { return c.cmd.Process.Pid }
 
-// stop ends the child and waits for it.
-func (c *child) stop() {
+// stop ends the child, waits for it, and returns what it said after its first line.
+func (c *child) stop() (said string) {
 	_ = c.cmd.Process.Signal(syscall.SIGTERM)
 	late := time.AfterFunc(stopLimit, func() { _ = c.cmd.Process.Kill() })
+	if c.out != nil {
+		text, _ := io.ReadAll(c.rest) // until it ends
+		said = string(text)
+		c.out.Close()
+	}
 	_ = c.cmd.Wait()
 	close(c.ended)
 	late.Stop()
+	return said
 }

@@ -1,0 +1,144 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const noiseLanes = 8
+
+// noiseCommand publishes for one merchant, to be a noise for others, until it is
+// told to end. It prints a line when it begins, and how many events were accepted.
+// To be over a limit is not wrong.
+//
+// It is a process of its own, and takes only the time that nobody else wants:
+// noise comes from other machines in practice, and makes work for the server alone.
+type noiseCommand struct {
+	Address  string `arg:""`
+	Key      string `arg:""`
+	Merchant string `arg:""`
+	Step     uint32 `required:""`
+	Rate     int    `required:"" help:"Events a second."`
+	Batch    int    `required:""`
+	Size     int    `required:""`
+}
+
+// Run publishes until ctx is done.
+func (n *noiseCommand) Run(ctx context.Context) error {
+	if err := allStepBack(); err != nil {
+		return err
+	}
+	s := &server{addr: n.Address, publisher: n.Key, tenants: []tenant{{merchant: n.Merchant}}}
+	publishers := make([]*publisher, noiseLanes)
+	for lane := range publishers {
+		p, err := s.dialPublisher()
+		if err != nil {
+			return err
+		}
+		defer p.close()
+		publishers[lane] = p
+	}
+	fmt.Println("begun")
+	var accepted atomic.Int64
+	var lanes sync.WaitGroup
+	errs := make([]error, noiseLanes)
+	for lane, p := range publishers {
+		lanes.Go(func() { errs[lane] = n.publish(ctx, p, lane, &accepted) })
+	}
+	lanes.Wait()
+	fmt.Println(accepted.Load())
+	return errors.Join(errs...)
+}
+
+// publish is one lane's part.
+func (n *noiseCommand) publish(ctx context.Context, p *publisher, lane int, accepted *atomic.Int64) error {
+	last := marker{step: n.Step, group: 1, lane: uint32(lane)}
+	pause := time.Duration(noiseLanes*n.Batch) * time.Second / time.Duration(n.Rate)
+	time.Sleep(pause * time.Duration(lane) / noiseLanes) // a rate, not a burst of all lanes
+	ticker := time.NewTicker(pause)
+	defer ticker.Stop()
+	for ctx.Err() == nil {
+		count, err := p.postEvents(&last, n.Batch, n.Size)
+		switch {
+		case errors.Is(err, errQuota):
+			count = 0
+		case err != nil:
+			return err
+		}
+		accepted.Add(int64(count))
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+		}
+	}
+	return nil
+}
+
+// noise has the second merchant's events published until end, which returns how
+// many were accepted.
+func (m *measureCommand) noise(ctx context.Context, s *server, key string, rate, batch int) (end func() (accepted int, err error), err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	flag := func(name string, value int) string { return "--" + name + "=" + strconv.Itoa(value) }
+	c, err := startChild(ctx, self, "noise", s.addr, key, s.tenant(1).merchant,
+		flag("step", int(nextStep())), flag("rate", rate), flag("batch", batch), flag("size", m.Size))
+	if err != nil {
+		return nil, err
+	}
+	return func() (int, error) {
+		said := c.stop()
+		accepted, err := strconv.Atoi(strings.TrimSpace(said))
+		if err != nil || !c.cmd.ProcessState.Success() {
+			return accepted, fmt.Errorf("noise: %s", c.log)
+		}
+		return accepted, nil
+	}, nil
+}
+
+// stepBack has the calling goroutine, until it ends, take only the time that nobody
+// else wants.
+func stepBack() error {
+	runtime.LockOSThread() // and never unlock: the thread ends with the goroutine
+	return idle(0)
+}
+
+// allStepBack is stepBack for the whole process, and threads that it starts later.
+func allStepBack() error {
+	threads, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		return err
+	}
+	for _, t := range threads {
+		id, err := strconv.Atoi(t.Name())
+		if err == nil {
+			err = idle(id)
+		}
+		if err != nil && !errors.Is(err, unix.ESRCH) {
+			return err
+		}
+	}
+	return nil
+}
+
+// idle has the kernel run a thread, 0 for the calling one, when no other wants to.
+func idle(thread int) error {
+	err := unix.SchedSetAttr(thread, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_IDLE}, 0)
+	if err != nil {
+		return fmt.Errorf("step back: %w", err)
+	}
+	return nil
+}
