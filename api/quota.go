@@ -25,12 +25,16 @@ func (s *Server) limitsOf(k *auth.Key) ratelimit.Limits {
 	if len(k.Limits) == 0 || s.unlimited {
 		return s.limits
 	}
-	own, err := ratelimit.Parse(k.Limits.String())
-	if err != nil {
-		s.logger.Error("the limits of a key cannot be read: the server's hold", "key", k.ID, "error", err)
-		return s.limits
+	limits := s.limits
+	for name, own := range k.Limits {
+		p := ratelimit.Policy{Name: name, Quota: own.N, Window: own.Window}
+		if err := p.Check(); err != nil {
+			s.logger.Error("the limits of a key cannot be read: the server's hold", "key", k.ID, "error", err)
+			return s.limits
+		}
+		limits = limits.With(p)
 	}
-	return s.limits.With(own...)
+	return limits
 }
 
 // cost is n of what a policy limits, for a caller.

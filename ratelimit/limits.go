@@ -81,14 +81,31 @@ func Parse(text string) ([]Policy, error) {
 		}
 		seen[i] = true
 		p := policies[i].Policy
-		quota, ok := strings.CutSuffix(value, unit(p.Window))
-		if p.Quota = wholeNumber(quota); !ok || p.Quota < 1 || p.Quota > policies[i].most {
-			return nil, &FieldError{name, fmt.Sprintf("must be a whole number from 1 to %d%s, such as %s",
-				policies[i].most, unit(p.Window), policies[i].Policy)}
+		if quota, ok := strings.CutSuffix(value, unit(p.Window)); !ok {
+			p.Quota = -1
+		} else {
+			p.Quota = wholeNumber(quota)
+		}
+		if err := p.Check(); err != nil {
+			return nil, err
 		}
 		parsed = append(parsed, p)
 	}
 	return parsed, nil
+}
+
+// Check returns nil for what [Parse] can return, and otherwise a [*FieldError].
+func (p Policy) Check() error {
+	i := position(p.Name)
+	if i < 0 {
+		return unknownName(p.Name)
+	}
+	known := &policies[i]
+	if p.Window != known.Window || p.Quota < 1 || p.Quota > known.most {
+		return &FieldError{p.Name, fmt.Sprintf("must be a whole number from 1 to %d%s, such as %s",
+			known.most, unit(known.Window), known.Policy)}
+	}
+	return nil
 }
 
 // Format writes policies as text.
