@@ -50,7 +50,7 @@ func decodeShort(raw []byte) (publication, error) {
 	if err != nil {
 		return publication{}, err
 	}
-	d := draft{place: "pointer", seen: make(map[string]bool)}
+	d := draft{place: "pointer", seen: make([]string, 0, usualMembers)}
 	for _, m := range doc.members {
 		switch m.name {
 		case "merchant", "type", "subject", "id", "source", "time", "dataschema":
@@ -81,7 +81,7 @@ func readStructured(doc *document) (publication, error) {
 	if err := doc.mustBeObject(); err != nil {
 		return publication{}, err
 	}
-	d := draft{place: "pointer", seen: make(map[string]bool)}
+	d := draft{place: "pointer", seen: make([]string, 0, usualMembers)}
 	for _, m := range doc.members {
 		if m.value[0] == 'n' && m.name != "data" {
 			continue // null counts as missing (CloudEvents JSON format, 2.2)
@@ -107,7 +107,7 @@ func readStructured(doc *document) (publication, error) {
 // empty body is an event without data. The caller has looked at Content-Type.
 // Its errors are problems.
 func decodeBinary(h http.Header, body []byte) (publication, error) {
-	d := draft{place: "header", seen: make(map[string]bool)}
+	d := draft{place: "header", seen: make([]string, 0, usualMembers)}
 	if len(body) > 0 {
 		doc, err := scan(body)
 		if err != nil {
@@ -154,15 +154,18 @@ func (d *document) mustBeObject() error {
 type draft struct {
 	place      string // what names a place in an error: "pointer" or "header"
 	pub        publication
-	seen       map[string]bool
+	seen       []string // names; some twice
 	extensions []member
 	errors     []map[string]any
 }
 
+// has reports whether an attribute was given, rightly or not.
+func (d *draft) has(name string) bool { return slices.Contains(d.seen, name) }
+
 // refuse notes what is wrong with an attribute. A name that is long or cannot be
 // shown is quoted in the detail; the place is the whole event then.
 func (d *draft) refuse(name, detail string) {
-	d.seen[name] = true
+	d.seen = append(d.seen, name)
 	if len(d.errors) == maxErrors {
 		return
 	}
@@ -206,7 +209,7 @@ func (d *draft) setHeader(name, value string) {
 
 // set sets a context attribute that is a text.
 func (d *draft) set(name, value string) {
-	d.seen[name] = true
+	d.seen = append(d.seen, name)
 	e := &d.pub.event
 	switch name {
 	case "specversion":
@@ -256,7 +259,7 @@ func (d *draft) bounded(name, value string, most int) string {
 }
 
 func (d *draft) setLiveMode(value []byte) {
-	d.seen["livemode"] = true
+	d.seen = append(d.seen, "livemode")
 	switch string(value) {
 	case "true":
 	case "false":
@@ -267,7 +270,7 @@ func (d *draft) setLiveMode(value []byte) {
 }
 
 func (d *draft) setData(value []byte) {
-	d.seen["data"] = true
+	d.seen = append(d.seen, "data")
 	d.pub.event.Data = value
 }
 
@@ -297,7 +300,7 @@ func (d *draft) extend(name string, value []byte) {
 // the rules for events, a reserved type, a name that no merchant can have.
 func (d *draft) finish(required ...string) (publication, error) {
 	for _, name := range required {
-		if !d.seen[name] {
+		if !d.has(name) {
 			d.refuse(name, "is required")
 		}
 	}

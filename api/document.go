@@ -24,15 +24,8 @@ type member struct {
 type document struct {
 	kind     byte     // '{', '[', '"', '0', 't', 'f' or 'n'
 	members  []member // of an object, in order
-	elements [][]byte // of an array, in order
-	parts    []part   // of a batch: its elements, in order
+	elements [][]byte // of an array, in order; not of a batch
 	raw      []byte   // the value without the space around it
-}
-
-// A part is one element of a batch: a document of its own, or what is wrong with it.
-type part struct {
-	doc *document
-	err error
 }
 
 // scan reads exactly one JSON value (RFC 8259) and refuses what readers of JSON
@@ -56,8 +49,11 @@ func scanEvent(raw []byte) (*document, error) {
 // scanBatch reads one JSON value as scan does, and if it is an array its elements as
 // scanEvent does: one that is too deep, has a member twice or is not UTF-8 does not
 // hold up those behind it. What is not JSON is refused as a whole.
-func scanBatch(raw []byte) (*document, error) {
-	s := scanner{raw: raw, most: maxDepth, batch: true}
+//
+// Each element goes to take, as a document that is good until take returns, or as
+// what is wrong with it. What was taken before an error means nothing.
+func scanBatch(raw []byte, take func(*document, error)) (*document, error) {
+	s := scanner{raw: raw, most: maxDepth, batch: take}
 	return s.document()
 }
 

@@ -139,7 +139,9 @@ type releaser struct {
 	over []ratelimit.Lease
 }
 
-func newReleaser(l ratelimit.Leases) *releaser { return &releaser{leases: l, wake: make(chan struct{}, 1)} }
+func newReleaser(l ratelimit.Leases) *releaser {
+	return &releaser{leases: l, wake: make(chan struct{}, 1)}
+}
 
 // add has a lease given back soon.
 func (r *releaser) add(l ratelimit.Lease) {

@@ -178,23 +178,26 @@ type batchAnswer struct {
 // publishBatch answers each event of a batch for itself. The events of one log
 // are appended together and in their order, those of several at the same time.
 func (s *Server) publishBatch(w http.ResponseWriter, r *http.Request, key *caller, body []byte) error {
-	doc, err := scanBatch(body)
+	room := min(batchMax, bytes.Count(body, []byte("specversion"))) // each has it once, about
+	publications, errs := make([]publication, 0, room), make([]error, 0, room)
+	doc, err := scanBatch(body, func(doc *document, err error) {
+		var p publication
+		if err == nil {
+			p, err = readStructured(doc)
+		}
+		publications, errs = append(publications, p), append(errs, err)
+	})
 	if err != nil {
 		return err
 	}
 	if doc.kind != '[' {
 		return problem("malformed-json", "Send an array of CloudEvents, or one CloudEvent as "+structuredForm+".")
 	}
-	if err := s.charge(w, r, key, s.cost(key, ratelimit.Publishes, len(doc.parts))); err != nil {
+	if err := s.charge(w, r, key, s.cost(key, ratelimit.Publishes, len(publications))); err != nil {
 		return err
 	}
-	publications := make([]publication, len(doc.parts))
-	errs := make([]error, len(doc.parts))
 	logs := make(map[string][]int)
-	for i, part := range doc.parts {
-		if errs[i] = part.err; errs[i] == nil {
-			publications[i], errs[i] = readStructured(part.doc)
-		}
+	for i := range publications {
 		if errs[i] != nil {
 			continue
 		}

@@ -14,8 +14,13 @@ type scanner struct {
 	at    int
 	depth int
 	most  int // depth
-	batch bool
 	doc   document
+
+	members []member // room for those of doc, which can be used again
+
+	batch func(*document, error) // takes the elements of a batch; nil: it is none
+	taken int                    // of them
+	inner *scanner               // of one after the other
 }
 
 func (s *scanner) document() (*document, error) {
@@ -119,7 +124,10 @@ func (s *scanner) object() error {
 	}
 	names := make(map[string]struct{})
 	if s.depth == 1 {
-		s.doc.members = make([]member, 0, usualMembers)
+		if s.members == nil {
+			s.members = make([]member, 0, usualMembers)
+		}
+		s.doc.members = s.members[:0]
 	}
 	for {
 		start := s.at
@@ -166,7 +174,7 @@ func (s *scanner) array() error {
 		if err := s.element(); err != nil {
 			return err
 		}
-		if s.depth == 1 && !s.batch {
+		if s.depth == 1 && s.batch == nil {
 			s.doc.elements = append(s.doc.elements, s.raw[start:s.at:s.at])
 		}
 		s.space()
@@ -183,23 +191,26 @@ func (s *scanner) array() error {
 // element reads an element of an array. That of a batch is a document of its
 // own.
 func (s *scanner) element() error {
-	if !s.batch || s.depth != 1 {
+	if s.batch == nil || s.depth != 1 {
 		return s.value()
 	}
-	if len(s.doc.parts) == batchMax { // what was read takes a hundred times its room
+	if s.taken++; s.taken > batchMax { // what was read takes many times its room
 		return problem("payload-too-large", "Send at most 1,000 events in a batch.")
 	}
-	own := scanner{raw: s.raw, at: s.at, most: maxDepth + 1}
+	if s.inner == nil {
+		s.inner = &scanner{raw: s.raw, most: maxDepth + 1}
+	}
+	own := s.inner
+	own.at, own.depth, own.doc = s.at, 0, document{}
 	err := own.top()
 	if p := problemOf(err); p != nil && p.Name != "malformed-json" {
-		s.doc.parts = append(s.doc.parts, part{err: err})
+		s.batch(nil, err)
 		return s.skip()
 	}
 	if err != nil {
 		return err
 	}
-	doc := own.doc // and not the scanner
-	s.doc.parts = append(s.doc.parts, part{doc: &doc})
+	s.batch(&own.doc, nil)
 	s.at = own.at
 	return nil
 }

@@ -105,27 +105,29 @@ func TestDeepNestingIsRefusedAtOnce(t *testing.T) {
 func TestBatchLeavesElementsToThemselves(t *testing.T) {
 	deep := strings.Repeat("[", 70) + `"]\"["` + strings.Repeat("]", 70)
 	elements := []string{`{"a":1,"a":2}`, deep, "\"\xff\"", `{"ok":true}`}
-	doc, err := scanBatch([]byte("[" + strings.Join(elements, " , ") + "]"))
-	if err != nil || len(doc.parts) != len(elements) {
-		t.Fatalf("got %+v, %v", doc, err)
-	}
-	for i, want := range []string{"duplicate-member", "too-deep", "invalid-utf8", ""} {
-		part := doc.parts[i]
-		if want != "" {
-			if part.doc != nil || problemOf(part.err).Name != want {
-				t.Errorf("element %d: got %v, want %s", i, part.err, want)
+	wants := []string{"duplicate-member", "too-deep", "invalid-utf8", ""}
+	i := 0
+	doc, err := scanBatch([]byte("["+strings.Join(elements, " , ")+"]"), func(doc *document, err error) {
+		switch want := wants[i]; {
+		case want != "":
+			if doc != nil || problemOf(err).Name != want {
+				t.Errorf("element %d: got %v, want %s", i, err, want)
 			}
-			continue
+		case err != nil || string(doc.raw) != elements[i] || doc.kind != '{' || len(doc.members) != 1:
+			t.Errorf("element %d: got %+v, %v, want %s", i, doc, err, elements[i])
 		}
-		if part.err != nil || string(part.doc.raw) != elements[i] || part.doc.kind != '{' || len(part.doc.members) != 1 {
-			t.Errorf("element %d: got %+v, %v, want %s", i, part.doc, part.err, elements[i])
-		}
+		i++
+	})
+	if err != nil || i != len(elements) {
+		t.Fatalf("%d elements: got %+v, %v", i, doc, err)
 	}
-	_, err = scanBatch([]byte(`[{"a":1},{"b"}]`))
+	ignore := func(*document, error) {}
+	unexpected := func(*document, error) { t.Error("there is an element") }
+	_, err = scanBatch([]byte(`[{"a":1},{"b"}]`), ignore)
 	wantProblem(t, "broken element", err, "malformed-json", 400)
-	_, err = scanBatch([]byte("[" + strings.Repeat("1,", batchMax) + "1]"))
+	_, err = scanBatch([]byte("["+strings.Repeat("1,", batchMax)+"1]"), ignore)
 	wantProblem(t, "one too many", err, "payload-too-large", 413)
-	if doc, err := scanBatch([]byte("[]")); err != nil || len(doc.parts) != 0 || doc.kind != '[' {
+	if doc, err := scanBatch([]byte("[]"), unexpected); err != nil || doc.kind != '[' {
 		t.Errorf("empty: got %+v, %v", doc, err)
 	}
 }
@@ -140,6 +142,6 @@ func FuzzScanTakesOnlyJSON(f *testing.F) {
 		} else if err != nil && problemOf(err).Name == "malformed-json" && json.Valid(raw) {
 			t.Errorf("%q is JSON and was refused: %v", raw, err)
 		}
-		_, _ = scanBatch(raw)
+		_, _ = scanBatch(raw, func(*document, error) {})
 	})
 }
