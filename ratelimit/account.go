@@ -4,11 +4,14 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"time"
 )
 
 // An account is what a [MemoryLimiter] remembers of one key. Times are µs of the
 // limiter's clock.
 type account struct {
+	key     string // whose it is
+	gateway string // that holds its leases
 	buckets map[string]bucket
 	leases  map[string]holding // by id
 	filters map[string]int     // how many leases use a filter, by filter
@@ -17,14 +20,28 @@ type account struct {
 	tidyDue int64              // nothing of ended is looked at before this
 }
 
-// A holding is a lease and when it is over.
+// A holding is what tells a lease from others of its account. There is one for
+// each open stream.
 type holding struct {
-	Lease
-	until int64
+	since  int64 // Unix ms
+	until  int64 // when it is over
+	filter string
+	info   string
 }
 
-func newAccount() *account {
+// lease returns a lease of the account that has this id.
+func (a *account) lease(id string, h holding) Lease {
+	l := Lease{Key: a.key, ID: id, Gateway: a.gateway, Since: time.UnixMilli(h.since), Filter: h.filter}
+	if h.info != "" {
+		l.Info = []byte(h.info)
+	}
+	return l
+}
+
+func newAccount(key, gateway string) *account {
 	return &account{
+		key:     key,
+		gateway: gateway,
 		buckets: map[string]bucket{},
 		leases:  map[string]holding{},
 		filters: map[string]int{},
@@ -88,13 +105,13 @@ func (a *account) arrive(p Policy, now, n int64) (bucket, passage) {
 // hold keeps a lease from now on, or longer.
 func (a *account) hold(l Lease, until int64) {
 	was, held := a.leases[l.ID]
-	a.leases[l.ID] = holding{l, until}
+	a.leases[l.ID] = holding{l.Since.UnixMilli(), until, l.Filter, string(l.Info)}
 	a.due = min(a.due, until)
-	if held && was.Filter == l.Filter {
+	if held && was.filter == l.Filter {
 		return
 	}
 	if held {
-		a.forgo(was.Filter)
+		a.forgo(was.filter)
 	}
 	if l.Filter != "" {
 		a.filters[l.Filter]++
@@ -114,9 +131,9 @@ func (a *account) drop(id string) (l Lease, ok bool) {
 	h, ok := a.leases[id]
 	if ok {
 		delete(a.leases, id)
-		a.forgo(h.Filter)
+		a.forgo(h.filter)
 	}
-	return h.Lease, ok
+	return a.lease(id, h), ok
 }
 
 // forgo counts one lease less for a filter.
@@ -129,8 +146,8 @@ func (a *account) forgo(filter string) {
 // oldest returns at most n leases, oldest first.
 func (a *account) oldest(n int) []Lease {
 	all := make([]Lease, 0, len(a.leases))
-	for _, h := range a.leases {
-		all = append(all, h.Lease)
+	for id, h := range a.leases {
+		all = append(all, a.lease(id, h))
 	}
 	slices.SortFunc(all, compareLeases)
 	return slices.Clip(all[:min(n, len(all))])

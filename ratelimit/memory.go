@@ -154,7 +154,7 @@ func (m *MemoryLimiter) now() int64 { return time.Since(m.start).Microseconds() 
 func (m *MemoryLimiter) account(key string, now int64) *account {
 	a := m.accounts[key]
 	if a == nil {
-		a = newAccount()
+		a = newAccount(key, m.gateway)
 		m.accounts[key] = a
 	}
 	a.purge(now)

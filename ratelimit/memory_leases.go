@@ -14,7 +14,6 @@ func (m *MemoryLimiter) Renew(_ context.Context, held []Lease) (ended []Lease, e
 			ended = append(ended, l)
 			continue
 		}
-		l.Gateway = m.gateway
 		a.hold(l, now+LeaseLife.Microseconds())
 	}
 	return ended, nil
