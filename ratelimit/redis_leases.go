@@ -137,8 +137,7 @@ func batches(script *redis.Script, leases []Lease, args func(Lease) []any) []*ca
 func (r *RedisLimiter) runAll(ctx context.Context, calls []*call) (err error) {
 	byNode := map[string][]*call{}
 	for _, c := range calls {
-		c.cmd = redis.NewCmd(ctx)
-		c.cmd.SetErr(errLeftAlone)
+		c.cmd = failed(errLeftAlone)
 		if err == nil {
 			c.node, err = r.nodeOf(ctx, c.keys[0])
 		}
