@@ -50,10 +50,10 @@ func scanEvent(raw []byte) (*document, error) {
 // scanEvent does: one that is too deep, has a member twice or is not UTF-8 does not
 // hold up those behind it. What is not JSON is refused as a whole.
 //
-// Each element goes to take, as a document that is good until take returns, or as
-// what is wrong with it. What was taken before an error means nothing.
-func scanBatch(raw []byte, take func(*document, error)) (*document, error) {
-	s := scanner{raw: raw, most: maxDepth, batch: take}
+// Each element goes to each, as a document that is good until each returns, or as
+// what is wrong with it. What it was given before an error means nothing.
+func scanBatch(raw []byte, each func(*document, error)) (*document, error) {
+	s := scanner{raw: raw, most: maxDepth, batch: each}
 	return s.document()
 }
 

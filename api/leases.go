@@ -23,9 +23,8 @@ const (
 	// somebody elsewhere. No merchant can have its name.
 	endedLog = "_connections"
 
-	// releaseWait is how long leases that are over are collected before they are
-	// given back together.
-	releaseWait = 20 * time.Millisecond
+	// leaseWait is how long leases are collected before the limiter is told of them.
+	leaseWait = 20 * time.Millisecond
 
 	agentMax = 128 // bytes of a user agent that are kept
 )
@@ -74,7 +73,7 @@ func (c *connection) lease() ratelimit.Lease {
 	if c.asked != nil {
 		l.Filter = filterName(c.asked)
 	}
-	if _, alone := c.among.server.leases.(*ratelimit.MemoryLimiter); !alone {
+	if _, alone := c.among.server.limiter.(*ratelimit.MemoryLimiter); !alone {
 		l.Info = c.info()
 	}
 	return l
@@ -130,53 +129,65 @@ func maskAddress(addr netip.Addr) string {
 	return "unknown"
 }
 
-// A releaser gives leases back, many at a time and in nobody's way.
-type releaser struct {
-	leases ratelimit.Leases
-	wake   chan struct{}
+// A leaseQueue tells the limiter of leases, many at a time and in nobody's way: of
+// those that it did not give, and of those that are over.
+type leaseQueue struct {
+	limiter Limiter
+	wake    chan struct{}
 
-	mu   sync.Mutex // guards the following
-	over []ratelimit.Lease
+	mu    sync.Mutex // guards the following
+	begun []ratelimit.Lease
+	over  []ratelimit.Lease
 }
 
-func newReleaser(l ratelimit.Leases) *releaser {
-	return &releaser{leases: l, wake: make(chan struct{}, 1)}
+func newLeaseQueue(l Limiter) *leaseQueue {
+	return &leaseQueue{limiter: l, wake: make(chan struct{}, 1)}
 }
 
-// add has a lease given back soon.
-func (r *releaser) add(l ratelimit.Lease) {
-	r.mu.Lock()
-	r.over = append(r.over, l)
-	r.mu.Unlock()
+// begin has a lease held soon that the limiter was not asked for.
+func (q *leaseQueue) begin(l ratelimit.Lease) { q.add(&q.begun, l) }
+
+// end has a lease given back soon.
+func (q *leaseQueue) end(l ratelimit.Lease) { q.add(&q.over, l) }
+
+func (q *leaseQueue) add(to *[]ratelimit.Lease, l ratelimit.Lease) {
+	q.mu.Lock()
+	*to = append(*to, l)
+	q.mu.Unlock()
 	select {
-	case r.wake <- struct{}{}:
+	case q.wake <- struct{}{}:
 	default:
 	}
 }
 
-// run gives leases back until ctx is done, and then those that are left.
-func (r *releaser) run(ctx context.Context) {
+// run tells the limiter until ctx is done, and then what is left.
+func (q *leaseQueue) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		select {
-		case <-r.wake:
+		case <-q.wake:
 		case <-ctx.Done():
 		}
 		select {
-		case <-time.After(releaseWait):
+		case <-time.After(leaseWait):
 		case <-ctx.Done():
 		}
-		r.flush()
+		q.flush()
 	}
-	r.flush() // what came while the last one was under way
+	q.flush() // what came while the last one was under way
 }
 
-func (r *releaser) flush() {
-	r.mu.Lock()
-	over := r.over
-	r.over = nil
-	r.mu.Unlock()
+func (q *leaseQueue) flush() {
+	q.mu.Lock()
+	begun, over := q.begun, q.over
+	q.begun, q.over = nil, nil
+	q.mu.Unlock()
+	// Both have deadlines of their own. What fails is done by the next renewal, or by
+	// time.
+	if len(begun) > 0 {
+		_, _ = q.limiter.Renew(context.Background(), begun)
+	}
 	if len(over) > 0 {
-		r.leases.Release(context.Background(), over...) // it has a deadline of its own
+		q.limiter.Release(context.Background(), over...)
 	}
 }
 
@@ -203,7 +214,7 @@ func (s *Server) renewOnce(ctx context.Context) {
 			held = append(held, c.lease())
 		}
 	}
-	ended, err := s.leases.Renew(ctx, held)
+	ended, err := s.limiter.Renew(ctx, held)
 	if err != nil && ctx.Err() == nil {
 		s.logger.Debug("some leases were not renewed", "error", err)
 	}
@@ -270,7 +281,7 @@ func (s *Server) followEnded(ctx context.Context) {
 // endByRequest ends a stream of a key, wherever it is. Errors are those of
 // [ratelimit.Leases].
 func (s *Server) endByRequest(ctx context.Context, key, id string) (openConnection, error) {
-	l, err := s.leases.End(ctx, key, id)
+	l, err := s.limiter.End(ctx, key, id)
 	if err != nil {
 		return openConnection{}, err
 	}

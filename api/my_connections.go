@@ -15,7 +15,7 @@ func (s *Server) myConnections(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	leases, err := s.leases.List(r.Context(), c.ID)
+	leases, err := s.limiter.List(r.Context(), c.ID)
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,10 @@ type Limiter interface {
 // limitsOf returns the limits of a key: the server's, where it has none of its
 // own.
 func (s *Server) limitsOf(k *auth.Key) ratelimit.Limits {
-	if len(k.Limits) == 0 || s.unlimited {
+	switch {
+	case s.unlimited:
+		return ratelimit.Largest() // for what is paced, and not asked for
+	case len(k.Limits) == 0:
 		return s.limits
 	}
 	limits := s.limits
@@ -50,10 +53,19 @@ func (s *Server) charge(w http.ResponseWriter, r *http.Request, c *caller, charg
 	return err
 }
 
+// ask has decided what a key wants to do. A verdict of a server without limits has
+// no decisions.
+func (s *Server) ask(ctx context.Context, ask ratelimit.Ask) ratelimit.Verdict {
+	if s.unlimited {
+		return ratelimit.Verdict{Allowed: true}
+	}
+	return s.limiter.Take(ctx, ask)
+}
+
 // take is charge for an ask, which need not name the key.
 func (s *Server) take(w http.ResponseWriter, r *http.Request, c *caller, ask ratelimit.Ask) (ratelimit.Verdict, error) {
 	ask.Key = c.ID
-	v := s.limiter.Take(r.Context(), ask)
+	v := s.ask(r.Context(), ask)
 	if a, ok := w.(*answer); ok {
 		a.charged = true
 	}
@@ -139,7 +151,7 @@ func (c *connection) replayed(n int) time.Duration {
 		return 0
 	}
 	charged := min(int(c.owed), policy.Quota)
-	v := s.limiter.Take(context.Background(), ratelimit.Ask{
+	v := s.ask(context.Background(), ratelimit.Ask{
 		Key: key.ID, Charges: []ratelimit.Charge{{Policy: policy, N: charged}},
 	})
 	if v.Allowed {
@@ -169,7 +181,7 @@ func (s *Server) chargePage(w http.ResponseWriter, r *http.Request, c *caller, c
 func (s *Server) chargeReplay(r *http.Request, c *caller, n int) {
 	policy := s.limitsOf(c.Key).Of(ratelimit.Replay)
 	ask := func(n int) ratelimit.Verdict {
-		return s.limiter.Take(r.Context(), ratelimit.Ask{Key: c.ID, Charges: []ratelimit.Charge{{Policy: policy, N: n}}})
+		return s.ask(r.Context(), ratelimit.Ask{Key: c.ID, Charges: []ratelimit.Charge{{Policy: policy, N: n}}})
 	}
 	if n == 0 {
 		return

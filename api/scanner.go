@@ -16,11 +16,9 @@ type scanner struct {
 	most  int // depth
 	doc   document
 
-	members []member // room for those of doc, which can be used again
-
 	batch func(*document, error) // takes the elements of a batch; nil: it is none
 	taken int                    // of them
-	inner *scanner               // of one after the other
+	inner *scanner               // reads each of them, in the room of the one before
 }
 
 func (s *scanner) document() (*document, error) {
@@ -123,11 +121,8 @@ func (s *scanner) object() error {
 		return nil
 	}
 	names := make(map[string]struct{})
-	if s.depth == 1 {
-		if s.members == nil {
-			s.members = make([]member, 0, usualMembers)
-		}
-		s.doc.members = s.members[:0]
+	if s.depth == 1 && s.doc.members == nil {
+		s.doc.members = make([]member, 0, usualMembers)
 	}
 	for {
 		start := s.at
@@ -201,7 +196,7 @@ func (s *scanner) element() error {
 		s.inner = &scanner{raw: s.raw, most: maxDepth + 1}
 	}
 	own := s.inner
-	own.at, own.depth, own.doc = s.at, 0, document{}
+	own.at, own.depth, own.doc = s.at, 0, document{members: own.doc.members[:0]}
 	err := own.top()
 	if p := problemOf(err); p != nil && p.Name != "malformed-json" {
 		s.batch(nil, err)

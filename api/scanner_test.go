@@ -1,7 +1,9 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -142,6 +144,15 @@ func FuzzScanTakesOnlyJSON(f *testing.F) {
 		} else if err != nil && problemOf(err).Name == "malformed-json" && json.Valid(raw) {
 			t.Errorf("%q is JSON and was refused: %v", raw, err)
 		}
-		_, _ = scanBatch(raw, func(*document, error) {})
+		_, _ = scanBatch(raw, func(doc *document, err error) { // as if each had come by itself
+			if err != nil {
+				return
+			}
+			if alone, err := scanEvent(doc.raw); err != nil || alone.kind != doc.kind || !slices.EqualFunc(alone.members, doc.members, sameMember) {
+				t.Errorf("%q: an element of a batch is %+v, by itself %+v, %v", doc.raw, doc, alone, err)
+			}
+		})
 	})
 }
+
+func sameMember(a, b member) bool { return a.name == b.name && bytes.Equal(a.value, b.value) }

@@ -36,8 +36,8 @@ type Config struct {
 	Limiter Limiter          // nil: one in memory
 	Limits  ratelimit.Limits // of keys that have none of their own; the zero value: ratelimit.Defaults
 	// Unlimited lets every key do as much as it wants, whatever its own limits
-	// say. Limiter then only keeps the leases, of which it hears when it renews
-	// them.
+	// say. Limiter still limits what comes without a key, and keeps the leases of open
+	// streams, of which it hears soon after they have begun.
 	Unlimited bool
 	// Demo is the key of the demo pages (DemoKey); nil: there are none.
 	Demo *auth.Key
@@ -69,14 +69,13 @@ type Server struct {
 	states  []string // patterns of state-like types
 	filters filterCache
 
-	limiter   ratelimit.Limiter
-	leases    ratelimit.Leases
+	limiter   Limiter
+	unlimited bool // for keys
 	limits    ratelimit.Limits
-	unlimited bool
 	addresses *ratelimit.Addresses
 	trusted   []netip.Prefix
 	channels  []Channel
-	releaser  *releaser
+	leases    *leaseQueue
 
 	connections *connections
 	poller      *poller
@@ -100,7 +99,7 @@ type Server struct {
 func New(c Config) (*Server, error) {
 	s := &Server{
 		log: c.Log, hub: c.Hub, keyring: c.Keyring, store: c.Store, tokens: c.Tokens, logger: c.Logger,
-		limits: c.Limits, unlimited: c.Unlimited, trusted: c.Trusted, channels: c.Channels,
+		limiter: c.Limiter, limits: c.Limits, unlimited: c.Unlimited, trusted: c.Trusted, channels: c.Channels,
 		addresses:   ratelimit.NewAddresses(ratelimit.AddressOptions{Trusted: c.Trusted}),
 		connections: newConnections(),
 		catalog:     c.Catalog, rejectUnknown: c.RejectUnknown, states: c.StateTypes,
@@ -108,14 +107,10 @@ func New(c Config) (*Server, error) {
 	if s.logger == nil {
 		s.logger = slog.Default()
 	}
-	if c.Limiter == nil {
-		c.Limiter = ratelimit.NewMemoryLimiter("")
+	if s.limiter == nil {
+		s.limiter = ratelimit.NewMemoryLimiter("")
 	}
-	s.limiter, s.leases = c.Limiter, c.Limiter
-	switch {
-	case s.unlimited:
-		s.limiter, s.limits = ratelimit.Unlimited{}, ratelimit.Largest()
-	case s.limits == (ratelimit.Limits{}):
+	if s.limits == (ratelimit.Limits{}) {
 		s.limits = ratelimit.Defaults()
 	}
 	if c.Demo != nil {
@@ -124,8 +119,8 @@ func New(c Config) (*Server, error) {
 		}
 		s.demo = newDemo(s, c.Demo)
 	}
-	s.releaser = newReleaser(s.leases)
-	s.connections.server, s.connections.release = s, s.releaser.add
+	s.leases = newLeaseQueue(s.limiter)
+	s.connections.server, s.connections.release = s, s.leases.end
 	if s.catalog == nil {
 		s.catalog = new(catalog.Catalog)
 	}
@@ -142,7 +137,7 @@ func New(c Config) (*Server, error) {
 	if s.poller, err = newPoller(); err != nil {
 		return nil, fmt.Errorf("wait for connections: %w", err)
 	}
-	s.metrics = newMetrics(prometheus.NewRegistry(), c.Hub, c.Limiter, c.Version)
+	s.metrics = newMetrics(prometheus.NewRegistry(), c.Hub, s.limiter, c.Version)
 	s.routes = http.NewServeMux()
 	for path, endpoint := range s.endpoints() {
 		s.routes.Handle(path, endpoint)
@@ -152,7 +147,7 @@ func New(c Config) (*Server, error) {
 	s.running.Go(func() { s.watch(ctx) })
 	s.running.Go(func() { s.renew(ctx) })
 	s.running.Go(func() { s.followEnded(ctx) })
-	s.running.Go(func() { s.releaser.run(ctx) })
+	s.running.Go(func() { s.leases.run(ctx) })
 	return s, nil
 }
 

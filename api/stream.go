@@ -165,6 +165,9 @@ func (s *Server) lease(w http.ResponseWriter, r *http.Request, who *caller, c *c
 		return err
 	}
 	c.holds.Store(true)
+	if s.unlimited {
+		s.leases.begin(lease)
+	}
 	for _, ended := range v.Ended {
 		s.announceEnd(r.Context(), ended, endedByTakeover)
 	}

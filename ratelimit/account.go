@@ -129,11 +129,12 @@ func (a *account) end(id string, until int64) (l Lease, ok bool) {
 // drop forgets a lease, if it is there.
 func (a *account) drop(id string) (l Lease, ok bool) {
 	h, ok := a.leases[id]
-	if ok {
-		delete(a.leases, id)
-		a.forgo(h.filter)
+	if !ok {
+		return Lease{}, false
 	}
-	return a.lease(id, h), ok
+	delete(a.leases, id)
+	a.forgo(h.filter)
+	return a.lease(id, h), true
 }
 
 // forgo counts one lease less for a filter.

@@ -169,3 +169,23 @@ func TestALocalLimiterKeepsThePolicy(t *testing.T) {
 		t.Errorf("what is concurrent has no rate, got %v", l.Limit())
 	}
 }
+
+// Check takes what Parse returns, and nothing else.
+func TestPoliciesAreCheckedAsTheyAreRead(t *testing.T) {
+	for _, l := range []Limits{Defaults(), Largest()} {
+		for _, p := range l {
+			if err := p.Check(); err != nil {
+				t.Errorf("%v: %v", p, err)
+			}
+		}
+	}
+	for _, p := range []Policy{
+		{Streams, 0, 0}, {Streams, -1, 0}, {Streams, 1_000_001, 0}, {Streams, 5, time.Minute},
+		{Connects, 60, time.Hour}, {Connects, 60, 0}, {Connects, 6_000_001, time.Minute}, {"stream", 5, 0},
+	} {
+		var field *FieldError
+		if err := p.Check(); !errors.As(err, &field) || field.Field != p.Name {
+			t.Errorf("%+v: %v, want it refused by its name", p, err)
+		}
+	}
+}

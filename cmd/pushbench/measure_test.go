@@ -49,6 +49,9 @@ func TestEveryServerDeliversWhatIsExpected(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", mode, err)
 		}
+		if mode == "limits" && len(got.rows) != 21 {
+			t.Errorf("limits has %d figures, want 7 of a server without, with, and their ratio", len(got.rows))
+		}
 		for name, value := range figures {
 			r := got.row(mode, figure{name: name})
 			values := map[string]*float64{column[0]: r.Pushserver, column[1]: r.Bare, column[2]: r.Textbook}

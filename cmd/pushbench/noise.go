@@ -23,8 +23,9 @@ const noiseLanes = 8
 // told to end. It prints a line when it begins, and how many events were accepted.
 // To be over a limit is not wrong.
 //
-// It is a process of its own, and takes only the time that nobody else wants:
-// noise comes from other machines in practice, and makes work for the server alone.
+// It is a process of its own, which [startIdle] gives only the time that nobody else
+// wants: noise comes from other machines in practice, and makes work for the server
+// alone.
 type noiseCommand struct {
 	Address  string `arg:""`
 	Key      string `arg:""`
@@ -37,9 +38,6 @@ type noiseCommand struct {
 
 // Run publishes until ctx is done.
 func (n *noiseCommand) Run(ctx context.Context) error {
-	if err := allStepBack(); err != nil {
-		return err
-	}
 	s := &server{addr: n.Address, publisher: n.Key, tenants: []tenant{{merchant: n.Merchant}}}
 	publishers := make([]*publisher, noiseLanes)
 	for lane := range publishers {
@@ -94,7 +92,7 @@ func (m *measureCommand) noise(ctx context.Context, s *server, key string, rate,
 		return nil, err
 	}
 	flag := func(name string, value int) string { return "--" + name + "=" + strconv.Itoa(value) }
-	c, err := startChild(ctx, self, "noise", s.addr, key, s.tenant(1).merchant,
+	c, err := startIdle(ctx, self, "noise", s.addr, key, s.tenant(1).merchant,
 		flag("step", int(nextStep())), flag("rate", rate), flag("batch", batch), flag("size", m.Size))
 	if err != nil {
 		return nil, err
@@ -103,42 +101,15 @@ func (m *measureCommand) noise(ctx context.Context, s *server, key string, rate,
 		said := c.stop()
 		accepted, err := strconv.Atoi(strings.TrimSpace(said))
 		if err != nil || !c.cmd.ProcessState.Success() {
-			return accepted, fmt.Errorf("noise: %s", c.log)
+			return accepted, fmt.Errorf("noise: %s\n%s", c.cmd.ProcessState, c.log)
 		}
 		return accepted, nil
 	}, nil
 }
 
-// stepBack has the calling goroutine, until it ends, take only the time that nobody
-// else wants.
-func stepBack() error {
+// stepBack has the calling goroutine, until it ends, wait for processors that others
+// want: it reads for somebody who is on another machine in practice.
+func stepBack() {
 	runtime.LockOSThread() // and never unlock: the thread ends with the goroutine
-	return idle(0)
-}
-
-// allStepBack is stepBack for the whole process, and threads that it starts later.
-func allStepBack() error {
-	threads, err := os.ReadDir("/proc/self/task")
-	if err != nil {
-		return err
-	}
-	for _, t := range threads {
-		id, err := strconv.Atoi(t.Name())
-		if err == nil {
-			err = idle(id)
-		}
-		if err != nil && !errors.Is(err, unix.ESRCH) {
-			return err
-		}
-	}
-	return nil
-}
-
-// idle has the kernel run a thread, 0 for the calling one, when no other wants to.
-func idle(thread int) error {
-	err := unix.SchedSetAttr(thread, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_IDLE}, 0)
-	if err != nil {
-		return fmt.Errorf("step back: %w", err)
-	}
-	return nil
+	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), 10)
 }

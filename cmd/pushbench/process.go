@@ -17,6 +17,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -56,7 +58,7 @@ func resident(pid int) (int, error) {
 }
 
 // A child is a process that was started here and says in its first line of
-// output how to reach it.
+// output that it is ready, and how to reach it.
 type child struct {
 	cmd   *exec.Cmd
 	first []byte
@@ -89,8 +91,9 @@ func (t *tail) String() string {
 }
 
 // launch starts a program that ends with this one at the latest. Its standard
-// output, if nobody wants it, is thrown away.
-func launch(name string, out *os.File, args ...string) (*child, error) {
+// output, if nobody wants it, is thrown away. prepare is called by the thread that
+// starts it, whose priority it inherits; nil: it has none of its own.
+func launch(prepare func() error, name string, out *os.File, args ...string) (*child, error) {
 	cmd := exec.Command(name, args...)
 	if out != nil {
 		cmd.Stdout = out
@@ -100,9 +103,16 @@ func launch(name string, out *os.File, args ...string) (*child, error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	started, ended := make(chan error), make(chan struct{})
 	go func() {
-		runtime.LockOSThread() // the kernel takes the end of this thread for that of the program
-		defer runtime.UnlockOSThread()
-		err := cmd.Start()
+		// The kernel takes the end of this thread, which ends with the goroutine, for
+		// that of the program.
+		runtime.LockOSThread()
+		var err error
+		if prepare != nil {
+			err = prepare()
+		}
+		if err == nil {
+			err = cmd.Start()
+		}
 		if started <- err; err == nil {
 			<-ended
 		}
@@ -112,11 +122,23 @@ func launch(name string, out *os.File, args ...string) (*child, error) {
 
 // startChild starts a program and reads its first line.
 func startChild(ctx context.Context, name string, args ...string) (*child, error) {
+	return start(ctx, nil, name, args...)
+}
+
+// startIdle is startChild for a program that runs only when no other wants to.
+func startIdle(ctx context.Context, name string, args ...string) (*child, error) {
+	return start(ctx, func() error {
+		idle := &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_IDLE}
+		return os.NewSyscallError("sched_setattr", unix.SchedSetAttr(0, idle, 0))
+	}, name, args...)
+}
+
+func start(ctx context.Context, prepare func() error, name string, args ...string) (*child, error) {
 	read, write, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
-	c, err := launch(name, write, args...)
+	c, err := launch(prepare, name, write, args...)
 	write.Close()
 	if err != nil {
 		read.Close()

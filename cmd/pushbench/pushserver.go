@@ -154,7 +154,7 @@ func (b *backend) serve(ctx context.Context, program string, flags ...string) (*
 		return nil, err
 	}
 	args := []string{"serve", "--redis", strings.Join(b.addrs, ","), "--listen", listen, "--ops-listen", ops}
-	c, err := launch(program, nil, append(args, flags...)...)
+	c, err := launch(nil, program, nil, append(args, flags...)...)
 	if err != nil {
 		return nil, err
 	}
