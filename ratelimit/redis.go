@@ -51,7 +51,6 @@ type RedisLimiter struct {
 	local    *MemoryLimiter // what this gateway holds, and how it counts by itself
 	patience time.Duration
 	breaker  breaker
-	lanes    lanes
 	refusals refusals
 
 	gateways  atomic.Int64 // alive, as Redis last said
@@ -136,22 +135,14 @@ func (r *RedisLimiter) decide(parent context.Context, asks []Ask) (Verdict, erro
 	if err := r.locate(parent, ctx, calls); err != nil {
 		return Verdict{}, err
 	}
-	cmds := make([]*redis.Cmd, len(calls))
-	if len(calls) == 1 {
-		cmds[0] = r.ask(ctx, calls[0])
-	} else {
-		r.run(ctx, calls)
-		for i, c := range calls {
-			cmds[i] = c.cmd
-		}
-	}
+	r.run(ctx, calls)
 
 	var err error
 	all := Verdict{Allowed: true}
 	parts := make([]Verdict, len(asks))
 	for i, c := range calls {
-		r.noteAnswer(parent, c.node, cmds[i].Err())
-		v, failed := readVerdict(asks[i], cmds[i])
+		r.noteAnswer(parent, c.node, c.cmd.Err())
+		v, failed := readVerdict(asks[i], c.cmd)
 		if err == nil {
 			err = failed
 		}

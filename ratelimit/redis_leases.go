@@ -137,7 +137,8 @@ func batches(script *redis.Script, leases []Lease, args func(Lease) []any) []*ca
 func (r *RedisLimiter) runAll(ctx context.Context, calls []*call) (err error) {
 	byNode := map[string][]*call{}
 	for _, c := range calls {
-		c.cmd = failed(errLeftAlone)
+		c.cmd = redis.NewCmd(ctx)
+		c.cmd.SetErr(errLeftAlone)
 		if err == nil {
 			c.node, err = r.nodeOf(ctx, c.keys[0])
 		}
