@@ -3,9 +3,11 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"hash/fnv"
 	"io"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -181,6 +183,13 @@ func (q *leaseQueue) flush() {
 	begun, over := q.begun, q.over
 	q.begun, q.over = nil, nil
 	q.mu.Unlock()
+	if len(begun) > 0 && len(over) > 0 { // some were short
+		ended := make(map[string]bool, len(over))
+		for _, l := range over {
+			ended[l.ID] = true
+		}
+		begun = slices.DeleteFunc(begun, func(l ratelimit.Lease) bool { return ended[l.ID] })
+	}
 	// Both have deadlines of their own. What fails is done by the next renewal, or by
 	// time.
 	if len(begun) > 0 {
@@ -282,6 +291,13 @@ func (s *Server) followEnded(ctx context.Context) {
 // [ratelimit.Leases].
 func (s *Server) endByRequest(ctx context.Context, key, id string) (openConnection, error) {
 	l, err := s.limiter.End(ctx, key, id)
+	if errors.Is(err, ratelimit.ErrNoLease) {
+		for _, own := range s.connections.of(key) { // the limiter may not have heard of it yet
+			if own.id == id {
+				l, err = own.lease(), nil
+			}
+		}
+	}
 	if err != nil {
 		return openConnection{}, err
 	}

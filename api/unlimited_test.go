@@ -48,6 +48,13 @@ func TestUnlimitedRefusesNobody(t *testing.T) {
 		}
 	}
 
+	early := r.watch(t, reader, "") // ended before the limiter knows of it
+	if got := r.do(t, "DELETE", "/v1/connections/"+connectionOf(t, early), reader, ""); got.status != 200 {
+		t.Errorf("ended at once with %d: %s", got.status, got.body)
+	}
+	if e := early.next(t); e.Type != "stream.goodbye" {
+		t.Errorf("the stream was told %s", e.Type)
+	}
 	eventually(t, "all connections are shown", func() bool {
 		got := r.do(t, "GET", "/v1/connections", reader, "")
 		return !slices.ContainsFunc(ids, func(id string) bool { return !strings.Contains(got.body, id) })

@@ -47,7 +47,7 @@ type Lease struct {
 // Leases are kept by the limiter that gave them: [MemoryLimiter] and
 // [RedisLimiter] implement it.
 type Leases interface {
-	// Renew keeps leases for another [LeaseLife]. A gateway calls it every
+	// Renew keeps leases for another [LeaseLife], or begins to. A gateway calls it every
 	// [RenewEvery] with all it holds, also when that is none, for its share of
 	// the limits depends on how many gateways do. Every lease needs its Key.
 	//

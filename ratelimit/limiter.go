@@ -6,7 +6,7 @@ import (
 )
 
 // A Limiter decides whether something may happen now. [MemoryLimiter] and
-// [RedisLimiter] implement it, under one suite, and so does [Unlimited].
+// [RedisLimiter] implement it; the same suite runs over both.
 type Limiter interface {
 	// Take decides all charges of all asks together, in one round trip: if all
 	// are allowed they are charged, and if one is refused none is. It always
@@ -42,7 +42,7 @@ type Charge struct {
 // A Verdict is the answer to all asks of one [Limiter.Take].
 type Verdict struct {
 	Allowed   bool
-	Decisions []Decision // one for each charge, in the order of the asks; none from Unlimited
+	Decisions []Decision // one for each charge, in the order of the asks
 
 	// Ended is the lease that was taken over. Its connection is for the caller
 	// to end if it is one of its own; another gateway learns of it when it

@@ -12,7 +12,7 @@ import (
 
 // measureCommand is what people type.
 type measureCommand struct {
-	Mode string `arg:"" help:"What to measure: ${enum}. Limits is measured with --cluster alone." enum:"idle,fanout,groups,saturated,replay,publish,latency,churn,limits,neighbours,storm,all"`
+	Mode string `arg:"" help:"What to measure: ${enum}. Limits only with --cluster." enum:"idle,fanout,groups,saturated,replay,publish,latency,churn,limits,neighbours,storm,all"`
 
 	URL          string            `name:"url" help:"A running server, on loopback. Without it one is started." placeholder:"http://127.0.0.1:PORT"`
 	PublisherKey string            `help:"Key that may publish to the merchants of --key." placeholder:"KEY"`

@@ -28,9 +28,9 @@ type phase struct {
 	begin func(context.Context) (end func() error, err error)
 	views []*result
 
-	rate     string // goal for the events that are accepted of whoever is beside
-	accepted int
-	took     time.Duration
+	rate     string  // goal for the events that are accepted of whoever is beside
+	accepted float64 // of them
+	seconds  float64 // that this took
 }
 
 // alone is the phase in which nothing else happens.
@@ -80,8 +80,8 @@ func (m *measureCommand) beside(ctx context.Context, s *server, phases ...*phase
 			figures = append(figures, figure{"p99 " + p.name + " to " + phases[0].name, "x", median(ratio), p.goal})
 		}
 		figures = append(figures, figure{"lost " + p.name, "", float64(lost), "0"})
-		if p.took > 0 {
-			figures = append(figures, figure{"events a second " + p.name, "/s", float64(p.accepted) / p.took.Seconds(), p.rate})
+		if p.seconds > 0 {
+			figures = append(figures, figure{"events a second " + p.name, "/s", p.accepted / p.seconds, p.rate})
 		}
 	}
 	return figures, nil
@@ -119,11 +119,9 @@ func (m *measureCommand) neighbours(ctx context.Context, s *server) ([]figure, e
 			if err != nil {
 				return nil, err
 			}
-			start := time.Now()
 			return func() error {
-				p.took += time.Since(start)
-				accepted, err := end()
-				p.accepted += accepted
+				accepted, seconds, err := end()
+				p.accepted, p.seconds = p.accepted+accepted, p.seconds+seconds
 				return err
 			}, nil
 		}
@@ -152,7 +150,7 @@ func (m *measureCommand) neighbours(ctx context.Context, s *server) ([]figure, e
 		return func() error {
 			quiet()
 			defer c.close()
-			_, failed := end()
+			_, _, failed := end()
 			if err := errors.Join(<-readers, failed, c.refused); err != nil || c.opened == noiseFilters {
 				return err
 			}

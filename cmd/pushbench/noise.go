@@ -9,7 +9,6 @@ import (
 	"os"
 	"runtime"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,7 +19,8 @@ import (
 const noiseLanes = 8
 
 // noiseCommand publishes for one merchant, to be a noise for others, until it is
-// told to end. It prints a line when it begins, and how many events were accepted.
+// told to end. It prints a line when it begins, and at the end how many events were
+// accepted in how many seconds.
 // To be over a limit is not wrong.
 //
 // It is a process of its own, which [startIdle] gives only the time that nobody else
@@ -49,6 +49,7 @@ func (n *noiseCommand) Run(ctx context.Context) error {
 		publishers[lane] = p
 	}
 	fmt.Println("begun")
+	start := time.Now()
 	var accepted atomic.Int64
 	var lanes sync.WaitGroup
 	errs := make([]error, noiseLanes)
@@ -56,7 +57,7 @@ func (n *noiseCommand) Run(ctx context.Context) error {
 		lanes.Go(func() { errs[lane] = n.publish(ctx, p, lane, &accepted) })
 	}
 	lanes.Wait()
-	fmt.Println(accepted.Load())
+	fmt.Println(accepted.Load(), time.Since(start).Seconds())
 	return errors.Join(errs...)
 }
 
@@ -85,8 +86,8 @@ func (n *noiseCommand) publish(ctx context.Context, p *publisher, lane int, acce
 }
 
 // noise has the second merchant's events published until end, which returns how
-// many were accepted.
-func (m *measureCommand) noise(ctx context.Context, s *server, key string, rate, batch int) (end func() (accepted int, err error), err error) {
+// many were accepted, in how many seconds.
+func (m *measureCommand) noise(ctx context.Context, s *server, key string, rate, batch int) (end func() (accepted, seconds float64, err error), err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -97,13 +98,12 @@ func (m *measureCommand) noise(ctx context.Context, s *server, key string, rate,
 	if err != nil {
 		return nil, err
 	}
-	return func() (int, error) {
-		said := c.stop()
-		accepted, err := strconv.Atoi(strings.TrimSpace(said))
+	return func() (accepted, seconds float64, err error) {
+		_, err = fmt.Sscan(c.stop(), &accepted, &seconds)
 		if err != nil || !c.cmd.ProcessState.Success() {
-			return accepted, fmt.Errorf("noise: %s\n%s", c.cmd.ProcessState, c.log)
+			return 0, 0, fmt.Errorf("noise: %s\n%s", c.cmd.ProcessState, c.log)
 		}
-		return accepted, nil
+		return accepted, seconds, nil
 	}, nil
 }
 
