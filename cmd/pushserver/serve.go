@@ -175,7 +175,7 @@ func (s *serveCommand) behaviour() (behaviour, error) {
 		if err != nil {
 			var field *ratelimit.FieldError
 			if errors.As(err, &field) {
-				return b, fmt.Errorf("--limits: %s %s", field.Field, field.Reason)
+				return b, fmt.Errorf("--limits: %s %s (or --limits off, and no key has any)", field.Field, field.Reason)
 			}
 			return b, err
 		}
