@@ -50,7 +50,7 @@ func decodeShort(raw []byte) (publication, error) {
 	if err != nil {
 		return publication{}, err
 	}
-	d := draft{place: "pointer", seen: make([]string, 0, usualMembers)}
+	d := draft{place: "pointer", seen: make(map[string]bool)}
 	for _, m := range doc.members {
 		switch m.name {
 		case "merchant", "type", "subject", "id", "source", "time", "dataschema":
@@ -81,7 +81,7 @@ func readStructured(doc *document) (publication, error) {
 	if err := doc.mustBeObject(); err != nil {
 		return publication{}, err
 	}
-	d := draft{place: "pointer", seen: make([]string, 0, usualMembers)}
+	d := draft{place: "pointer", seen: make(map[string]bool)}
 	for _, m := range doc.members {
 		if m.value[0] == 'n' && m.name != "data" {
 			continue // null counts as missing (CloudEvents JSON format, 2.2)
@@ -107,7 +107,7 @@ func readStructured(doc *document) (publication, error) {
 // empty body is an event without data. The caller has looked at Content-Type.
 // Its errors are problems.
 func decodeBinary(h http.Header, body []byte) (publication, error) {
-	d := draft{place: "header", seen: make([]string, 0, usualMembers)}
+	d := draft{place: "header", seen: make(map[string]bool)}
 	if len(body) > 0 {
 		doc, err := scan(body)
 		if err != nil {
@@ -154,18 +154,15 @@ func (d *document) mustBeObject() error {
 type draft struct {
 	place      string // what names a place in an error: "pointer" or "header"
 	pub        publication
-	seen       []string // names; some twice
+	seen       map[string]bool
 	extensions []member
 	errors     []map[string]any
 }
 
-// has reports whether an attribute was given, rightly or not.
-func (d *draft) has(name string) bool { return slices.Contains(d.seen, name) }
-
 // refuse notes what is wrong with an attribute. A name that is long or cannot be
 // shown is quoted in the detail; the place is the whole event then.
 func (d *draft) refuse(name, detail string) {
-	d.seen = append(d.seen, name)
+	d.seen[name] = true
 	if len(d.errors) == maxErrors {
 		return
 	}
@@ -209,7 +206,7 @@ func (d *draft) setHeader(name, value string) {
 
 // set sets a context attribute that is a text.
 func (d *draft) set(name, value string) {
-	d.seen = append(d.seen, name)
+	d.seen[name] = true
 	e := &d.pub.event
 	switch name {
 	case "specversion":
@@ -259,7 +256,7 @@ func (d *draft) bounded(name, value string, most int) string {
 }
 
 func (d *draft) setLiveMode(value []byte) {
-	d.seen = append(d.seen, "livemode")
+	d.seen["livemode"] = true
 	switch string(value) {
 	case "true":
 	case "false":
@@ -270,7 +267,7 @@ func (d *draft) setLiveMode(value []byte) {
 }
 
 func (d *draft) setData(value []byte) {
-	d.seen = append(d.seen, "data")
+	d.seen["data"] = true
 	d.pub.event.Data = value
 }
 
@@ -300,7 +297,7 @@ func (d *draft) extend(name string, value []byte) {
 // the rules for events, a reserved type, a name that no merchant can have.
 func (d *draft) finish(required ...string) (publication, error) {
 	for _, name := range required {
-		if !d.has(name) {
+		if !d.seen[name] {
 			d.refuse(name, "is required")
 		}
 	}

@@ -107,7 +107,7 @@ func (s *Server) readMessage(ctx context.Context, channel, payload string) (stri
 	if err != nil {
 		return "", streams.Event{}, err
 	}
-	d := draft{place: "pointer", seen: make([]string, 0, usualMembers)}
+	d := draft{place: "pointer", seen: make(map[string]bool)}
 	d.setText(member{"type", typ})
 	d.setText(member{"subject", quoted})
 	d.setData(data)

@@ -53,7 +53,7 @@ func (s *Server) sendTestEvent(w http.ResponseWriter, r *http.Request) error {
 // readTestEvent reads what is to be sent. What is left out is that of the first
 // example of the type.
 func (s *Server) readTestEvent(doc *document, c *caller) (publication, error) {
-	d := draft{place: "pointer", seen: make([]string, 0, usualMembers)}
+	d := draft{place: "pointer", seen: make(map[string]bool)}
 	for _, m := range doc.members {
 		switch m.name {
 		case "type", "subject":
@@ -66,10 +66,10 @@ func (s *Server) readTestEvent(doc *document, c *caller) (publication, error) {
 	}
 	if t := s.catalog.Type(d.pub.event.Type); t != nil {
 		example := t.Examples[0]
-		if !d.has("data") {
+		if !d.seen["data"] {
 			d.setData(example.Data)
 		}
-		if !d.has("subject") && example.Subject != "" {
+		if !d.seen["subject"] && example.Subject != "" {
 			text, err := json.Marshal(example.Subject)
 			if err != nil {
 				return publication{}, err
