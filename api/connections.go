@@ -102,6 +102,18 @@ func (cs *connections) of(key string) []*connection {
 	return slices.Clone(cs.byKey[key])
 }
 
+// find returns a connection of a key by its id, or nil.
+func (cs *connections) find(key, id string) *connection {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	for _, c := range cs.byKey[key] {
+		if c.id == id {
+			return c
+		}
+	}
+	return nil
+}
+
 // all returns every connection.
 func (cs *connections) all() []*connection {
 	cs.mu.Lock()

@@ -56,10 +56,8 @@ type openConnection struct {
 func (s *Server) openConnections(leases []ratelimit.Lease) []openConnection {
 	all := make([]openConnection, len(leases))
 	for i, l := range leases {
-		for _, own := range s.connections.of(l.Key) {
-			if own.id == l.ID {
-				l.Info = own.info()
-			}
+		if own := s.connections.find(l.Key, l.ID); own != nil {
+			l.Info = own.info()
 		}
 		all[i] = openConnection{ID: l.ID, Since: l.Since.UTC(), Gateway: l.Gateway}
 		_ = json.Unmarshal(l.Info, &all[i].leaseInfo)
@@ -240,13 +238,11 @@ const (
 
 // endConnection ends a stream of this gateway, and reports whether it has it.
 func (s *Server) endConnection(key, id, reason string) bool {
-	for _, c := range s.connections.of(key) {
-		if c.id == id {
-			c.end(streams.Goodbye{Reason: reason, Retry: goodbyeForGood})
-			return true
-		}
+	c := s.connections.find(key, id)
+	if c != nil {
+		c.end(streams.Goodbye{Reason: reason, Retry: goodbyeForGood})
 	}
-	return false
+	return c != nil
 }
 
 // An endedNotice says that a stream was ended by somebody elsewhere.
@@ -292,10 +288,8 @@ func (s *Server) followEnded(ctx context.Context) {
 func (s *Server) endByRequest(ctx context.Context, key, id string) (openConnection, error) {
 	l, err := s.limiter.End(ctx, key, id)
 	if errors.Is(err, ratelimit.ErrNoLease) {
-		for _, own := range s.connections.of(key) { // the limiter may not have heard of it yet
-			if own.id == id {
-				l, err = own.lease(), nil
-			}
+		if own := s.connections.find(key, id); own != nil { // the limiter has not heard of it yet
+			l, err = own.lease(), nil
 		}
 	}
 	if err != nil {

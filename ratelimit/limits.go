@@ -81,10 +81,9 @@ func Parse(text string) ([]Policy, error) {
 		}
 		seen[i] = true
 		p := policies[i].Policy
-		if quota, ok := strings.CutSuffix(value, unit(p.Window)); !ok {
+		quota, ok := strings.CutSuffix(value, unit(p.Window))
+		if p.Quota = wholeNumber(quota); !ok {
 			p.Quota = -1
-		} else {
-			p.Quota = wholeNumber(quota)
 		}
 		if err := p.Check(); err != nil {
 			return nil, err

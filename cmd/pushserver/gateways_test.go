@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -252,31 +253,35 @@ func TestConnectionOnAnotherGatewayIsEnded(t *testing.T) {
 	if err := json.Unmarshal(nextEvent(t, decoder).Data, &open); err != nil {
 		t.Fatal(err)
 	}
-	ask := func(method, path string) (int, string) {
-		t.Helper()
-		req, err := http.NewRequest(method, p.gates[1].url+path, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.Header.Set("Authorization", "Bearer "+key.Key)
-		res, err := http.DefaultClient.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer res.Body.Close()
-		var text strings.Builder
-		_, _ = bufio.NewReader(res.Body).WriteTo(&text)
-		return res.StatusCode, text.String()
-	}
-	if _, list := ask("GET", "/v1/connections"); !strings.Contains(list, open.Connection) {
+	if _, list := ask(t, "GET", p.gates[1].url+"/v1/connections", key.Key); !strings.Contains(list, open.Connection) {
 		t.Fatalf("the other gateway lists %s", list)
 	}
 	began := time.Now()
-	if status, text := ask("DELETE", "/v1/connections/"+open.Connection); status != http.StatusOK {
-		t.Fatalf("ended with %d %s", status, text)
+	if res, text := ask(t, "DELETE", p.gates[1].url+"/v1/connections/"+open.Connection, key.Key); res.StatusCode != http.StatusOK {
+		t.Fatalf("ended with %d %s", res.StatusCode, text)
 	}
 	if e := nextEvent(t, decoder); e.Type != "stream.goodbye" || !strings.Contains(string(e.Data), "connection_ended") {
 		t.Errorf("the stream was told %s %s", e.Type, e.Data)
 	}
 	t.Logf("ended after %s", time.Since(began))
+}
+
+// ask sends a request without a body and returns the answer, and the text of it.
+func ask(t *testing.T, method, target, key string) (*http.Response, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, target, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+key)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var text strings.Builder
+	if _, err := io.Copy(&text, res.Body); err != nil {
+		t.Fatal(err)
+	}
+	return res, text.String()
 }
