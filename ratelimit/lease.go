@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -70,21 +69,15 @@ type Leases interface {
 	End(ctx context.Context, key, id string) (Lease, error)
 }
 
-// sign returns the asks with their leases' key and gateway set.
-func sign(asks []Ask, gateway string) []Ask {
-	if !slices.ContainsFunc(asks, func(a Ask) bool { return a.Lease != nil }) {
-		return asks
+// sign returns the ask with its lease's key and gateway set.
+func (a Ask) sign(gateway string) Ask {
+	if a.Lease != nil {
+		lease := *a.Lease
+		lease.Key, lease.Gateway = a.Key, gateway
+		lease.Since = lease.Since.Truncate(time.Millisecond)
+		a.Lease = &lease
 	}
-	asks = slices.Clone(asks)
-	for i := range asks {
-		if asks[i].Lease != nil {
-			lease := *asks[i].Lease
-			lease.Key, lease.Gateway = asks[i].Key, gateway
-			lease.Since = lease.Since.Truncate(time.Millisecond)
-			asks[i].Lease = &lease
-		}
-	}
-	return asks
+	return a
 }
 
 // compareLeases orders leases by age, and those of one moment by id.

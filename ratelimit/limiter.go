@@ -8,13 +8,10 @@ import (
 // A Limiter decides whether something may happen now. [MemoryLimiter] and
 // [RedisLimiter] implement it; the same suite runs over both.
 type Limiter interface {
-	// Take decides all charges of all asks together, in one round trip: if all
+	// Take decides all charges of an ask together, in one round trip: if all
 	// are allowed they are charged, and if one is refused none is. It always
 	// answers, and soon; the context can only make it answer sooner.
-	//
-	// Each ask is for another key, or the same key's charges come in one ask;
-	// at most one ask has a lease.
-	Take(ctx context.Context, asks ...Ask) Verdict
+	Take(ctx context.Context, ask Ask) Verdict
 }
 
 // An Ask is what somebody wants to do, at the expense of one key.
@@ -39,10 +36,10 @@ type Charge struct {
 	N      int
 }
 
-// A Verdict is the answer to all asks of one [Limiter.Take].
+// A Verdict is the answer to an [Ask].
 type Verdict struct {
 	Allowed   bool
-	Decisions []Decision // one for each charge, in the order of the asks
+	Decisions []Decision // one for each charge, in their order
 
 	// Ended is the lease that was taken over. Its connection is for the caller
 	// to end if it is one of its own; another gateway learns of it when it

@@ -64,7 +64,6 @@ func (s subject) test(t *testing.T) {
 		"each of a batch counts":                               testBatch,
 		"more than the quota never passes":                     testNever,
 		"if one limit refuses, none is charged":                testAllOrNothing,
-		"if one key's limit refuses, no key is charged":        testAllKeysOrNothing,
 		"zero asks what is left":                               testPeek,
 		"keys and policies do not share":                       testApart,
 		"a clock set back neither refills nor locks out":       testClockSetBack,
@@ -226,52 +225,6 @@ func testAllOrNothing(t *testing.T, _ subject, l limiter) {
 	wantLeft(t, l, key, slow, 2)
 }
 
-func testAllKeysOrNothing(t *testing.T, s subject, l limiter) {
-	first, second, third := newKey(), newKey(), newKey()
-	take(t, l, charge(second, slow, 5))
-	lease := &Lease{ID: "con_1", Since: time.UnixMilli(1)}
-	asks := []Ask{
-		{Key: first, Charges: []Charge{{slow, 2}, {other, 1}}},
-		{Key: second, Charges: []Charge{{slow, 1}}},
-		{Key: third, Charges: []Charge{{five, 1}, {slow, 1}}, Lease: lease},
-	}
-	v := l.Take(t.Context(), asks...)
-	if v.Allowed || len(v.Decisions) != 5 || v.Decisions[2].Allowed {
-		t.Fatalf("%+v, want the third of five to refuse", v)
-	}
-	for i, want := range []int{5, 3, 0, 5, 5} {
-		if got := v.Decisions[i].Remaining; got != want {
-			t.Errorf("decision %d says %d are left, want %d", i, got, want)
-		}
-	}
-	wantLeft(t, l, first, slow, 5)
-	wantLeft(t, l, first, other, 3)
-	wantLeft(t, l, third, slow, 5)
-	wantLeft(t, l, third, five, 5)
-
-	s.pass(t, l, second, interval)
-	if v = l.Take(t.Context(), asks...); !v.Allowed {
-		t.Fatalf("once all can pass: %+v", v)
-	}
-	wantLeft(t, l, first, slow, 3)
-	wantLeft(t, l, first, other, 2)
-	wantLeft(t, l, second, slow, 0)
-	wantLeft(t, l, third, five, 4)
-
-	// What was taken over for a call that was refused is back.
-	one := Policy{Streams, 1, 0}
-	v = l.Take(t.Context(),
-		Ask{Key: third, Charges: []Charge{{one, 1}}, Lease: &Lease{ID: "con_2", Since: time.UnixMilli(2)}, TakeOver: true},
-		Ask{Key: second, Charges: []Charge{{slow, 1}}})
-	if v.Allowed || len(v.Ended) != 0 {
-		t.Errorf("%+v, want a refusal that ends nothing", v)
-	}
-	wantHeld(t, l, third, "con_1")
-	if ended, err := l.Renew(t.Context(), []Lease{{Key: third, ID: "con_1"}}); err != nil || len(ended) != 0 {
-		t.Errorf("renewed: ended %v, %v; want none", ended, err)
-	}
-}
-
 func testPeek(t *testing.T, _ subject, l limiter) {
 	key := newKey()
 	for range 10 {
@@ -286,9 +239,6 @@ func testPeek(t *testing.T, _ subject, l limiter) {
 	take(t, l, charge(key, slow, 5))
 	if v := take(t, l, charge(key, slow, 0)); !v.Allowed || v.Decisions[0].Remaining != 0 {
 		t.Errorf("of an empty bucket: %+v, want none left", v)
-	}
-	if v := l.Take(t.Context()); !v.Allowed || len(v.Decisions) != 0 {
-		t.Errorf("nothing was asked: %+v", v)
 	}
 	if v := take(t, l, Ask{Key: key}); !v.Allowed {
 		t.Errorf("no charge: %+v", v)

@@ -29,53 +29,50 @@ func NewMemoryLimiter(gateway string) *MemoryLimiter {
 }
 
 // Take implements [Limiter].
-func (m *MemoryLimiter) Take(_ context.Context, asks ...Ask) Verdict {
-	return m.take(sign(asks, m.gateway), 1)
+func (m *MemoryLimiter) Take(_ context.Context, ask Ask) Verdict {
+	return m.take(ask.sign(m.gateway), 1)
 }
 
 // A spending is a bucket as it was before something was taken from it.
 type spending struct {
-	account *account
-	name    string
-	was     bucket
+	name string
+	was  bucket
 }
 
-// take decides asks with the share of each limit that one of so many gateways
+// take decides an ask with the share of each limit that one of so many gateways
 // may let through by itself.
-func (m *MemoryLimiter) take(asks []Ask, gateways int) Verdict {
+func (m *MemoryLimiter) take(ask Ask, gateways int) Verdict {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.now()
 	m.tidy(now)
 	v := Verdict{Allowed: true}
 	var spent []spending
-	for _, ask := range asks {
-		a := m.account(ask.Key, now)
-		found := a.seek(ask, ask.most(gateways))
-		for _, c := range ask.Charges {
-			share := c.Policy.share(gateways)
-			d := found.decide(share)
-			if !share.Concurrent() {
-				was, p := a.arrive(share, now, c.within(share))
-				d = decide(share, p)
-				if p.ok && c.N > 0 {
-					a.buckets[share.Name] = p.after
-					spent = append(spent, spending{a, share.Name, was})
-				}
+	a := m.account(ask.Key, now)
+	found := a.seek(ask, ask.most(gateways))
+	for _, c := range ask.Charges {
+		share := c.Policy.share(gateways)
+		d := found.decide(share)
+		if !share.Concurrent() {
+			was, p := a.arrive(share, now, c.within(share))
+			d = decide(share, p)
+			if p.ok && c.N > 0 {
+				a.buckets[share.Name] = p.after
+				spent = append(spent, spending{share.Name, was})
 			}
-			d.Policy = c.Policy
-			v.Allowed = v.Allowed && d.Allowed
-			v.Decisions = append(v.Decisions, d)
 		}
+		d.Policy = c.Policy
+		v.Allowed = v.Allowed && d.Allowed
+		v.Decisions = append(v.Decisions, d)
 	}
 	if v.Allowed {
-		m.hold(asks, gateways, now, &v)
+		a.grant(ask, found, gateways, now, &v)
 		return v
 	}
 	for _, s := range slices.Backward(spent) {
-		s.account.buckets[s.name] = s.was
+		a.buckets[s.name] = s.was
 	}
-	m.explain(asks, gateways, now, &v)
+	a.explain(ask, gateways, now, &v)
 	return v
 }
 
@@ -100,50 +97,40 @@ func (a Ask) most(gateways int) int {
 	return math.MaxInt
 }
 
-// hold takes the leases that a verdict allows. The caller holds m.mu.
-func (m *MemoryLimiter) hold(asks []Ask, gateways int, now int64, v *Verdict) {
-	i := 0
-	for _, ask := range asks {
-		a := m.accounts[ask.Key]
-		found := a.seek(ask, ask.most(gateways))
-		for _, c := range ask.Charges {
-			if c.Policy.Concurrent() {
-				_, then := found.counts(c.Policy)
-				v.Decisions[i].Remaining = max(0, c.Policy.share(gateways).Quota-then)
-			}
-			i++
+// grant has the lease of an ask, if it has one, take the place that was found for
+// it.
+func (a *account) grant(ask Ask, found place, gateways int, now int64, v *Verdict) {
+	for i, c := range ask.Charges {
+		if c.Policy.Concurrent() {
+			_, then := found.counts(c.Policy)
+			v.Decisions[i].Remaining = max(0, c.Policy.share(gateways).Quota-then)
 		}
-		if found.victim != nil {
-			a.end(found.victim.ID, now+endedLife.Microseconds())
-			v.Ended = append(v.Ended, *found.victim)
-		}
-		if ask.Lease != nil {
-			a.hold(*ask.Lease, now+LeaseLife.Microseconds())
-		}
+	}
+	if found.victim != nil {
+		a.end(found.victim.ID, now+endedLife.Microseconds())
+		v.Ended = []Lease{*found.victim}
+	}
+	if ask.Lease != nil {
+		a.hold(*ask.Lease, now+LeaseLife.Microseconds())
 	}
 }
 
 // explain makes a refusal say what is left, now that nothing was taken, and who
-// is in the way. The caller holds m.mu.
-func (m *MemoryLimiter) explain(asks []Ask, gateways int, now int64, v *Verdict) {
-	i := 0
-	for _, ask := range asks {
-		a := m.accounts[ask.Key]
-		busy := false
-		for _, c := range ask.Charges {
-			d := &v.Decisions[i]
-			if c.Policy.Concurrent() {
-				busy = busy || !d.Allowed
-			} else if share := c.Policy.share(gateways); d.Allowed && c.N > 0 {
-				_, p := a.arrive(share, now, 0)
-				*d = decide(share, p)
-				d.Policy = c.Policy
-			}
-			i++
+// is in the way.
+func (a *account) explain(ask Ask, gateways int, now int64, v *Verdict) {
+	busy := false
+	for i, c := range ask.Charges {
+		d := &v.Decisions[i]
+		if c.Policy.Concurrent() {
+			busy = busy || !d.Allowed
+		} else if share := c.Policy.share(gateways); d.Allowed && c.N > 0 {
+			_, p := a.arrive(share, now, 0)
+			*d = decide(share, p)
+			d.Policy = c.Policy
 		}
-		if busy {
-			v.InTheWay = append(v.InTheWay, a.oldest(mostInTheWay)...)
-		}
+	}
+	if busy {
+		v.InTheWay = a.oldest(mostInTheWay)
 	}
 }
 

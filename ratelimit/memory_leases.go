@@ -51,7 +51,7 @@ func (m *MemoryLimiter) End(_ context.Context, key, id string) (Lease, error) {
 }
 
 // follow holds and ends the leases of a verdict that was given elsewhere.
-func (m *MemoryLimiter) follow(asks []Ask, v Verdict) {
+func (m *MemoryLimiter) follow(ask Ask, v Verdict) {
 	if !v.Allowed {
 		return
 	}
@@ -62,9 +62,7 @@ func (m *MemoryLimiter) follow(asks []Ask, v Verdict) {
 	for _, l := range v.Ended {
 		m.account(l.Key, now).end(l.ID, now+endedLife.Microseconds())
 	}
-	for _, ask := range asks {
-		if ask.Lease != nil {
-			m.account(ask.Key, now).hold(*ask.Lease, now+LeaseLife.Microseconds())
-		}
+	if ask.Lease != nil {
+		m.account(ask.Key, now).hold(*ask.Lease, now+LeaseLife.Microseconds())
 	}
 }

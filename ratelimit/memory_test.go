@@ -45,7 +45,7 @@ func TestMemoryTakesAShareOfABatch(t *testing.T) {
 		{4, false, false}, // until it is full again
 		{1, false, false},
 	} {
-		v := m.take([]Ask{charge("key", slow, test.n)}, 2)
+		v := m.take(charge("key", slow, test.n), 2)
 		if v.Allowed != test.want || v.Decisions[0].Never != test.never {
 			t.Errorf("a batch of %d: %+v, want %t", test.n, v, test.want)
 		}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"log/slog"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -83,100 +82,46 @@ func (r *RedisLimiter) Fallbacks() uint64 { return r.fallbacks.Load() }
 func (r *RedisLimiter) Gateways() int { return int(r.gateways.Load()) }
 
 // Take implements [Limiter].
-func (r *RedisLimiter) Take(ctx context.Context, asks ...Ask) Verdict {
-	asks = sign(asks, r.gateway)
+func (r *RedisLimiter) Take(ctx context.Context, ask Ask) Verdict {
+	ask = ask.sign(r.gateway)
 	start := time.Now()
-	if len(asks) == 1 {
-		if v, ok := r.refusals.find(asks[0], start); ok {
-			return v
-		}
+	if v, ok := r.refusals.find(ask, start); ok {
+		return v
 	}
-	v, err := r.decide(ctx, asks)
+	v, err := r.decide(ctx, ask)
 	if err != nil {
 		if ctx.Err() == nil {
 			r.fallbacks.Add(1)
 		}
-		v = r.local.take(asks, r.Gateways())
+		v = r.local.take(ask, r.Gateways())
 		v.Local = true
 		return v
 	}
-	if len(asks) == 1 {
-		r.refusals.note(asks[0], v, start)
-	}
-	r.local.follow(bare(asks), v)
+	r.refusals.note(ask, v, start)
+	r.local.follow(bare(ask), v)
 	return v
 }
 
-// bare returns the asks without what a lease says of itself: Redis keeps that, and
-// there are many.
-func bare(asks []Ask) []Ask {
-	if !slices.ContainsFunc(asks, func(a Ask) bool { return a.Lease != nil && a.Lease.Info != nil }) {
-		return asks
+// bare returns the ask without what its lease says of itself: Redis keeps that,
+// and there are many.
+func bare(ask Ask) Ask {
+	if ask.Lease != nil && ask.Lease.Info != nil {
+		lease := *ask.Lease
+		lease.Info = nil
+		ask.Lease = &lease
 	}
-	asks = slices.Clone(asks)
-	for i := range asks {
-		if asks[i].Lease != nil {
-			lease := *asks[i].Lease
-			lease.Info = nil
-			asks[i].Lease = &lease
-		}
-	}
-	return asks
+	return ask
 }
 
 // decide has Redis decide. parent is the caller's context.
-func (r *RedisLimiter) decide(parent context.Context, asks []Ask) (Verdict, error) {
+func (r *RedisLimiter) decide(parent context.Context, ask Ask) (Verdict, error) {
 	ctx, cancel := context.WithTimeout(parent, r.patience)
 	defer cancel()
-	calls := make([]*call, len(asks))
-	for i, ask := range asks {
-		calls[i] = takeCall(ask)
-	}
-	if err := r.locate(parent, ctx, calls); err != nil {
+	c := takeCall(ask)
+	if err := r.locate(parent, ctx, c); err != nil {
 		return Verdict{}, err
 	}
-	r.run(ctx, calls)
-
-	var err error
-	all := Verdict{Allowed: true}
-	parts := make([]Verdict, len(asks))
-	for i, c := range calls {
-		r.noteAnswer(parent, c.node, c.cmd.Err())
-		v, failed := readVerdict(asks[i], c.cmd)
-		if err == nil {
-			err = failed
-		}
-		all.Allowed = all.Allowed && v.Allowed
-		parts[i] = v
-	}
-	if len(asks) > 1 && (err != nil || !all.Allowed) {
-		r.restore(ctx, asks, parts)
-	}
-	for _, v := range parts {
-		all.Decisions = append(all.Decisions, v.Decisions...)
-		all.Ended = append(all.Ended, v.Ended...)
-		all.InTheWay = append(all.InTheWay, v.InTheWay...)
-	}
-	return all, err
-}
-
-// restore undoes what was allowed of asks that were not all allowed. If it
-// fails, time does.
-func (r *RedisLimiter) restore(ctx context.Context, asks []Ask, parts []Verdict) {
-	var calls []*call
-	var undone []int
-	for i, v := range parts {
-		if v.Allowed {
-			calls = append(calls, restoreCall(asks[i], v))
-			undone = append(undone, i)
-		}
-	}
-	if len(calls) == 0 {
-		return
-	}
-	r.run(ctx, calls)
-	for k, i := range undone {
-		readLeft(parts[i].Decisions, calls[k].cmd)
-		parts[i].Ended = nil
-	}
+	r.run(ctx, []*call{c})
+	r.noteAnswer(parent, c.node, c.cmd.Err())
+	return readVerdict(ask, c.cmd)
 }

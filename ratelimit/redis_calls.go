@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -70,18 +69,6 @@ func takeCall(ask Ask) *call {
 	return c
 }
 
-// restoreCall returns the call that undoes an ask's verdict.
-func restoreCall(ask Ask, v Verdict) *call {
-	c := &call{script: restoreScript, keys: append([]string{ratesKey(ask.Key)}, leaseKeys(ask.Key)...)}
-	var victim *Lease
-	if len(v.Ended) > 0 {
-		victim = &v.Ended[0]
-	}
-	c.args = append([]any{leaseArgs(ask.Lease)[0]}, leaseArgs(victim)...)
-	c.args = append(c.args, chargeArgs(ask.Charges)...)
-	return c
-}
-
 // leaseArgs are a lease's id, since, filter and record.
 func leaseArgs(l *Lease) []any {
 	if l == nil {
@@ -141,15 +128,6 @@ func readVerdict(ask Ask, cmd *redis.Cmd) (v Verdict, err error) {
 		v.InTheWay = leases
 	}
 	return v, err
-}
-
-// readLeft reads what the restore script answers into the decisions of an ask.
-func readLeft(decisions []Decision, cmd *redis.Cmd) {
-	left, _ := cmd.Int64Slice() // without an answer they stay as they were
-	for i := range min(len(left)/2, len(decisions)) {
-		decisions[i].Remaining = int(left[2*i])
-		decisions[i].Reset = time.Duration(left[2*i+1]) * time.Microsecond
-	}
 }
 
 func readLeases(key string, records []any) (leases []Lease, err error) {

@@ -16,24 +16,18 @@ const nobody = "nobody"
 
 var errLeftAlone = errors.New("ratelimit: the node has not answered lately")
 
-// locate sets whom calls are for. It fails if that cannot be found out, or if one
-// of them is left alone.
-func (r *RedisLimiter) locate(parent, ctx context.Context, calls []*call) error {
-	for _, c := range calls {
-		if !r.breaker.admits(nobody, time.Now()) {
-			return errLeftAlone
-		}
-		node, err := r.nodeOf(ctx, c.keys[0])
-		r.noteAnswer(parent, nobody, err)
-		if err != nil {
-			return err
-		}
-		if !r.breaker.admits(node, time.Now()) {
-			return errLeftAlone
-		}
-		c.node = node
+// locate sets whom a call is for. It fails if that cannot be found out, or if
+// that node is left alone.
+func (r *RedisLimiter) locate(parent, ctx context.Context, c *call) (err error) {
+	if !r.breaker.admits(nobody, time.Now()) {
+		return errLeftAlone
 	}
-	return nil
+	c.node, err = r.nodeOf(ctx, c.keys[0])
+	r.noteAnswer(parent, nobody, err)
+	if err == nil && !r.breaker.admits(c.node, time.Now()) {
+		err = errLeftAlone
+	}
+	return err
 }
 
 // nodeOf returns the address of the node that should have a key of Redis.

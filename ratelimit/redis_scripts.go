@@ -23,9 +23,6 @@ var leasesSource string
 //go:embed redis_take.lua
 var takeSource string
 
-//go:embed redis_restore.lua
-var restoreSource string
-
 //go:embed redis_renew.lua
 var renewSource string
 
@@ -41,7 +38,6 @@ var gatewaysSource string
 var (
 	takeScript      = script("", timeSource, gcraSource, ratesSource, leasesSource, takeSource)
 	takeRatesScript = script("", timeSource, gcraSource, ratesSource, takeSource) // of asks without leases: a third is saved
-	restoreScript   = script("", timeSource, gcraSource, ratesSource, leasesSource, restoreSource)
 	renewScript     = script("", timeSource, leasesSource, renewSource)
 	endScript       = script("", timeSource, leasesSource, endSource)
 	listScript      = script(" flags=no-writes", timeSource, leasesSource, listSource)

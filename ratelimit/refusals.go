@@ -19,7 +19,7 @@ type refusals struct {
 	all map[string]refusal
 }
 
-// A refusal is the verdict on the only ask of a call.
+// A refusal is the verdict on an ask.
 type refusal struct {
 	charges []Charge
 	verdict Verdict
