@@ -6,6 +6,7 @@ import (
 	"errors"
 	"hash/fnv"
 	"io"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -27,6 +28,10 @@ const (
 
 	// leaseWait is how long leases are collected before the limiter is told of them.
 	leaseWait = 20 * time.Millisecond
+
+	// confirmEvery is how soon Redis is asked again for leases that were given
+	// without it.
+	confirmEvery = time.Second
 
 	agentMax = 128 // bytes of a user agent that are kept
 )
@@ -213,6 +218,38 @@ func (s *Server) renew(ctx context.Context) {
 	}
 }
 
+// confirm has the limiter ask for the leases that it gave without Redis, and ends
+// the streams for which there is no place, until ctx is done.
+func (s *Server) confirm(ctx context.Context) {
+	var again <-chan time.Time
+	for {
+		select {
+		case <-s.doubts:
+		case <-again:
+		case <-ctx.Done():
+			return
+		}
+		again = nil
+		refused, err := s.limiter.Confirm(ctx)
+		for _, l := range refused {
+			s.endConnection(l.Key, l.ID, streams.Goodbye{
+				Reason: endedByLimit, Reconnect: true, Retry: confirmEvery + rand.N(confirmEvery),
+			})
+		}
+		if err != nil {
+			again = time.After(confirmEvery)
+		}
+	}
+}
+
+// doubt has a lease confirmed soon that the limiter gave without Redis.
+func (s *Server) doubt() {
+	select {
+	case s.doubts <- struct{}{}:
+	default:
+	}
+}
+
 func (s *Server) renewOnce(ctx context.Context) {
 	all := s.connections.all()
 	held := make([]ratelimit.Lease, 0, len(all))
@@ -226,21 +263,27 @@ func (s *Server) renewOnce(ctx context.Context) {
 		s.logger.Debug("some leases were not renewed", "error", err)
 	}
 	for _, l := range ended {
-		s.endConnection(l.Key, l.ID, endedByRequest)
+		s.endConnection(l.Key, l.ID, goodbyeBecause(endedByRequest))
 	}
 }
 
-// Why a stream is ended by somebody who has a key.
+// Why a stream is ended whose key still stands.
 const (
 	endedByRequest  = "connection_ended"
 	endedByTakeover = "taken_over"
+	endedByLimit    = "over_limit"
 )
 
+// goodbyeBecause is to a stream that somebody has ended who has its key.
+func goodbyeBecause(reason string) streams.Goodbye {
+	return streams.Goodbye{Reason: reason, Retry: goodbyeForGood}
+}
+
 // endConnection ends a stream of this gateway, and reports whether it has it.
-func (s *Server) endConnection(key, id, reason string) bool {
+func (s *Server) endConnection(key, id string, why streams.Goodbye) bool {
 	c := s.connections.find(key, id)
 	if c != nil {
-		c.end(streams.Goodbye{Reason: reason, Retry: goodbyeForGood})
+		c.end(why)
 	}
 	return c != nil
 }
@@ -255,7 +298,7 @@ type endedNotice struct {
 // announceEnd ends a stream whose lease is over wherever it is. A gateway that
 // does not hear of it finds out when it renews its leases.
 func (s *Server) announceEnd(ctx context.Context, l ratelimit.Lease, reason string) {
-	if s.endConnection(l.Key, l.ID, reason) {
+	if s.endConnection(l.Key, l.ID, goodbyeBecause(reason)) {
 		return
 	}
 	data, err := json.Marshal(endedNotice{l.Key, l.ID, reason})
@@ -277,7 +320,7 @@ func (s *Server) followEnded(ctx context.Context) {
 		for i := range page.Entries {
 			var notice endedNotice
 			if err := json.Unmarshal(page.Entries[i].Event.Data, &notice); err == nil {
-				s.endConnection(notice.Key, notice.Connection, notice.Reason)
+				s.endConnection(notice.Key, notice.Connection, goodbyeBecause(notice.Reason))
 			}
 		}
 	})

@@ -76,6 +76,7 @@ type Server struct {
 	trusted   []netip.Prefix
 	channels  []Channel
 	leases    *leaseQueue
+	doubts    chan struct{} // has a token when a lease is to be confirmed
 
 	connections *connections
 	poller      *poller
@@ -119,7 +120,7 @@ func New(c Config) (*Server, error) {
 		}
 		s.demo = newDemo(s, c.Demo)
 	}
-	s.leases = newLeaseQueue(s.limiter)
+	s.leases, s.doubts = newLeaseQueue(s.limiter), make(chan struct{}, 1)
 	s.connections.server, s.connections.release = s, s.leases.end
 	if s.catalog == nil {
 		s.catalog = new(catalog.Catalog)
@@ -146,6 +147,7 @@ func New(c Config) (*Server, error) {
 	s.stop = stop
 	s.running.Go(func() { s.watch(ctx) })
 	s.running.Go(func() { s.renew(ctx) })
+	s.running.Go(func() { s.confirm(ctx) })
 	s.running.Go(func() { s.followEnded(ctx) })
 	s.running.Go(func() { s.leases.run(ctx) })
 	return s, nil

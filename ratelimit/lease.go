@@ -56,6 +56,13 @@ type Leases interface {
 	// connections are the caller's to end.
 	Renew(ctx context.Context, held []Lease) (ended []Lease, err error)
 
+	// Confirm has Redis asked for the leases that [Limiter.Take] gave without it,
+	// and returns those for which there was no place: they are over, and their
+	// connections the caller's to end. Those that it could not ask for stay in
+	// doubt until the next call. A gateway calls it soon after each verdict that
+	// says Local, and again until there is no error.
+	Confirm(ctx context.Context) (refused []Lease, err error)
+
 	// Release gives leases back. What cannot be given back now comes back by
 	// itself within [LeaseLife].
 	Release(ctx context.Context, held ...Lease)

@@ -50,6 +50,17 @@ func (m *MemoryLimiter) End(_ context.Context, key, id string) (Lease, error) {
 	return l, nil
 }
 
+// Confirm implements [Leases]: there is nobody else to ask.
+func (m *MemoryLimiter) Confirm(context.Context) (refused []Lease, err error) { return nil, nil }
+
+// holds reports whether a lease is held.
+func (m *MemoryLimiter) holds(l Lease) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	_, held := m.account(l.Key, m.now()).leases[l.ID]
+	return held
+}
+
 // follow holds and ends the leases of a verdict that was given elsewhere.
 func (m *MemoryLimiter) follow(ask Ask, v Verdict) {
 	if !v.Allowed {

@@ -20,10 +20,6 @@ const (
 	redisGateways = "ps:{limit}:gateways"
 )
 
-// takePatience is how long Take waits for Redis: its callers have somebody
-// waiting, and it has another answer. It leaves a part of 50 ms for that one.
-const takePatience = 40 * time.Millisecond
-
 // RedisOptions of a [RedisLimiter].
 type RedisOptions struct {
 	Gateway string       // the name of this one, unlike all others'; random if empty
@@ -33,13 +29,14 @@ type RedisOptions struct {
 // A RedisLimiter is a [Limiter] and its [Leases] in a Redis Cluster, or in a
 // Redis that stands alone. Any number of processes may share one.
 //
-// While a node of Redis does not answer within 50 ms, the limits of the keys on
-// it are counted here alone, divided by the number of gateways that were alive
-// when Redis last said. [RedisLimiter.Fallbacks] counts such verdicts. After a
-// few of them a node is asked once a second, and not by everybody; that it
-// begins and that it ends is logged. A call that Redis took too late to be heard
-// is charged in both places, and a lease that it gave to nobody is over in
-// [LeaseLife].
+// While a node of Redis says nothing to anybody here for 50 ms, the limits of the
+// keys on it are counted here alone, divided by the number of gateways that were
+// alive when Redis last said; one that is busy and answers others is waited for,
+// half a second at most. [RedisLimiter.Fallbacks] counts such verdicts. After a few
+// of them a node is asked once a second, and not by everybody; that it begins and
+// that it ends is logged. A call that Redis took too late to be heard is charged in
+// both places. A lease that was given here is to be confirmed, and one that Redis
+// gave to nobody is given back, or over in [LeaseLife].
 //
 // A call's deadline is kept by the client only with ContextTimeoutEnabled. The
 // client must read from masters, as it does by default.
@@ -50,6 +47,8 @@ type RedisLimiter struct {
 	local    *MemoryLimiter // what this gateway holds, and how it counts by itself
 	patience time.Duration
 	breaker  breaker
+	pulses   pulses
+	doubts   doubts
 	refusals refusals
 
 	gateways  atomic.Int64 // alive, as Redis last said
@@ -88,17 +87,29 @@ func (r *RedisLimiter) Take(ctx context.Context, ask Ask) Verdict {
 	if v, ok := r.refusals.find(ask, start); ok {
 		return v
 	}
-	v, err := r.decide(ctx, ask)
-	if err != nil {
-		if ctx.Err() == nil {
-			r.fallbacks.Add(1)
-		}
-		v = r.local.take(ask, r.Gateways())
-		v.Local = true
+	c := takeCall(ask)
+	v, err := Verdict{}, r.locate(ctx, c)
+	var t *trip
+	if err == nil {
+		t = r.depart(ask, c)
+		v, err = r.await(ctx, t)
+	}
+	if err == nil {
+		r.refusals.note(ask, v, start)
+		r.local.follow(bare(ask), v)
 		return v
 	}
-	r.refusals.note(ask, v, start)
-	r.local.follow(bare(ask), v)
+	if ctx.Err() == nil {
+		r.fallbacks.Add(1)
+	}
+	v = r.local.take(ask, r.Gateways())
+	v.Local = true
+	if v.Allowed {
+		r.doubts.add(ask)
+	}
+	if t != nil {
+		close(t.local)
+	}
 	return v
 }
 
@@ -111,17 +122,4 @@ func bare(ask Ask) Ask {
 		ask.Lease = &lease
 	}
 	return ask
-}
-
-// decide has Redis decide. parent is the caller's context.
-func (r *RedisLimiter) decide(parent context.Context, ask Ask) (Verdict, error) {
-	ctx, cancel := context.WithTimeout(parent, r.patience)
-	defer cancel()
-	c := takeCall(ask)
-	if err := r.locate(parent, ctx, c); err != nil {
-		return Verdict{}, err
-	}
-	r.run(ctx, []*call{c})
-	r.noteAnswer(parent, c.node, c.cmd.Err())
-	return readVerdict(ask, c.cmd)
 }

@@ -163,8 +163,14 @@ func TestRedisFrozenCountsLeasesHere(t *testing.T) {
 	l.Release(ctx, held[0])
 
 	// Redis learns what was decided without it.
+	if refused, err := l.Confirm(ctx); !errors.Is(err, ErrUnavailable) || len(refused) != 0 {
+		t.Errorf("confirmed: %v are refused, %v; want none, and ErrUnavailable", idsOf(refused), err)
+	}
 	node.Resume()
 	awaitShared(t, l, key)
+	if refused, err := l.Confirm(t.Context()); err != nil || len(refused) != 0 {
+		t.Errorf("confirmed: %v are refused, %v; want none", idsOf(refused), err)
+	}
 	if over := renew(t, l, key, "2", "3"); len(over) != 0 {
 		t.Errorf("renewed: %v are over, want none", over)
 	}

@@ -18,12 +18,20 @@ var errLeftAlone = errors.New("ratelimit: the node has not answered lately")
 
 // locate sets whom a call is for. It fails if that cannot be found out, or if
 // that node is left alone.
-func (r *RedisLimiter) locate(parent, ctx context.Context, c *call) (err error) {
+func (r *RedisLimiter) locate(parent context.Context, c *call) (err error) {
+	if err := parent.Err(); err != nil {
+		return err
+	}
 	if !r.breaker.admits(nobody, time.Now()) {
 		return errLeftAlone
 	}
+	ctx, cancel := context.WithTimeout(parent, r.patience)
+	defer cancel()
 	c.node, err = r.nodeOf(ctx, c.keys[0])
-	r.noteAnswer(parent, nobody, err)
+	if parent.Err() != nil {
+		return parent.Err()
+	}
+	r.noteAnswer(nobody, err)
 	if err == nil && !r.breaker.admits(c.node, time.Now()) {
 		err = errLeftAlone
 	}
@@ -45,22 +53,19 @@ func (r *RedisLimiter) nodeOf(ctx context.Context, key string) (string, error) {
 	return "", nil // all that a client of another kind asks is one node to us
 }
 
-// noteAnswer notes how a node answered, unless it was the caller who did not
-// wait. The first node that is left alone is worth a line, and when none is any
-// more.
-func (r *RedisLimiter) noteAnswer(parent context.Context, node string, err error) {
-	switch {
-	case parent.Err() != nil:
-	case err == nil:
+// noteAnswer notes how a node answered. The first node that is left alone is worth
+// a line, and when none is any more.
+func (r *RedisLimiter) noteAnswer(node string, err error) {
+	if err == nil {
 		if r.breaker.succeeded(node) {
 			r.logMended()
 		}
-	default:
-		r.reload()
-		if r.breaker.failed(node, time.Now()) {
-			r.logger.Warn("Redis does not answer: limits are counted by each gateway alone",
-				"gateways", r.Gateways(), "error", unaddressed(err))
-		}
+		return
+	}
+	r.reload()
+	if r.breaker.failed(node, time.Now()) {
+		r.logger.Warn("Redis does not answer: limits are counted by each gateway alone",
+			"gateways", r.Gateways(), "error", unaddressed(err))
 	}
 }
 
