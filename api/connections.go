@@ -42,6 +42,7 @@ type connection struct {
 	filter *filter.Filter        // that it has
 	sub    *streams.Subscription // nil while it is being opened
 	stale  bool                  // what the caller may see has changed while it was being opened
+	over   *streams.Goodbye      // ended while it was being opened
 	told   int64                 // the end that it was told of, in Unix seconds
 }
 
@@ -151,14 +152,19 @@ func (c *connection) begin(sub *streams.Subscription, who *caller, f *filter.Fil
 		return false
 	}
 	c.caller, c.sub, c.filter = *who, sub, f
+	if c.over != nil {
+		sub.End(*c.over)
+	}
 	return true
 }
 
-// end ends the stream with a goodbye.
+// end ends the stream with a goodbye, if need be as soon as it has begun.
 func (c *connection) end(g streams.Goodbye) {
 	c.mu.Lock()
 	sub := c.sub
-	c.stale = sub == nil
+	if sub == nil && c.over == nil {
+		c.over = &g
+	}
 	c.mu.Unlock()
 	if sub != nil {
 		sub.End(g)

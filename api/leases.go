@@ -29,9 +29,9 @@ const (
 	// leaseWait is how long leases are collected before the limiter is told of them.
 	leaseWait = 20 * time.Millisecond
 
-	// confirmEvery is how soon Redis is asked again for leases that were given
-	// without it.
-	confirmEvery = time.Second
+	// confirmAfter is when Redis is asked for leases that were given without it: not
+	// before the calls are over that it did not answer in time.
+	confirmAfter = time.Second
 
 	agentMax = 128 // bytes of a user agent that are kept
 )
@@ -221,28 +221,32 @@ func (s *Server) renew(ctx context.Context) {
 // confirm has the limiter ask for the leases that it gave without Redis, and ends
 // the streams for which there is no place, until ctx is done.
 func (s *Server) confirm(ctx context.Context) {
-	var again <-chan time.Time
+	var due <-chan time.Time
 	for {
 		select {
 		case <-s.doubts:
-		case <-again:
+			if due == nil {
+				due = time.After(confirmAfter)
+			}
+			continue
+		case <-due:
+			due = nil
 		case <-ctx.Done():
 			return
 		}
-		again = nil
 		refused, err := s.limiter.Confirm(ctx)
 		for _, l := range refused {
 			s.endConnection(l.Key, l.ID, streams.Goodbye{
-				Reason: endedByLimit, Reconnect: true, Retry: confirmEvery + rand.N(confirmEvery),
+				Reason: endedByLimit, Reconnect: true, Retry: confirmAfter + rand.N(confirmAfter),
 			})
 		}
 		if err != nil {
-			again = time.After(confirmEvery)
+			due = time.After(confirmAfter)
 		}
 	}
 }
 
-// doubt has a lease confirmed soon that the limiter gave without Redis.
+// doubt has the leases confirmed soon that the limiter gave without Redis.
 func (s *Server) doubt() {
 	select {
 	case s.doubts <- struct{}{}:

@@ -76,7 +76,7 @@ type Server struct {
 	trusted   []netip.Prefix
 	channels  []Channel
 	leases    *leaseQueue
-	doubts    chan struct{} // has a token when a lease is to be confirmed
+	doubts    chan struct{} // has a token when leases are to be confirmed
 
 	connections *connections
 	poller      *poller

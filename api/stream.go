@@ -116,10 +116,11 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, who *caller, q que
 		id: req.Connection, since: time.Now().UnixMilli(), addr: s.clientAddr(r), agent: agentOf(r),
 	}
 	limits := s.limitsOf(who.Key)
+	s.connections.add(c) // before it has a lease, which somebody may end
 	if err := s.lease(w, r, who, c, limits, q["takeover"] == "oldest" && who.grant == nil); err != nil {
+		c.left()
 		return err
 	}
-	s.connections.add(c)
 	req.Rate, req.Replayed = limits.Of(ratelimit.Deliveries).Quota, c.replayed
 	for {
 		// Known since it was announced: no change falls between.

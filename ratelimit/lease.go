@@ -50,17 +50,17 @@ type Leases interface {
 	// [RenewEvery] with all it holds, also when that is none, for its share of
 	// the limits depends on how many gateways do. Every lease needs its Key.
 	//
-	// What a gateway holds is the truth: a lease that Redis lost, or did not
-	// hear of, is there again afterwards, whatever the limits say. Only those
-	// returned are over, for somebody ended them or took them over: their
+	// What a gateway holds is the truth: a lease that Redis lost is there again
+	// afterwards, whatever the limits say, unless it is to be confirmed. Only
+	// those returned are over, for somebody ended them or took them over: their
 	// connections are the caller's to end.
 	Renew(ctx context.Context, held []Lease) (ended []Lease, err error)
 
-	// Confirm has Redis asked for the leases that [Limiter.Take] gave without it,
-	// and returns those for which there was no place: they are over, and their
-	// connections the caller's to end. Those that it could not ask for stay in
-	// doubt until the next call. A gateway calls it soon after each verdict that
-	// says Local, and again until there is no error.
+	// Confirm asks Redis for the leases that [Limiter.Take] gave without it, and
+	// returns those for which there is no place: they are over, and their
+	// connections the caller's to end. Those that it cannot ask for yet stay as they
+	// are. A gateway calls it a second after a verdict that says Local, and each
+	// second until there is no error.
 	Confirm(ctx context.Context) (refused []Lease, err error)
 
 	// Release gives leases back. What cannot be given back now comes back by

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"golang.org/x/time/rate"
 )
 
 // All Redis keys of one key share its hash tag, so that one script can see all
@@ -53,6 +54,9 @@ type RedisLimiter struct {
 
 	gateways  atomic.Int64 // alive, as Redis last said
 	fallbacks atomic.Uint64
+
+	warnings rate.Sometimes // that nodes are left alone
+	warned   atomic.Bool    // and not told yet that none is
 }
 
 // NewRedisLimiter returns the limiter that counts in client's Redis. It asks
@@ -65,6 +69,7 @@ func NewRedisLimiter(client redis.UniversalClient, o RedisOptions) *RedisLimiter
 		logger:   cmp.Or(o.Logger, slog.Default()),
 		local:    NewMemoryLimiter(gateway),
 		patience: takePatience,
+		warnings: rate.Sometimes{Interval: breakForgets},
 	}
 	r.gateways.Store(1)
 	return r
@@ -88,27 +93,38 @@ func (r *RedisLimiter) Take(ctx context.Context, ask Ask) Verdict {
 		return v
 	}
 	c := takeCall(ask)
-	v, err := Verdict{}, r.locate(ctx, c)
-	var t *trip
-	if err == nil {
-		t = r.depart(ask, c)
-		v, err = r.await(ctx, t)
+	err := r.locate(ctx, c)
+	if err != nil {
+		return r.takeAlone(ctx, ask)
 	}
-	if err == nil {
-		r.refusals.note(ask, v, start)
-		r.local.follow(bare(ask), v)
+	back := r.depart(c)
+	if err = r.await(ctx, c, back); err != nil {
+		if ctx.Err() == nil {
+			r.noteAnswer(c.node, err)
+		}
+		v := r.takeAlone(ctx, ask)
+		go r.late(ask, c, back)
 		return v
 	}
+	r.noteAnswer(c.node, c.cmd.Err())
+	v, err := readVerdict(ask, c.cmd)
+	if err != nil {
+		return r.takeAlone(ctx, ask)
+	}
+	r.refusals.note(ask, v, start)
+	r.local.follow(bare(ask), v)
+	return v
+}
+
+// takeAlone decides an ask without Redis.
+func (r *RedisLimiter) takeAlone(ctx context.Context, ask Ask) Verdict {
 	if ctx.Err() == nil {
 		r.fallbacks.Add(1)
 	}
-	v = r.local.take(ask, r.Gateways())
+	v := r.local.take(ask, r.Gateways())
 	v.Local = true
 	if v.Allowed {
 		r.doubts.add(ask)
-	}
-	if t != nil {
-		close(t.local)
 	}
 	return v
 }

@@ -168,6 +168,7 @@ func TestRedisFrozenCountsLeasesHere(t *testing.T) {
 	}
 	node.Resume()
 	awaitShared(t, l, key)
+	passTrust(l)
 	if refused, err := l.Confirm(t.Context()); err != nil || len(refused) != 0 {
 		t.Errorf("confirmed: %v are refused, %v; want none", idsOf(refused), err)
 	}

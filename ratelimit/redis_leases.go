@@ -58,6 +58,7 @@ func (r *RedisLimiter) Renew(ctx context.Context, held []Lease) (ended []Lease, 
 		}
 	}
 	if err != nil {
+		r.doubts.mistrust()
 		return ended, unavailable("renew leases", err)
 	}
 	return ended, nil
@@ -79,7 +80,12 @@ func names(leases []Lease) map[leaseName]bool {
 // Release implements [Leases].
 func (r *RedisLimiter) Release(ctx context.Context, held ...Lease) {
 	r.local.Release(ctx, held...)
-	_ = r.runAll(ctx, batches(endScript, held, func(l Lease) []any { return []any{l.ID} })) // they are not renewed any more
+	for _, l := range held {
+		r.doubts.remove(l)
+	}
+	if err := r.runAll(ctx, batches(endScript, held, func(l Lease) []any { return []any{l.ID} })); err != nil {
+		r.doubts.mistrust() // they are not renewed any more
+	}
 }
 
 // List implements [Leases].
@@ -173,6 +179,9 @@ func (r *RedisLimiter) runSome(ctx context.Context, calls []*call) bool {
 	ctx, cancel := context.WithTimeout(ctx, leasePatience)
 	defer cancel()
 	r.run(ctx, calls)
+	for _, c := range calls {
+		r.pulses.beat(c)
+	}
 	return !slices.ContainsFunc(calls, func(c *call) bool {
 		var reply redis.Error
 		return c.cmd.Err() != nil && !errors.As(c.cmd.Err(), &reply)

@@ -54,7 +54,7 @@ func (r *RedisLimiter) nodeOf(ctx context.Context, key string) (string, error) {
 }
 
 // noteAnswer notes how a node answered. The first node that is left alone is worth
-// a line, and when none is any more.
+// a line now and then, and when none is any more.
 func (r *RedisLimiter) noteAnswer(node string, err error) {
 	if err == nil {
 		if r.breaker.succeeded(node) {
@@ -64,13 +64,18 @@ func (r *RedisLimiter) noteAnswer(node string, err error) {
 	}
 	r.reload()
 	if r.breaker.failed(node, time.Now()) {
-		r.logger.Warn("Redis does not answer: limits are counted by each gateway alone",
-			"gateways", r.Gateways(), "error", unaddressed(err))
+		r.warnings.Do(func() {
+			r.warned.Store(true)
+			r.logger.Warn("Redis does not answer: limits are counted by each gateway alone",
+				"gateways", r.Gateways(), "error", unaddressed(err))
+		})
 	}
 }
 
 func (r *RedisLimiter) logMended() {
-	r.logger.Info("Redis answers: limits are counted across gateways", "fallbacks", r.Fallbacks())
+	if r.warned.CompareAndSwap(true, false) {
+		r.logger.Info("Redis answers: limits are counted across gateways", "fallbacks", r.Fallbacks())
+	}
 }
 
 // reload has a cluster client look at the cluster again: left alone it may ask a

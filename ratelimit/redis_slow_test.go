@@ -2,6 +2,7 @@ package ratelimit
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -52,12 +53,8 @@ func TestRedisBusyIsNotAway(t *testing.T) {
 	}
 	cancel()
 	<-others
-	start := time.Now()
 	if v := l.Take(t.Context(), charge(key, slow, 1)); !v.Local {
 		t.Errorf("while the node says nothing: %+v, want a local verdict", v)
-	}
-	if took := time.Since(start); took < l.patience || took >= 3*l.patience {
-		t.Errorf("it took %v, want about %v", took, l.patience)
 	}
 	if got := log.lines(); got[0] != "" {
 		t.Errorf("logged %q: one late answer is no news", got)
@@ -93,22 +90,33 @@ func TestRedisLateLeaseIsGivenBack(t *testing.T) {
 	}
 }
 
+// passTrust has the time pass after which Redis knows all leases.
+func passTrust(l *RedisLimiter) {
+	l.doubts.mu.Lock()
+	defer l.doubts.mu.Unlock()
+	l.doubts.untrue = time.Time{}
+}
+
 func TestRedisLeasesGivenWithoutItAreConfirmed(t *testing.T) {
 	node := redistest.StartStandalone(t)
 	l, _ := openHasty(t, "alone", node.Addr())
 	another, _ := openHasty(t, "another", node.Addr())
-	full, free, left := newKey(), newKey(), newKey()
+	full, free, left, taken := newKey(), newKey(), newKey(), newKey()
 	awaitShared(t, l, full)
 	awaitShared(t, another, full)
 	introduce(t, l, node.Addr())
 	for _, id := range []string{"1", "2", "3", "4"} {
-		if v := another.Take(t.Context(), stream(full, id)); !v.Allowed || v.Local {
-			t.Fatalf("%+v", v)
+		for _, key := range []string{full, taken} {
+			if v := another.Take(t.Context(), stream(key, id)); !v.Allowed || v.Local {
+				t.Fatalf("%+v", v)
+			}
 		}
 	}
 
 	node.Kill()
-	for _, ask := range []Ask{stream(full, "5"), stream(full, "6"), stream(free, "7"), stream(left, "8")} {
+	over := stream(taken, "9")
+	over.TakeOver = true
+	for _, ask := range []Ask{stream(full, "5"), stream(full, "6"), stream(free, "7"), stream(left, "8"), stream(taken, "5"), over} {
 		if v := l.Take(t.Context(), ask); !v.Allowed || !v.Local {
 			t.Fatalf("within the share: %+v", v)
 		}
@@ -121,24 +129,27 @@ func TestRedisLeasesGivenWithoutItAreConfirmed(t *testing.T) {
 	awaitShared(t, another, full)
 	awaitShared(t, l, full)
 	renew(t, another, full, "1", "2", "3", "4")
+	renew(t, another, taken, "1", "2", "3", "4")
 	if over := renew(t, l, full, "5", "6"); len(over) > 0 {
 		t.Errorf("renewed in doubt: %v are over, want none", over)
 	}
 	wantHeld(t, another, full, "1", "2", "3", "4")
 
+	// It may have leases that are over: one could not be given back.
+	if refused, err := l.Confirm(t.Context()); !errors.Is(err, ErrUnavailable) || len(refused) > 0 {
+		t.Errorf("too early: %v are refused, %v; want none and ErrUnavailable", idsOf(refused), err)
+	}
+	passTrust(l)
 	refused, err := l.Confirm(t.Context())
-	if err != nil || len(refused) != 1 || refused[0].Key != full {
-		t.Fatalf("%v are refused, %v; want one of the two", idsOf(refused), err)
+	if err != nil || !slices.Equal(idsOf(refused), []string{"6", "9"}) {
+		t.Fatalf("%v are refused, %v; want the youngest of each key", idsOf(refused), err)
 	}
-	stands := "5"
-	if refused[0].ID == "5" {
-		stands = "6"
-	}
-	wantHeld(t, another, full, "1", "2", "3", "4", stands)
+	wantHeld(t, another, full, "1", "2", "3", "4", "5")
+	wantHeld(t, another, taken, "1", "2", "3", "4", "5") // whoever took over comes back, and does so again
 	wantHeld(t, another, free, "7")
 	wantHeld(t, another, left)
-	if over := renew(t, l, full, "5", "6"); !slices.Equal(over, idsOf(refused)) {
-		t.Errorf("renewed: %v are over, want %v", over, idsOf(refused))
+	if over := renew(t, l, full, "5", "6"); !slices.Equal(over, []string{"6"}) {
+		t.Errorf("renewed: %v are over, want 6", over)
 	}
 	if refused, err := l.Confirm(t.Context()); err != nil || len(refused) > 0 {
 		t.Errorf("once more: %v are refused, %v; want nothing to ask", idsOf(refused), err)

@@ -22,97 +22,71 @@ const (
 	mostPatience = 12
 )
 
-var errSilent = errors.New("no answer within " + takePatience.String())
+var errSilent = errors.New("ratelimit: the node says nothing")
 
-// A trip is a call under way. Its caller may leave before it is back.
-type trip struct {
-	ask  Ask
-	call *call
-
-	settled atomic.Bool   // by who is first: it is back, or its caller has left
-	back    chan answer   // to the caller who has not
-	local   chan struct{} // closed once the caller who has left has decided by itself
+// depart makes a call, and returns what is closed when it is back. Until then its
+// cmd is not to be looked at.
+func (r *RedisLimiter) depart(c *call) <-chan struct{} {
+	back := make(chan struct{})
+	go func() {
+		defer close(back)
+		ctx, cancel := context.WithTimeout(context.Background(), mostPatience*r.patience)
+		defer cancel()
+		r.run(ctx, []*call{c})
+		r.pulses.beat(c)
+	}()
+	return back
 }
 
-type answer struct {
-	verdict Verdict
-	err     error
-}
-
-// depart sends a trip on its way.
-func (r *RedisLimiter) depart(ask Ask, c *call) *trip {
-	t := &trip{ask: ask, call: c, back: make(chan answer, 1), local: make(chan struct{})}
-	go r.travel(t)
-	return t
-}
-
-// travel makes the call, and sees to what comes of it when nobody waits any more.
-func (r *RedisLimiter) travel(t *trip) {
-	ctx, cancel := context.WithTimeout(context.Background(), mostPatience*r.patience)
-	defer cancel()
-	r.run(ctx, []*call{t.call})
-	v, err := readVerdict(t.ask, t.call.cmd)
-	if err == nil {
-		r.pulses.beat(t.call.node)
-	}
-	if t.settled.CompareAndSwap(false, true) {
-		r.noteAnswer(t.call.node, err)
-		t.back <- answer{v, err}
-		return
-	}
-	if err != nil {
-		return // that it failed was noted when its caller left
-	}
-	r.noteAnswer(t.call.node, nil)
-	<-t.local
-	if t.ask.Lease != nil && v.Allowed {
-		r.disown(context.Background(), *t.ask.Lease)
-	}
-}
-
-// await returns what a trip brings. It fails if the node says nothing to anybody
-// for as long as patience lasts, or if the caller's context is done; the trip is
-// not over then, and its caller closes local.
-func (r *RedisLimiter) await(ctx context.Context, t *trip) (Verdict, error) {
+// await waits for a call. It fails if the node says nothing to anybody for as long
+// as patience lasts, or if ctx is done; the call is under way then.
+func (r *RedisLimiter) await(ctx context.Context, c *call, back <-chan struct{}) error {
 	look := r.patience / looks
 	timer := time.NewTimer(look)
 	defer timer.Stop()
-	var err error
-	heard := r.pulses.of(t.call.node)
-	for silent := 0; err == nil; {
+	heard := r.pulses.of(c.node)
+	for silent := 0; silent < looks; {
 		select {
-		case a := <-t.back:
-			return a.verdict, a.err
+		case <-back:
+			return nil
 		case <-ctx.Done():
-			err = ctx.Err()
+			return ctx.Err()
 		case <-timer.C:
 			timer.Reset(look)
 			silent++
-			if n := r.pulses.of(t.call.node); n != heard {
+			if n := r.pulses.of(c.node); n != heard {
 				heard, silent = n, 0 // it is busy, and not away
-			}
-			if silent == looks {
-				err = errSilent
 			}
 		}
 	}
-	if !t.settled.CompareAndSwap(false, true) {
-		a := <-t.back
-		return a.verdict, a.err
+	return errSilent
+}
+
+// late sees to a call that its caller has not waited for. Whether the caller holds
+// the lease is known by now.
+func (r *RedisLimiter) late(ask Ask, c *call, back <-chan struct{}) {
+	<-back
+	v, err := readVerdict(ask, c.cmd)
+	if err != nil {
+		return // that it failed has been noted
 	}
-	if err == errSilent {
-		r.noteAnswer(t.call.node, err)
+	r.noteAnswer(c.node, nil)
+	if ask.Lease != nil && v.Allowed && !r.local.holds(*ask.Lease) {
+		r.Release(context.Background(), *ask.Lease)
 	}
-	return Verdict{}, err
 }
 
 // pulses counts the answers of nodes. The zero value is ready.
 type pulses struct{ nodes sync.Map } // address → *atomic.Uint64
 
-func (p *pulses) beat(node string) {
-	n, ok := p.nodes.Load(node)
+// beat counts the answer to a call, if there is one.
+func (p *pulses) beat(c *call) {
+	if c.cmd.Err() != nil {
+		return
+	}
+	n, ok := p.nodes.Load(c.node)
 	if !ok {
-		n, _ = p.nodes.LoadOrStore(node, new(atomic.Uint64))
+		n, _ = p.nodes.LoadOrStore(c.node, new(atomic.Uint64))
 	}
 	n.(*atomic.Uint64).Add(1)
 }
