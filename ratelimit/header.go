@@ -10,15 +10,9 @@ import (
 // (draft-ietf-httpapi-ratelimit-headers-10, lists of RFC 9651), or two empty
 // strings if there are no decisions. A draft may change; nothing else writes
 // them.
-//
-// Of decisions about policies of one name, which several keys may have, those on
-// the one with the least left are shown.
 func Header(decisions []Decision) (policy, limit string) {
 	var policies, limits strings.Builder
-	for i, d := range decisions {
-		if shadowed(decisions, i) {
-			continue
-		}
+	for _, d := range decisions {
 		if policies.Len() > 0 {
 			policies.WriteString(", ")
 			limits.WriteString(", ")
@@ -47,18 +41,6 @@ func seconds(d time.Duration) int { return int((d + time.Second - 1) / time.Seco
 func parameter(b *strings.Builder, name string, value int) {
 	b.WriteString(name)
 	b.WriteString(strconv.Itoa(value))
-}
-
-// shadowed reports whether another decision about a policy of the same name is
-// the one to show.
-func shadowed(decisions []Decision, i int) bool {
-	for k, d := range decisions {
-		if d.Policy.Name == decisions[i].Policy.Name &&
-			(d.Remaining < decisions[i].Remaining || d.Remaining == decisions[i].Remaining && k < i) {
-			return true
-		}
-	}
-	return false
 }
 
 // quoted returns a string of RFC 9651, section 3.3.3: printable ASCII, to which

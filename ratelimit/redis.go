@@ -56,6 +56,7 @@ type RedisLimiter struct {
 	fallbacks atomic.Uint64
 
 	warnings rate.Sometimes // that nodes are left alone
+	news     atomic.Bool    // they are, and nobody was warned yet
 	warned   atomic.Bool    // and not told yet that none is
 }
 
@@ -109,7 +110,9 @@ func (r *RedisLimiter) Take(ctx context.Context, ask Ask) Verdict {
 	r.noteAnswer(c.node, c.cmd.Err())
 	v, err := readVerdict(ask, c.cmd)
 	if err != nil {
-		return r.takeAlone(ctx, ask)
+		v = r.takeAlone(ctx, ask)
+		r.late(ask, c, back)
+		return v
 	}
 	r.refusals.note(ask, v, start)
 	r.local.follow(bare(ask), v)

@@ -51,8 +51,9 @@ func (d *doubts) remove(l Lease) bool {
 	return ok
 }
 
-// mistrust notes that Redis did not hear of leases that are over or held. Once all
-// gateways have renewed theirs, and what nobody renews is over, it knows.
+// mistrust notes that Redis, any node of it, did not hear of leases that are over
+// or held. Once all gateways have renewed theirs, and what nobody renews is over, it
+// knows.
 func (d *doubts) mistrust() {
 	d.mu.Lock()
 	defer d.mu.Unlock()

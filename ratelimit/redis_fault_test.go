@@ -95,8 +95,8 @@ func TestAttack86RedisAwayMeansAShareOfEachLimit(t *testing.T) {
 	if got := l.Fallbacks() - before; got != asked {
 		t.Errorf("%d fallbacks are counted, want %d", got, asked)
 	}
-	if fastest := slices.Min(took[:breakAfter]); fastest > 50*time.Millisecond || fastest < time.Millisecond {
-		t.Errorf("the first verdicts took %v, want at most 50 ms, after some patience", took[:breakAfter])
+	if fastest := slices.Min(took[:breakAfter]); fastest > 4*takePatience || fastest < time.Millisecond {
+		t.Errorf("the first verdicts took %v, want about %v, and more on a busy machine", took[:breakAfter], takePatience)
 	}
 	slices.Sort(took)
 	if median := took[asked/2]; median > 5*time.Millisecond {

@@ -64,7 +64,11 @@ func (r *RedisLimiter) noteAnswer(node string, err error) {
 	}
 	r.reload()
 	if r.breaker.failed(node, time.Now()) {
+		r.news.Store(true)
+	}
+	if r.news.Load() {
 		r.warnings.Do(func() {
+			r.news.Store(false)
 			r.warned.Store(true)
 			r.logger.Warn("Redis does not answer: limits are counted by each gateway alone",
 				"gateways", r.Gateways(), "error", unaddressed(err))
@@ -73,6 +77,7 @@ func (r *RedisLimiter) noteAnswer(node string, err error) {
 }
 
 func (r *RedisLimiter) logMended() {
+	r.news.Store(false)
 	if r.warned.CompareAndSwap(true, false) {
 		r.logger.Info("Redis answers: limits are counted across gateways", "fallbacks", r.Fallbacks())
 	}

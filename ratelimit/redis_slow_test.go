@@ -101,6 +101,7 @@ func TestRedisLeasesGivenWithoutItAreConfirmed(t *testing.T) {
 	node := redistest.StartStandalone(t)
 	l, _ := openHasty(t, "alone", node.Addr())
 	another, _ := openHasty(t, "another", node.Addr())
+	another.patience = time.Second
 	full, free, left, taken := newKey(), newKey(), newKey(), newKey()
 	awaitShared(t, l, full)
 	awaitShared(t, another, full)

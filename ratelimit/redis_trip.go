@@ -62,16 +62,19 @@ func (r *RedisLimiter) await(ctx context.Context, c *call, back <-chan struct{})
 	return errSilent
 }
 
-// late sees to a call that its caller has not waited for. Whether the caller holds
-// the lease is known by now.
+// late sees to a call whose ask has been decided without it, once it is back: Redis
+// may hold, now or soon, a lease that nobody has here.
 func (r *RedisLimiter) late(ask Ask, c *call, back <-chan struct{}) {
 	<-back
 	v, err := readVerdict(ask, c.cmd)
-	if err != nil {
-		return // that it failed has been noted
+	if err == nil {
+		r.noteAnswer(c.node, nil)
 	}
-	r.noteAnswer(c.node, nil)
-	if ask.Lease != nil && v.Allowed && !r.local.holds(*ask.Lease) {
+	switch {
+	case ask.Lease == nil || r.local.holds(*ask.Lease):
+	case err != nil:
+		r.doubts.mistrust()
+	case v.Allowed:
 		r.Release(context.Background(), *ask.Lease)
 	}
 }
