@@ -47,6 +47,17 @@ func resetTo(reason, requested, from string) note {
 	return note{What: noteStream, Type: "stream.reset", Text: fmt.Sprintf(`{"reason":%q,"requested":%q,"resume_from":%q}`, reason, requested, from)}
 }
 
+// What a client has as its last position is not told again by an event without one:
+// after a reset it may have vanished.
+func TestFaultsReaderNotesWhatItWasTold(t *testing.T) {
+	r := &reader{}
+	r.take(0, wireEvent{id: at(1), kind: "stream.lag", data: "{}", retry: -1})
+	r.take(0, wireEvent{id: at(2), hasID: true, kind: "stream.cursor", data: "{}", retry: -1})
+	if notes := r.all(); notes[0].Position != "" || notes[1].Position != at(2) {
+		t.Errorf("noted %+v", notes)
+	}
+}
+
 func TestFaultsJudgeSeesWhatIsWrongAndNothingElse(t *testing.T) {
 	all, some := parts[0], parts[2]
 	vanished := note{What: noteEvent, Position: "3500-0-zzzzz", Type: "a.b", ID: "e5", Sum: 4}

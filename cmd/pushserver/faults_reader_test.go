@@ -200,6 +200,9 @@ func (r *reader) take(instance int, e wireEvent) {
 		r.retry = e.retry
 	}
 	if strings.HasPrefix(e.kind, "stream.") {
+		if !e.hasID {
+			n.Position = "" // that is the client's, and says nothing of the log
+		}
 		r.note(n)
 		if e.kind == "stream.open" && !r.isOpen {
 			r.isOpen = true
