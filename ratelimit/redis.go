@@ -94,24 +94,23 @@ func (r *RedisLimiter) Take(ctx context.Context, ask Ask) Verdict {
 		return v
 	}
 	c := takeCall(ask)
-	err := r.locate(ctx, c)
-	if err != nil {
+	if err := r.locate(ctx, c); err != nil {
 		return r.takeAlone(ctx, ask)
 	}
-	back := r.depart(c)
-	if err = r.await(ctx, c, back); err != nil {
+	over := r.send(c)
+	if err := r.await(ctx, c, over); err != nil {
 		if ctx.Err() == nil {
 			r.noteAnswer(c.node, err)
 		}
 		v := r.takeAlone(ctx, ask)
-		go r.late(ask, c, back)
+		go r.late(ask, c, over)
 		return v
 	}
 	r.noteAnswer(c.node, c.cmd.Err())
 	v, err := readVerdict(ask, c.cmd)
 	if err != nil {
 		v = r.takeAlone(ctx, ask)
-		r.late(ask, c, back)
+		r.late(ask, c, over)
 		return v
 	}
 	r.refusals.note(ask, v, start)

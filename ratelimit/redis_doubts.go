@@ -35,11 +35,11 @@ func (d *doubts) add(ask Ask) {
 	d.asks[nameOf(*ask.Lease)] = ask
 }
 
-func (d *doubts) has(l Lease) bool {
+// settled returns those of some leases that are not in doubt, in the same array.
+func (d *doubts) settled(leases []Lease) []Lease {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	_, ok := d.asks[nameOf(l)]
-	return ok
+	return slices.DeleteFunc(leases, func(l Lease) bool { _, ok := d.asks[nameOf(l)]; return ok })
 }
 
 // remove forgets a lease, and reports whether it was in doubt.

@@ -34,7 +34,7 @@ func (r *RedisLimiter) Renew(ctx context.Context, held []Lease) (ended []Lease, 
 	}
 	ended, _ = r.local.Renew(ctx, kept) // it does not fail
 	over := names(ended)
-	stands := slices.DeleteFunc(slices.Clone(held), func(l Lease) bool { return over[nameOf(l)] || r.doubts.has(l) })
+	stands := r.doubts.settled(slices.DeleteFunc(slices.Clone(held), func(l Lease) bool { return over[nameOf(l)] }))
 	calls := batches(renewScript, stands, func(l Lease) []any {
 		l.Gateway = r.gateway
 		return leaseArgs(&l)

@@ -24,30 +24,30 @@ const (
 
 var errSilent = errors.New("ratelimit: the node says nothing")
 
-// depart makes a call, and returns what is closed when it is back. Until then its
-// cmd is not to be looked at.
-func (r *RedisLimiter) depart(c *call) <-chan struct{} {
-	back := make(chan struct{})
+// send makes a call, and returns what is closed when it is over. Until then its cmd
+// is not to be looked at.
+func (r *RedisLimiter) send(c *call) <-chan struct{} {
+	over := make(chan struct{})
 	go func() {
-		defer close(back)
+		defer close(over)
 		ctx, cancel := context.WithTimeout(context.Background(), mostPatience*r.patience)
 		defer cancel()
 		r.run(ctx, []*call{c})
 		r.pulses.beat(c)
 	}()
-	return back
+	return over
 }
 
 // await waits for a call. It fails if the node says nothing to anybody for as long
 // as patience lasts, or if ctx is done; the call is under way then.
-func (r *RedisLimiter) await(ctx context.Context, c *call, back <-chan struct{}) error {
+func (r *RedisLimiter) await(ctx context.Context, c *call, over <-chan struct{}) error {
 	look := r.patience / looks
 	timer := time.NewTimer(look)
 	defer timer.Stop()
 	heard := r.pulses.of(c.node)
 	for silent := 0; silent < looks; {
 		select {
-		case <-back:
+		case <-over:
 			return nil
 		case <-ctx.Done():
 			return ctx.Err()
@@ -62,10 +62,10 @@ func (r *RedisLimiter) await(ctx context.Context, c *call, back <-chan struct{})
 	return errSilent
 }
 
-// late sees to a call whose ask has been decided without it, once it is back: Redis
+// late sees to a call whose ask has been decided without it, once it is over: Redis
 // may hold, now or soon, a lease that nobody has here.
-func (r *RedisLimiter) late(ask Ask, c *call, back <-chan struct{}) {
-	<-back
+func (r *RedisLimiter) late(ask Ask, c *call, over <-chan struct{}) {
+	<-over
 	v, err := readVerdict(ask, c.cmd)
 	if err == nil {
 		r.noteAnswer(c.node, nil)
