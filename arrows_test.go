@@ -18,25 +18,23 @@ const module = "github.com/paylogic/pushserver"
 
 // arrows says what each folder, with all below it, never imports of this
 // module: imports point from cmd to api, from there to keys, from there to auth,
-// streams and ratelimit, and no further but to boltfile. "." is the package in the root
+// streams and ratelimit, and no further but to internal. "." is the package in the root
 // alone.
 var arrows = []struct {
 	folder string
 	never  []string
 }{
-	{"cmd/pushserver", []string{"streams/redistest", "api/conform"}},
-	{"api", []string{"cmd", "streams/redistest", "api/conform"}},
+	{"cmd/pushserver", []string{"internal/redistest", "api/conform"}},
+	{"api", []string{"cmd", "internal/redistest", "api/conform"}},
 	{"api/catalog", []string{"api"}},
 	{"api/conform", []string{"api"}},
-	{"api/client", []string{".", "api", "auth", "ratelimit", "keys"}},
-	{"keys", []string{".", "cmd", "api"}},
+	{"api/client", []string{".", "api", "auth", "ratelimit"}},
 	{"auth", []string{".", "cmd", "api", "streams", "ratelimit"}},
-	{"ratelimit", []string{".", "cmd", "api", "streams", "auth", "keys"}},
-	{"streams", []string{".", "cmd", "api", "auth", "ratelimit", "keys"}},
-	{"boltfile", []string{".", "cmd", "api", "auth", "streams", "ratelimit"}},
+	{"ratelimit", []string{".", "cmd", "api", "streams", "auth"}},
+	{"streams", []string{".", "cmd", "api", "auth", "ratelimit"}},
+	{"internal", []string{".", "cmd", "api", "auth", "streams", "ratelimit"}},
 	{"streams/filter", []string{"streams"}},
 	{"streams/sse", []string{"streams"}},
-	{"streams/redistest", []string{"streams"}},
 }
 
 // outside says which files alone may import something from outside.
@@ -46,10 +44,10 @@ var outside = []struct {
 	who      string
 }{
 	{"github.com/redis/go-redis", func(file string) bool {
-		return strings.HasPrefix(path.Base(file), "redis") || within(file, "streams/redistest")
+		return strings.HasPrefix(path.Base(file), "redis") || within(file, "internal/redistest")
 	}, "files named redis*.go"},
 	{"go.etcd.io/bbolt", func(file string) bool {
-		return strings.HasPrefix(path.Base(file), "bolt") || within(file, "boltfile")
+		return strings.HasPrefix(path.Base(file), "bolt") || within(file, "internal/boltfile")
 	}, "files named bolt*.go"},
 	{"net/http", func(file string) bool {
 		return within(file, "api") || within(file, "cmd")
@@ -105,8 +103,8 @@ func TestHouseRulesBite(t *testing.T) {
 		{"api/web/page.go", imports(module + "/streams/sse"), ""},
 		{"api/server.go", imports(module), ""},
 		{"streams/hub.go", imports(module + "/streams/filter"), ""},
-		{"cmd/pushbench/cluster.go", imports(module + "/streams/redistest"), ""},
-		{"auth/store_test.go", imports(module + "/streams/redistest"), ""},
+		{"cmd/pushbench/cluster.go", imports(module + "/internal/redistest"), ""},
+		{"auth/store_test.go", imports(module + "/internal/redistest"), ""},
 		{"api/server.go", imports(module + "/cmd/pushserver"), "api never imports cmd"},
 		{"api/catalog/file.go", imports(module + "/streams/filter"), ""},
 		{"api/catalog/file.go", imports(module + "/api"), "api/catalog never imports api"},
@@ -117,16 +115,16 @@ func TestHouseRulesBite(t *testing.T) {
 		{"streams/log.go", imports(module + "/api"), "streams never imports"},
 		{"streams/filter/glob.go", imports(module + "/streams"), "streams/filter never imports"},
 		{"streams/sse/event.go", imports(module), "streams never imports ."},
-		{"cmd/pushserver/dev.go", imports(module + "/streams/redistest"), "cmd/pushserver never imports streams/redistest"},
+		{"cmd/pushserver/dev.go", imports(module + "/internal/redistest"), "cmd/pushserver never imports internal/redistest"},
 
-		{"streams/redis_read.go", imports("github.com/redis/go-redis/v9"), ""},
-		{"streams/redistest/node.go", imports("github.com/redis/go-redis/v9"), ""},
+		{"streams/eventlog/redis_read.go", imports("github.com/redis/go-redis/v9"), ""},
+		{"internal/redistest/node.go", imports("github.com/redis/go-redis/v9"), ""},
 		{"streams/log.go", imports("github.com/redis/go-redis/v9/internal"), "only files named redis*.go"},
-		{"auth/bolt.go", imports(module + "/boltfile"), ""},
-		{"boltfile/file.go", imports(module + "/streams"), "boltfile never imports"},
-		{"boltfile/file.go", imports("go.etcd.io/bbolt"), ""},
-		{"streams/bolt_read.go", imports("go.etcd.io/bbolt"), ""},
-		{"streams/memory.go", imports("go.etcd.io/bbolt"), "only files named bolt*.go"},
+		{"auth/bolt.go", imports(module + "/internal/boltfile"), ""},
+		{"internal/boltfile/file.go", imports(module + "/streams"), "internal never imports"},
+		{"internal/boltfile/file.go", imports("go.etcd.io/bbolt"), ""},
+		{"streams/eventlog/bolt_read.go", imports("go.etcd.io/bbolt"), ""},
+		{"streams/eventlog/memory.go", imports("go.etcd.io/bbolt"), "only files named bolt*.go"},
 		{"streams/writer.go", imports("net/http"), "only api and cmd"},
 		{"streams/writer.go", imports("net/http/httptrace"), "only api and cmd"},
 		{"api/server.go", imports("net/http"), ""},

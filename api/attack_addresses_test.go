@@ -1,6 +1,8 @@
 package api
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"fmt"
 	"io"
 	"net"
@@ -11,7 +13,6 @@ import (
 	"time"
 
 	"github.com/paylogic/pushserver/auth"
-	"github.com/paylogic/pushserver/streams"
 )
 
 func TestAttack73ConnectionsOfOneAddress(t *testing.T) {
@@ -19,7 +20,7 @@ func TestAttack73ConnectionsOfOneAddress(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	guarded := Guard(l, GuardOptions{Connections: 100, PerAddress: 3, Clear: true})
 	server := NewHTTPServer(r.server.Handler(), r.server.logger)
 	go server.Serve(guarded)
@@ -71,7 +72,7 @@ func TestAttack73ConnectionsOfOneAddress(t *testing.T) {
 }
 
 func TestAttack85AddressesBehindAProxyAndInOneNetwork(t *testing.T) {
-	r := startRig(t, streams.MemoryOptions{}, false, func(c *Config) {
+	r := startRig(t, eventlog.MemoryOptions{}, false, func(c *Config) {
 		c.Trusted = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 	})
 	wrong := func(from string) int {

@@ -1,17 +1,17 @@
 package api
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/paylogic/pushserver/streams"
 )
 
 func TestAttack36ConnectionOfAnotherMerchant(t *testing.T) {
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	v := r.watch(t, r.b, "")
 	id := connectionOf(t, v)
 	mine := r.do(t, "GET", "/v1/connections", r.a, "")
@@ -43,7 +43,7 @@ func connectionOf(t testing.TB, v *viewer) string {
 }
 
 func TestMyConnectionsAreShownAndEnded(t *testing.T) {
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	v := r.watch(t, r.a, "?types=payment.*&filter=data.n>1", "User-Agent", "till/7 (böse)")
 	id := connectionOf(t, v)
 	var c openConnection

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"bytes"
 	"encoding/json"
 	"fmt"
@@ -9,8 +11,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/paylogic/pushserver/streams"
 )
 
 // post publishes a body as it is.
@@ -21,7 +21,7 @@ func (r *rig) post(t testing.TB, body string, header ...string) response {
 
 func TestAttack40InvisibleCharactersInAttributes(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	for _, char := range []string{"\n", "\r", "\r\n", "\x00", "\x7f", "\u0085", "\u2028", "\u202e", "\u200b", "\ufeff"} {
 		for _, name := range []string{"id", "type", "subject", "source"} {
 			event := map[string]any{"merchant": "a", "type": "t", "data": 1}
@@ -42,7 +42,7 @@ func TestAttack40InvisibleCharactersInAttributes(t *testing.T) {
 
 func TestAttack42TextThatIsNotUTF8(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	for _, data := range []string{"\"\xe2\x82\"", "\"\xff\"", `"\ud800"`, `"\udc00\ud800"`, `{"\ud800":1}`} {
 		r.post(t, `{"merchant":"a","type":"t","data":`+data+`}`).refused(t, data, 422, "invalid-utf8")
 	}
@@ -51,7 +51,7 @@ func TestAttack42TextThatIsNotUTF8(t *testing.T) {
 
 func TestAttack43DuplicateAndFoldedMembers(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	for body, name := range map[string]string{
 		`{"merchant":"a","merchant":"b","type":"t","data":1}`:            "duplicate-member",
 		`{"merchant":"a","type":"t","data":{"x":[{"y":1,"y":2}]}}`:       "duplicate-member",
@@ -68,7 +68,7 @@ func TestAttack43DuplicateAndFoldedMembers(t *testing.T) {
 
 func TestAttack45DeepNesting(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	nested := func(n int) string {
 		return `{"merchant":"a","type":"t","data":` + strings.Repeat("[", n) + strings.Repeat("]", n) + `}`
 	}
@@ -98,7 +98,7 @@ func TestAttack45DeepNesting(t *testing.T) {
 
 func TestAttack46LargeBodies(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	sized := func(n int) string {
 		const frame = `{"merchant":"a","type":"t","data":""}`
 		return frame[:len(frame)-2] + strings.Repeat("x", n-len(frame)) + frame[len(frame)-2:]
@@ -127,7 +127,7 @@ func TestAttack46LargeBodies(t *testing.T) {
 
 func TestAttack48BodyThatIsNotOneValue(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	good := `{"merchant":"a","type":"t","data":1}`
 	for _, body := range []string{good + good, good + " x", "\ufeff" + good, "", "null", "[]", good[:20], "{", `"x"`, "1"} {
 		r.post(t, body).refused(t, body, 400, "malformed-json")
@@ -141,7 +141,7 @@ func TestAttack48BodyThatIsNotOneValue(t *testing.T) {
 
 func TestAttack49ContentTypes(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	for _, kind := range []string{"text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "",
 		"application/json; charset=utf-16", "application/json\napplication/json", "application/json, text/plain"} {
 		r.post(t, `{"merchant":"a","type":"t","data":1}`, "Content-Type", kind).refused(t, kind, 415, "unsupported-media-type")
@@ -152,7 +152,7 @@ func TestAttack49ContentTypes(t *testing.T) {
 
 func TestAttack51SameIDWithAnotherBody(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	first := r.publish(t, "a", "t", "1", `,"id":"one","time":"2026-01-01T00:00:00Z"`)
 	again := r.post(t, `{"merchant":"a","type":"t","data":1,"id":"one","time":"2026-01-01T00:00:00Z"}`)
 	if again.status != 200 || !strings.Contains(again.body, first.Position.String()) {
@@ -164,7 +164,7 @@ func TestAttack51SameIDWithAnotherBody(t *testing.T) {
 
 func TestAttack52BoundsOfIDAndTime(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	event := func(name, value string) string {
 		return `{"merchant":"a","type":"t","data":1,"` + name + `":"` + value + `"}`
 	}
@@ -183,7 +183,7 @@ func TestAttack52BoundsOfIDAndTime(t *testing.T) {
 // and compares what arrives with what was taken, event by event.
 func TestNothingPublishedForgesALine(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	random := rand.New(rand.NewPCG(40, 41))
 	pieces := []string{"\n", "\r", "\r\n", "\n\n", " ", "\t"}
 	strs := []string{`\n\nid: 1-1-AAAAA\nevent: forged\ndata: x\n\n`, `\r\rid: x`, "event: forged", `\u0000`, `\u2028`, "\u2028", "\u0085", ":", "data:", "retry: 1", "\ufeff"}

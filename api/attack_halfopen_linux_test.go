@@ -1,6 +1,8 @@
 package api
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"fmt"
 	"net"
 	"testing"
@@ -9,7 +11,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/paylogic/pushserver/auth"
-	"github.com/paylogic/pushserver/streams"
 )
 
 // cut has everything that is sent to a connection be dropped before TCP sees it, as
@@ -30,7 +31,7 @@ func cut(t testing.TB, conn net.Conn) {
 
 func TestAttack75HalfOpenPeerFreesItsSlot(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	key := r.issue(t, auth.Key{Kind: auth.Live, Merchant: "a", Limits: within(t, "streams=1,connects=600/m")})
 	conn, err := net.Dial("tcp", r.http.Listener.Addr().String())
 	if err != nil {

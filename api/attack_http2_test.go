@@ -1,6 +1,8 @@
 package api
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"bytes"
 	"crypto/tls"
 	"errors"
@@ -14,7 +16,6 @@ import (
 	"golang.org/x/net/http2/hpack"
 
 	"github.com/paylogic/pushserver/auth"
-	"github.com/paylogic/pushserver/streams"
 )
 
 // An attacker speaks HTTP/2 frame by frame, as no client would.
@@ -127,7 +128,7 @@ func TestAttack71FloodsOfFramesHarmNobodyElse(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := startRig(t, streams.MemoryOptions{}, true)
+			r := startRig(t, eventlog.MemoryOptions{}, true)
 			good := r.watch(t, r.b, "?envelope=data")
 			connectionOf(t, good)
 			a := r.attack(t)
@@ -164,7 +165,7 @@ func repeat(send func() error) error {
 
 func TestAttack71StreamsOfOneConnectionAreCounted(t *testing.T) {
 	t.Parallel()
-	r := startRig(t, streams.MemoryOptions{}, true)
+	r := startRig(t, eventlog.MemoryOptions{}, true)
 	key := r.issue(t, auth.Key{Kind: auth.Live, Merchant: "a", Limits: within(t, "streams=200,connects=600/m")})
 	a := r.attack(t)
 	for n := range uint32(streamsPerConn + 1) {
@@ -195,7 +196,7 @@ func TestAttack71StreamsOfOneConnectionAreCounted(t *testing.T) {
 
 func TestAttack71ReaderWithoutAWindowIsEnded(t *testing.T) {
 	t.Parallel()
-	r := startRig(t, streams.MemoryOptions{}, true)
+	r := startRig(t, eventlog.MemoryOptions{}, true)
 	a := r.attack(t, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
 	if err := a.request(1, r.a, true); err != nil {
 		t.Fatal(err)

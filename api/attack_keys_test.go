@@ -1,18 +1,19 @@
 package api
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"encoding/base64"
 	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/paylogic/pushserver/auth"
-	"github.com/paylogic/pushserver/streams"
 )
 
 func TestAttack01StreamWithoutCredentials(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	got := r.do(t, "GET", "/v1/stream", "", "")
 	got.refused(t, "no credentials", 401, "unauthenticated")
 	if challenge := got.header.Get("WWW-Authenticate"); challenge != `Bearer realm="pushserver"` {
@@ -23,7 +24,7 @@ func TestAttack01StreamWithoutCredentials(t *testing.T) {
 
 func TestAttack02WrongChecksumAsksNoStore(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	before := r.server.keyring.Lookups()
 	for range 10 {
 		secret := auth.Mint(auth.Live).Reveal()
@@ -41,20 +42,20 @@ func TestAttack02WrongChecksumAsksNoStore(t *testing.T) {
 
 func TestAttack05TwoAuthorizationFields(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	r.probe(t, "GET", "", probe{"", []string{"Authorization", "Bearer " + r.a + "\nBearer " + r.b}, 400, "ambiguous-credentials"})
 }
 
 func TestAttack06KeyInHeaderAndQuery(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	r.probe(t, "GET", r.a, probe{"/v1/stream?access_token=x", nil, 400, "ambiguous-credentials"},
 		probe{"/v1/stream?access_token=", nil, 400, "ambiguous-credentials"})
 }
 
 func TestAttack07KeyInQuery(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	for _, name := range []string{"access_token", "api_key", "authorization", "ACCESS_TOKEN", "access%5Ftoken", "a;token"} {
 		got := r.do(t, "GET", "/v1/stream?"+name+"="+r.a, "", "")
 		got.refused(t, name, 400, "credential-in-url")
@@ -70,7 +71,7 @@ func TestAttack07KeyInQuery(t *testing.T) {
 
 func TestAttack08FormsOfAuthorization(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	r.probe(t, "GET", "",
 		probe{"", []string{"Authorization", "Basic " + base64.StdEncoding.EncodeToString([]byte(r.a+":"))}, 401, "unauthenticated"},
 		probe{"", []string{"Authorization", "Bearer  " + r.a + " "}, 400, "ambiguous-credentials"},

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"context"
 	"encoding/json"
 	"fmt"
@@ -14,7 +16,6 @@ import (
 
 	"github.com/paylogic/pushserver/auth"
 	"github.com/paylogic/pushserver/ratelimit"
-	"github.com/paylogic/pushserver/streams"
 )
 
 // within returns limits for a key.
@@ -64,7 +65,7 @@ func (got response) retryAfter(t testing.TB) int {
 }
 
 func TestAttack03WrongKeysSlowTheirAddressAndNobodyElse(t *testing.T) {
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	refused := 0
 	for range 100 {
 		got := r.do(t, "GET", "/v1/stream", auth.Mint(auth.Live).Reveal(), "")
@@ -85,7 +86,7 @@ func TestAttack03WrongKeysSlowTheirAddressAndNobodyElse(t *testing.T) {
 }
 
 func TestAttack64OneStreamMoreThanTheLimit(t *testing.T) {
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	key := r.issue(t, auth.Key{Kind: auth.Live, Merchant: "a", Limits: within(t, "streams=5")})
 	var open []*viewer
 	var ids []string
@@ -156,7 +157,7 @@ func (r *rig) tryWatch(t testing.TB, key, query string) (*http.Response, bool) {
 }
 
 func TestAttack65TooManyConnects(t *testing.T) {
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	key := r.issue(t, auth.Key{Kind: auth.Live, Merchant: "a", Limits: within(t, "connects=20/m")})
 	served := 0
 	for range 100 {
@@ -177,7 +178,7 @@ func TestAttack65TooManyConnects(t *testing.T) {
 }
 
 func TestEveryLimitRefusesByItsName(t *testing.T) {
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	event := func(i int) string { return fmt.Sprintf(`{"merchant":"a","type":"x.y","id":"e%d","data":1}`, i) }
 	for _, probe := range []struct {
 		name, limit string
@@ -219,7 +220,7 @@ func TestEveryLimitRefusesByItsName(t *testing.T) {
 }
 
 func TestAttack89PublisherOverItsLimitLeavesOthersTheirs(t *testing.T) {
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	loud := r.issue(t, auth.Key{Kind: auth.Pub, Limits: within(t, "publishes=100/s")})
 	event := `{"specversion":"1.0","id":"%d","source":"/s","type":"x.y","merchant":"a"}`
 	batch := func(first int) string {
@@ -258,7 +259,7 @@ func TestAttack89PublisherOverItsLimitLeavesOthersTheirs(t *testing.T) {
 }
 
 func TestBatchOfMoreThanTheQuotaIsToldToBeSmaller(t *testing.T) {
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	key := r.issue(t, auth.Key{Kind: auth.Pub, Limits: within(t, "publishes=2/s")})
 	event := `{"specversion":"1.0","id":"%d","source":"/s","type":"x.y","merchant":"a"}`
 	body := fmt.Sprintf("["+event+","+event+","+event+"]", 1, 2, 3)
@@ -273,7 +274,7 @@ func TestBatchOfMoreThanTheQuotaIsToldToBeSmaller(t *testing.T) {
 }
 
 func TestFieldsCountDownTruly(t *testing.T) {
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	key := r.issue(t, auth.Key{Kind: auth.Live, Merchant: "a", Limits: within(t, "requests=10/m")})
 	for want := 9; want >= 0; want-- {
 		got := r.do(t, "GET", "/v1/state", key, "")
@@ -293,7 +294,7 @@ func TestFieldsCountDownTruly(t *testing.T) {
 }
 
 func TestAttack86LimiterWithoutRedis(t *testing.T) {
-	r := startRig(t, streams.MemoryOptions{}, false, func(c *Config) {
+	r := startRig(t, eventlog.MemoryOptions{}, false, func(c *Config) {
 		c.Limiter = ratelimit.NewRedisLimiter(deadRedis(t), ratelimit.RedisOptions{Logger: c.Logger})
 	})
 	key := r.issue(t, auth.Key{Kind: auth.Live, Merchant: "a", Limits: within(t, "requests=5/m")})
@@ -346,7 +347,7 @@ func TestPollsReadWithinTheLimit(t *testing.T) {
 	wait := pollWait
 	t.Cleanup(func() { pollWait = wait }) // once the server is closed
 	pollWait = 50 * time.Millisecond
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	first := r.publish(t, "a", "x.y", "0")
 	for i := range 5 {
 		r.publish(t, "a", "x.y", strconv.Itoa(i))

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"bytes"
 	"errors"
 	"io"
@@ -16,12 +18,11 @@ import (
 	"time"
 
 	"github.com/paylogic/pushserver/auth"
-	"github.com/paylogic/pushserver/streams"
 )
 
 func TestAttack55HostileCursors(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	real := r.publish(t, "a", "t", "1").Position.String()
 	wrongTag := real[:len(real)-5] + "AAAAA"
 	beyond := "99999999999999-0-AAAAA"
@@ -47,7 +48,7 @@ func TestAttack55HostileCursors(t *testing.T) {
 
 func TestAttack56LostFilterNeverBroadensAStream(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	for _, path := range []string{"/v1/stream", "/v1/events"} {
 		r.probe(t, "GET", r.a,
 			probe{path + "?types=a;subject=b", nil, 400, "malformed-query"},
@@ -63,7 +64,7 @@ func TestAttack56LostFilterNeverBroadensAStream(t *testing.T) {
 
 func TestAttack57HostileFilters(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	for _, filter := range []string{
 		strings.Repeat(`id=="x"||`, 200) + "true", strings.Repeat("(", 2000), strings.Repeat("[", 2000),
 		`id.matches("(?=a)+$")`, "[1,2].all(x, x > 0)", `"a" + `, "\x7f", strings.Repeat("a", 9000),
@@ -82,7 +83,7 @@ func TestAttack57HostileFilters(t *testing.T) {
 
 func TestAttack60AcceptRangeAndConditions(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	r.probe(t, "GET", r.a,
 		probe{"", []string{"Accept", "application/xml"}, 406, "not-acceptable"},
 		probe{"", []string{"Accept", "text/event-stream;q=0"}, 406, "not-acceptable"})
@@ -94,7 +95,7 @@ func TestAttack60AcceptRangeAndConditions(t *testing.T) {
 
 func TestAttack61StreamIsNotCompressed(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	v := r.watch(t, r.a, "", "Accept-Encoding", "gzip")
 	if got := v.res.Header.Get("Content-Encoding"); got != "" {
 		t.Errorf("Content-Encoding is %q", got)
@@ -104,7 +105,7 @@ func TestAttack61StreamIsNotCompressed(t *testing.T) {
 
 func TestAttack62Methods(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	if got := r.do(t, "HEAD", "/v1/stream", r.a, ""); got.status != 200 || got.body != "" ||
 		!strings.HasPrefix(got.header.Get("Content-Type"), eventStream) {
 		t.Errorf("HEAD: %+v", got)
@@ -175,7 +176,7 @@ func (r *rig) slow(t *testing.T, f func(*testing.T, *pipe)) {
 
 func TestAttack66SlowHeaders(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	r.slow(t, func(t *testing.T, p *pipe) {
 		began := time.Now()
 		ended := make(chan time.Duration)
@@ -205,7 +206,7 @@ func TestAttack66SlowHeaders(t *testing.T) {
 
 func TestAttack67SlowBody(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	key := r.pub
 	r.slow(t, func(t *testing.T, p *pipe) {
 		for _, attack := range []struct{ key, problem string }{{key, "request-timeout"}, {"", "unauthenticated"}} {
@@ -247,7 +248,7 @@ func drip(t *testing.T, p *pipe, key, problem string) {
 
 func TestHalfClosedClientIsNotToldOfSuccess(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	for range 20 {
 		conn, err := net.Dial("tcp", r.http.Listener.Addr().String())
 		if err != nil {
@@ -268,7 +269,7 @@ func TestHalfClosedClientIsNotToldOfSuccess(t *testing.T) {
 
 func TestAttack69Smuggling(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	event := `{"merchant":"a","type":"t","data":1}`
 	second := "GET /v1/me HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + r.a + "\r\n\r\n"
 	head := "POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nAuthorization: Bearer " + r.pub + "\r\n"
@@ -298,7 +299,7 @@ func TestAttack69Smuggling(t *testing.T) {
 
 func TestAttack70Hosts(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	for request, status := range map[string]string{
 		"GET /v1/me HTTP/1.1\r\n\r\n":                                            "400",
 		"GET /v1/me HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n":                      "400",
@@ -316,7 +317,7 @@ func TestAttack70Hosts(t *testing.T) {
 
 func TestAttack72PrefaceOfHTTP2InTheClear(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	got := r.raw(t, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
 	if !strings.HasPrefix(got, "HTTP/1.1 400 ") || strings.Count(got, "HTTP/1.1 ") != 1 {
 		t.Errorf("the answer is %.300q", got)
@@ -330,7 +331,7 @@ func TestAttack72PrefaceOfHTTP2InTheClear(t *testing.T) {
 
 func TestAttack92SecretsReachNoLog(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	secrets := []string{r.a, r.pub, auth.Mint(auth.Live).Reveal(), "redis://user:canary-word@host", "eyJhbGciOiJIUzI1NiJ9.eyJjYW5hcnkiOjF9.c2ln", "s3cr3t=="}
 	for _, secret := range secrets {
 		escaped := url.QueryEscape(secret)
@@ -366,7 +367,7 @@ func TestAttack92SecretsReachNoLog(t *testing.T) {
 
 func TestAttack94PanicInAHandler(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	r.server.routes.Handle("/panic/early", endpoint{"GET": func(http.ResponseWriter, *http.Request) error { panic("inner canary") }})
 	r.server.routes.Handle("/panic/late", endpoint{"GET": func(w http.ResponseWriter, _ *http.Request) error {
 		io.WriteString(w, "partial")

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"bufio"
 	"bytes"
 	"cmp"
@@ -31,7 +33,7 @@ const patience = 15 * time.Second
 // A rig is a whole server on the loopback, with two merchants.
 type rig struct {
 	server *Server
-	log    *streams.MemoryLog
+	log    *eventlog.MemoryLog
 	hub    *streams.Hub
 	store  *auth.MemoryStore
 	logs   *logbook
@@ -60,11 +62,11 @@ func (j *logbook) String() string {
 	return j.buf.String()
 }
 
-func newRig(t testing.TB, o streams.MemoryOptions) *rig { return startRig(t, o, false) }
+func newRig(t testing.TB, o eventlog.MemoryOptions) *rig { return startRig(t, o, false) }
 
-func startRig(t testing.TB, o streams.MemoryOptions, secure bool, configure ...func(*Config)) *rig {
+func startRig(t testing.TB, o eventlog.MemoryOptions, secure bool, configure ...func(*Config)) *rig {
 	t.Helper()
-	r := &rig{log: streams.NewMemoryLog(o), store: new(auth.MemoryStore), logs: new(logbook)}
+	r := &rig{log: eventlog.NewMemoryLog(o), store: new(auth.MemoryStore), logs: new(logbook)}
 	logger := slog.New(slog.NewTextHandler(r.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	r.hub = streams.NewHub(r.log, streams.Options{Logger: logger})
 	config := Config{Log: r.log, Hub: r.hub, Keyring: auth.NewKeyring(r.store, auth.KeyringOptions{}), Store: r.store, Logger: logger,

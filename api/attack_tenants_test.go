@@ -1,17 +1,18 @@
 package api
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"net/url"
 	"strings"
 	"testing"
 
 	"github.com/paylogic/pushserver/auth"
-	"github.com/paylogic/pushserver/streams"
 )
 
 func TestAttack30MerchantNamedInTheRequest(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	r.probe(t, "GET", r.a,
 		probe{"/v1/stream?merchant=b", nil, 400, "unknown-parameter"},
 		probe{"/v1/stream?merchant=a&merchant=b", nil, 400, "unknown-parameter"},
@@ -36,7 +37,7 @@ func TestAttack30MerchantNamedInTheRequest(t *testing.T) {
 
 func TestAttack32TypesOutsideTheScope(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	key := r.issue(t, auth.Key{Kind: auth.Live, Merchant: "a", Types: []string{"order.*"}})
 	got := r.do(t, "GET", "/v1/stream?types=payment.*", key, "")
 	got.refused(t, "types=payment.*", 403, "scope-missing")
@@ -57,7 +58,7 @@ func TestAttack32TypesOutsideTheScope(t *testing.T) {
 
 func TestAttack34GlobStaysInsideTheTenant(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	r.publish(t, "b", "order.paid", `"of b"`, `,"subject":"event/42/x"`)
 	r.publish(t, "a", "order.paid", `"of a"`, `,"subject":"event/42/x"`)
 	for _, glob := range []string{"*", "**", "../b/*", "event/42/*"} {
@@ -74,7 +75,7 @@ func TestAttack34GlobStaysInsideTheTenant(t *testing.T) {
 
 func TestAttack37RolesDoNotCross(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	adm := r.issue(t, auth.Key{Kind: auth.Adm})
 	event := `{"merchant":"a","type":"x","data":1}`
 	for in, got := range map[string]response{
@@ -98,7 +99,7 @@ func TestAttack37RolesDoNotCross(t *testing.T) {
 
 func TestRestrictedPublisherStaysInItsBounds(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	key := r.issue(t, auth.Key{Kind: auth.Pub, Merchants: []string{"a"}, Types: []string{"order.*"}})
 	for in, event := range map[string]string{
 		"other merchant": `{"merchant":"b","type":"order.paid","data":1}`,
@@ -112,7 +113,7 @@ func TestRestrictedPublisherStaysInItsBounds(t *testing.T) {
 // Two merchants share one connection of HTTP/2, as behind a proxy: not a byte of
 // one is in the stream of the other.
 func TestAttack39TwoMerchantsOnOneConnection(t *testing.T) {
-	r := startRig(t, streams.MemoryOptions{}, true)
+	r := startRig(t, eventlog.MemoryOptions{}, true)
 	const each = 200
 	canary := func(merchant string) string { return "canary-of-" + merchant }
 	viewers := map[string]*viewer{"a": r.watch(t, r.a, ""), "b": r.watch(t, r.b, "")}

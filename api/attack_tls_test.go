@@ -1,17 +1,17 @@
 package api
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"crypto/tls"
 	"net"
 	"testing"
 	"time"
-
-	"github.com/paylogic/pushserver/streams"
 )
 
 func TestAttack76OldAndSlowHandshakes(t *testing.T) {
 	t.Parallel()
-	r := startRig(t, streams.MemoryOptions{}, true)
+	r := startRig(t, eventlog.MemoryOptions{}, true)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"bytes"
 	"encoding/json"
 	"fmt"
@@ -13,7 +15,6 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/paylogic/pushserver"
-	"github.com/paylogic/pushserver/streams"
 	"github.com/paylogic/pushserver/streams/sse"
 )
 
@@ -24,7 +25,7 @@ func TestTransportsCarryTheSameEvents(t *testing.T) {
 	for name, secure := range map[string]bool{"HTTP/1.1 taken over": false, "HTTP/2 over TLS": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := startRig(t, streams.MemoryOptions{}, secure)
+			r := startRig(t, eventlog.MemoryOptions{}, secure)
 			const n = 200
 			var want []string
 			publish := func(from, to int) {
@@ -62,7 +63,7 @@ func TestTransportsCarryTheSameEvents(t *testing.T) {
 
 func TestHistoryIsReadInPages(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	type page struct {
 		Events []struct {
 			ID   string
@@ -112,7 +113,7 @@ func TestHistoryIsReadInPages(t *testing.T) {
 
 func TestHistoryThatIsGoneSaysWhereToGoOn(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, streams.MemoryOptions{Retention: streams.Retention{Age: time.Hour, Events: 5}})
+	r := newRig(t, eventlog.MemoryOptions{Retention: eventlog.Retention{Age: time.Hour, Events: 5}})
 	first := r.publish(t, "a", "t", "0").Position.String()
 	for i := range 10 {
 		r.publish(t, "a", "t", fmt.Sprint(i+1))
@@ -131,7 +132,7 @@ func TestHistoryThatIsGoneSaysWhereToGoOn(t *testing.T) {
 
 func TestBatchAnswersEachEventForItself(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	event := func(id, merchant, data string) string {
 		return `{"specversion":"1.0","id":"` + id + `","source":"/s","type":"t","merchant":"` + merchant + `","data":` + data + `}`
 	}

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -8,7 +10,6 @@ import (
 	"time"
 
 	"github.com/paylogic/pushserver/auth"
-	"github.com/paylogic/pushserver/streams"
 )
 
 func withChannels(t testing.TB, texts ...string) func(*Config) {
@@ -38,7 +39,7 @@ func (v *viewer) text(t testing.TB, until string) string {
 }
 
 func TestChannelSpeaksAsItsPredecessor(t *testing.T) {
-	r := startRig(t, streams.MemoryOptions{}, false, withChannels(t, "mychannel=a", "sse=b", "secret=a:key", "shop-*=a"))
+	r := startRig(t, eventlog.MemoryOptions{}, false, withChannels(t, "mychannel=a", "sse=b", "secret=a:key", "shop-*=a"))
 	for _, probe := range []struct{ payload, wire string }{
 		{`["myevent", {"message": "Hello!"}]`, "event: myevent\ndata: {\"message\": \"Hello!\"}\n\n"},
 		{`{"data": {"a": 1}, "type": "greeting", "id": "7", "retry": 5000}`, "event: greeting\ndata: {\"a\": 1}\n\n"},
@@ -50,7 +51,7 @@ func TestChannelSpeaksAsItsPredecessor(t *testing.T) {
 		if err != nil || log != "a" {
 			t.Fatalf("%s: %s, %v", probe.payload, log, err)
 		}
-		receipts, err := r.log.Append(t.Context(), log, []streams.Event{event})
+		receipts, err := r.log.Append(t.Context(), log, []eventlog.Event{event})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -94,7 +95,7 @@ func TestOldBrowsers(t *testing.T) {
 	wait := pollWait
 	t.Cleanup(func() { pollWait = wait }) // once the server is closed
 	pollWait = 500 * time.Millisecond
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	first := r.publish(t, "a", "x.y", `{"n":1}`)
 	r.publish(t, "a", "x.y", `{"n":2}`)
 
@@ -121,7 +122,7 @@ func TestOldBrowsers(t *testing.T) {
 }
 
 func TestInboxFieldsAreHeldToTheSameRules(t *testing.T) {
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	log, e, err := r.server.readInbox(t.Context(), map[string]string{
 		"merchant": "a", "type": "payment.made", "subject": "order/9", "id": "pay-77", "data": ` {"n": 1e400}`, "livemode": "false",
 	})

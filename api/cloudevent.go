@@ -1,6 +1,8 @@
 package api
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"bytes"
 	"cmp"
 	"encoding/json"
@@ -16,7 +18,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/paylogic/pushserver/auth"
-	"github.com/paylogic/pushserver/streams"
 	"github.com/paylogic/pushserver/streams/filter"
 )
 
@@ -41,7 +42,7 @@ var (
 type publication struct {
 	merchant string
 	test     bool // for the merchant's test log
-	event    streams.Event
+	event    eventlog.Event
 }
 
 // decodeShort reads an event in the short form. Its errors are problems.

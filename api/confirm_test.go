@@ -1,6 +1,8 @@
 package api
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"context"
 	"errors"
 	"strings"
@@ -9,7 +11,6 @@ import (
 
 	"github.com/paylogic/pushserver/auth"
 	"github.com/paylogic/pushserver/ratelimit"
-	"github.com/paylogic/pushserver/streams"
 )
 
 // alone is a limiter that gives leases without Redis, and has no place for any of
@@ -51,7 +52,7 @@ func (l *alone) Confirm(context.Context) (refused []ratelimit.Lease, err error) 
 
 func TestStreamWithoutAPlaceEndsOnceThatIsKnown(t *testing.T) {
 	limiter := &alone{MemoryLimiter: ratelimit.NewMemoryLimiter("alone")}
-	r := startRig(t, streams.MemoryOptions{}, false, func(c *Config) { c.Limiter = limiter })
+	r := startRig(t, eventlog.MemoryOptions{}, false, func(c *Config) { c.Limiter = limiter })
 	v := r.watch(t, r.issue(t, auth.Key{Kind: auth.Live, Merchant: "a"}), "")
 	connectionOf(t, v)
 	e := v.next(t)
@@ -62,7 +63,7 @@ func TestStreamWithoutAPlaceEndsOnceThatIsKnown(t *testing.T) {
 
 func TestStreamThatIsEndedWhileItOpensSaysSo(t *testing.T) {
 	limiter := &alone{MemoryLimiter: ratelimit.NewMemoryLimiter("alone")}
-	r := startRig(t, streams.MemoryOptions{}, false, func(c *Config) { c.Limiter = limiter })
+	r := startRig(t, eventlog.MemoryOptions{}, false, func(c *Config) { c.Limiter = limiter })
 	limiter.given = func(l ratelimit.Lease) {
 		if !r.server.endConnection(l.Key, l.ID, goodbyeBecause(endedByTakeover)) {
 			t.Error("a connection that has a lease is not known")

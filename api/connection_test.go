@@ -1,16 +1,16 @@
 package api
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"testing"
 	"time"
-
-	"github.com/paylogic/pushserver/streams"
 )
 
 func TestQuietStreamOverHTTP2OutlivesTheTimeOfAWrite(t *testing.T) {
 	defer func(limit time.Duration) { writeTimeout = limit }(writeTimeout)
 	writeTimeout = 200 * time.Millisecond
-	r := startRig(t, streams.MemoryOptions{}, true)
+	r := startRig(t, eventlog.MemoryOptions{}, true)
 	v := r.watch(t, r.a, "")
 	if v.res.ProtoMajor != 2 {
 		t.Fatalf("the stream speaks %s", v.res.Proto)

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"encoding/json"
 	"maps"
 	"net/http"
@@ -13,7 +15,6 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 
 	"github.com/paylogic/pushserver"
-	"github.com/paylogic/pushserver/streams"
 )
 
 // theDocument is the description as it is: OpenAPI 3.2, with its examples checked.
@@ -66,7 +67,7 @@ func TestDescriptionAndRoutesAreTheSame(t *testing.T) {
 // The name after "Known are" comes from the code, the parameters from the
 // description.
 func TestDescriptionHasTheParametersThatAreTaken(t *testing.T) {
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	for path, item := range theDocument().Paths.Map() {
 		for method, operation := range item.Operations() {
 			key := r.a
@@ -114,7 +115,7 @@ func TestDescriptionHasEveryProblemOfTheSameNameAndStatus(t *testing.T) {
 }
 
 func TestValueThatTheDescriptionForbidsIsRefused(t *testing.T) {
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	long := strings.Repeat("a", 3000)
 	tests := []struct{ path, query, name string }{
 		// An empty value is most likely a variable that was not set: what it
@@ -158,7 +159,7 @@ func TestValueThatTheDescriptionForbidsIsRefused(t *testing.T) {
 }
 
 func TestEmptyPositionMeansNone(t *testing.T) {
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	open := r.watch(t, r.a, "?last_event_id=&lastEventId=", "Last-Event-ID", "").next(t)
 	if open.Type != "stream.open" || open.ID == "" {
 		t.Errorf("got %+v, want stream.open at the head", open)
@@ -169,7 +170,7 @@ func TestEmptyPositionMeansNone(t *testing.T) {
 }
 
 func TestAnswersFitTheDescription(t *testing.T) {
-	r := newRig(t, streams.MemoryOptions{Retention: streams.Retention{Events: 3}})
+	r := newRig(t, eventlog.MemoryOptions{Retention: eventlog.Retention{Events: 3}})
 	first := r.publish(t, "a", "x.y", `{"n":1}`)
 	for range 4 {
 		r.publish(t, "a", "x.y", `9007199254740993`)
@@ -202,7 +203,7 @@ func TestAnswersFitTheDescription(t *testing.T) {
 }
 
 func TestEventsOfAStreamFitTheDescription(t *testing.T) {
-	r := newRig(t, streams.MemoryOptions{Retention: streams.Retention{Events: 3}})
+	r := newRig(t, eventlog.MemoryOptions{Retention: eventlog.Retention{Events: 3}})
 	first := r.publish(t, "a", "x.y", `{"n":1}`)
 	for range 4 {
 		r.publish(t, "a", "x.y", `{"n":2}`)
@@ -219,7 +220,7 @@ func TestEventsOfAStreamFitTheDescription(t *testing.T) {
 }
 
 func TestDescriptionIsServedInEachForm(t *testing.T) {
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	for path, want := range map[string]struct{ form, text string }{
 		"/openapi.yaml": {"application/yaml", "openapi: 3.2.0\n"},
 		"/openapi.json": {"application/json", `"openapi":"3.2.0"`},

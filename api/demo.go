@@ -1,6 +1,8 @@
 package api
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"context"
 	"encoding/json"
 	"fmt"
@@ -13,7 +15,6 @@ import (
 
 	"github.com/paylogic/pushserver/auth"
 	"github.com/paylogic/pushserver/ratelimit"
-	"github.com/paylogic/pushserver/streams"
 	"github.com/paylogic/pushserver/streams/filter"
 )
 
@@ -37,7 +38,7 @@ type demo struct {
 	key    *auth.Key // whose tokens the pages have
 
 	mu   sync.Mutex // guards own, and is held while something is sold
-	own  map[string]streams.Entry
+	own  map[string]eventlog.Entry
 	seen *filter.Filter
 }
 
@@ -46,7 +47,7 @@ func newDemo(s *Server, key *auth.Key) *demo {
 	if err != nil {
 		panic("api: a filter without clauses does not compile: " + err.Error())
 	}
-	return &demo{server: s, key: key, own: make(map[string]streams.Entry), seen: all}
+	return &demo{server: s, key: key, own: make(map[string]eventlog.Entry), seen: all}
 }
 
 // DemoKey returns the key of the demo in a store, and makes it if there is none.
@@ -130,23 +131,23 @@ func (d *demo) current(ctx context.Context, typ, subject string, into any) error
 }
 
 // publish publishes what is true of a subject now.
-func (d *demo) publish(ctx context.Context, typ, subject string, data any) (streams.ID, error) {
+func (d *demo) publish(ctx context.Context, typ, subject string, data any) (eventlog.ID, error) {
 	text, err := json.Marshal(data)
 	if err != nil {
-		return streams.ID{}, err
+		return eventlog.ID{}, err
 	}
-	event := streams.Event{
+	event := eventlog.Event{
 		ID: uuid.Must(uuid.NewV7()).String(), Source: "/demo", Type: typ, Subject: subject,
 		Time: time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), Merchant: DemoMerchant, Data: text, State: true,
 	}
-	receipts, err := d.server.log.Append(ctx, DemoMerchant, []streams.Event{event})
+	receipts, err := d.server.log.Append(ctx, DemoMerchant, []eventlog.Event{event})
 	if err == nil {
 		err = receipts[0].Err
 	}
 	if err != nil {
-		return streams.ID{}, err
+		return eventlog.ID{}, err
 	}
-	d.own[subject] = streams.Entry{ID: receipts[0].ID, Event: event}
+	d.own[subject] = eventlog.Entry{ID: receipts[0].ID, Event: event}
 	return receipts[0].ID, nil
 }
 

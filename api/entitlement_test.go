@@ -1,6 +1,8 @@
 package api
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -13,7 +15,6 @@ import (
 	"time"
 
 	"github.com/paylogic/pushserver/auth"
-	"github.com/paylogic/pushserver/streams"
 	"github.com/paylogic/pushserver/streams/sse"
 )
 
@@ -82,7 +83,7 @@ func (c clause) says(o occurrence) bool {
 // What is delivered live, replayed, in history, in state and in a snapshot is
 // exactly what the key and the request allow.
 func TestEveryPathDeliversWhatEntitlementAndRequestAllow(t *testing.T) {
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	seed := uint64(time.Now().UnixNano())
 	dice := rand.New(rand.NewPCG(seed, 0))
 	t.Logf("seed %d", seed)

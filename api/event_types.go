@@ -1,6 +1,8 @@
 package api
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -10,7 +12,6 @@ import (
 
 	"github.com/paylogic/pushserver/api/catalog"
 	"github.com/paylogic/pushserver/ratelimit"
-	"github.com/paylogic/pushserver/streams"
 	"github.com/paylogic/pushserver/streams/filter"
 )
 
@@ -93,7 +94,7 @@ func mayKnow(c *caller, typ string) bool {
 }
 
 // checkData returns a problem if the catalogue excludes the event.
-func (s *Server) checkData(e *streams.Event) error {
+func (s *Server) checkData(e *eventlog.Event) error {
 	t := s.catalog.Type(e.Type)
 	switch {
 	case t == nil && s.rejectUnknown:

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -11,12 +13,11 @@ import (
 	"github.com/paylogic/pushserver/api/catalog"
 	"github.com/paylogic/pushserver/api/conform"
 	"github.com/paylogic/pushserver/auth"
-	"github.com/paylogic/pushserver/streams"
 )
 
 // newShop returns a rig with the built-in catalogue.
 func newShop(t testing.TB, rejectUnknown bool) *rig {
-	return startRig(t, streams.MemoryOptions{}, false, func(c *Config) {
+	return startRig(t, eventlog.MemoryOptions{}, false, func(c *Config) {
 		c.Catalog, c.RejectUnknown = shop(), rejectUnknown
 	})
 }
@@ -162,7 +163,7 @@ func TestBatchIsHeldToTheCatalogueEventByEvent(t *testing.T) {
 
 func TestTypeOutsideTheCatalogueIsTakenUnlessThatIsRuledOut(t *testing.T) {
 	newShop(t, false).publish(t, "a", "payment.paid", `"anything"`)
-	newRig(t, streams.MemoryOptions{}).publish(t, "a", "ticket.availability", `"without a catalogue, anything"`)
+	newRig(t, eventlog.MemoryOptions{}).publish(t, "a", "ticket.availability", `"without a catalogue, anything"`)
 	strict := newShop(t, true)
 	got := strict.post(t, `{"merchant":"a","type":"payment.paid","data":1}`)
 	got.refused(t, "payment.paid", 422, "unknown-type")
@@ -285,7 +286,7 @@ func TestCatalogueThatDoesNotFitTheDescriptionStopsTheStart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	if _, err := New(Config{Log: r.log, Hub: r.hub, Keyring: auth.NewKeyring(r.store, auth.KeyringOptions{}), Catalog: c}); err == nil || !strings.Contains(err.Error(), "cloud") {
 		t.Errorf("got %v", err)
 	}

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"cmp"
 	"fmt"
 	"net/http"
@@ -10,7 +12,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/paylogic/pushserver/streams"
 	"github.com/paylogic/pushserver/streams/filter"
 )
 
@@ -180,7 +181,7 @@ func quality(accept, offer string) float64 {
 // cursor returns the position that a stream's request asks to go on after, or
 // the text that should have been one. The header wins over the query, because
 // a page that reconnects sends its first URL again.
-func cursor(r *http.Request, q query) (after streams.ID, foreign string, err error) {
+func cursor(r *http.Request, q query) (after eventlog.ID, foreign string, err error) {
 	if q["last_event_id"] != "" && q["lastEventId"] != "" {
 		return after, "", problem("ambiguous-cursor", "Send last_event_id or lastEventId, not both.")
 	}
@@ -194,16 +195,16 @@ func cursor(r *http.Request, q query) (after streams.ID, foreign string, err err
 	case len(given) > 1:
 		return after, "", problem("ambiguous-cursor", "Send one header Last-Event-ID.")
 	case len(given) == 1 && given[0] != "":
-		if after, err = streams.ParseID(given[0]); err != nil {
-			return streams.ID{}, given[0], nil
+		if after, err = eventlog.ParseID(given[0]); err != nil {
+			return eventlog.ID{}, given[0], nil
 		}
 	}
 	return after, "", nil
 }
 
 // position reads a position from a query.
-func position(text string) (streams.ID, error) {
-	id, err := streams.ParseID(text)
+func position(text string) (eventlog.ID, error) {
+	id, err := eventlog.ParseID(text)
 	if err != nil {
 		return id, malformedPosition()
 	}

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"net/http"
 	"strconv"
 	"time"
@@ -80,7 +82,7 @@ func writePage(w http.ResponseWriter, page streams.Page, data bool) {
 }
 
 // appendItems writes entries in the form that the stream's lines have.
-func appendItems(b []byte, entries []streams.Entry, data bool) []byte {
+func appendItems(b []byte, entries []eventlog.Entry, data bool) []byte {
 	for i := range entries {
 		e := &entries[i]
 		if i > 0 {
@@ -93,7 +95,7 @@ func appendItems(b []byte, entries []streams.Entry, data bool) []byte {
 		b = append(b, `,"data":`...)
 		switch {
 		case !data:
-			b = e.Event.AppendCloudEvent(b)
+			b = streams.AppendCloudEvent(b, &e.Event)
 		case e.Event.Data == nil:
 			b = append(b, "null"...)
 		default:

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"bytes"
 	"context"
 	"encoding/json"
@@ -16,8 +18,8 @@ import (
 
 // Intake returns what makes events of what services leave in Redis: they are held
 // to the same rules as those of POST /v1/events.
-func (s *Server) Intake() streams.Intake {
-	in := streams.Intake{Inbox: s.readInbox, Message: s.readMessage, Refused: func(from string, reason error) {
+func (s *Server) Intake() eventlog.Intake {
+	in := eventlog.Intake{Inbox: s.readInbox, Message: s.readMessage, Refused: func(from string, reason error) {
 		s.metrics.intake.WithLabelValues(from).Inc()
 		s.logger.Debug("what came by Redis is no event", "from", from, "reason", reason)
 	}}
@@ -47,7 +49,7 @@ func reason(err error) error {
 
 // readInbox reads an entry of the inbox: the members of the short form, each a
 // field, with data in JSON.
-func (s *Server) readInbox(ctx context.Context, fields map[string]string) (string, streams.Event, error) {
+func (s *Server) readInbox(ctx context.Context, fields map[string]string) (string, eventlog.Event, error) {
 	p, err := decodeFields(fields)
 	if err == nil {
 		if p.event.Source == "" {
@@ -59,12 +61,12 @@ func (s *Server) readInbox(ctx context.Context, fields map[string]string) (strin
 }
 
 // logged returns where an event goes, or why nowhere.
-func (p *publication) logged(err error) (string, streams.Event, error) {
+func (p *publication) logged(err error) (string, eventlog.Event, error) {
 	if errors.Is(err, auth.ErrUnavailable) || errors.Is(err, context.Canceled) {
-		return "", streams.Event{}, fmt.Errorf("%w: %w", streams.ErrUnavailable, err)
+		return "", eventlog.Event{}, fmt.Errorf("%w: %w", eventlog.ErrUnavailable, err)
 	}
 	if err != nil {
-		return "", streams.Event{}, reason(err)
+		return "", eventlog.Event{}, reason(err)
 	}
 	return p.log(), p.event, nil
 }
@@ -94,18 +96,18 @@ func decodeFields(fields map[string]string) (publication, error) {
 
 // readMessage reads what a service published to a channel, in one of flask-sse's
 // two formats.
-func (s *Server) readMessage(ctx context.Context, channel, payload string) (string, streams.Event, error) {
+func (s *Server) readMessage(ctx context.Context, channel, payload string) (string, eventlog.Event, error) {
 	c, ok := FindChannel(s.channels, channel)
 	if !ok {
-		return "", streams.Event{}, errors.New("no such channel is configured")
+		return "", eventlog.Event{}, errors.New("no such channel is configured")
 	}
 	typ, data, err := decodeMessage([]byte(payload))
 	if err != nil {
-		return "", streams.Event{}, reason(err)
+		return "", eventlog.Event{}, reason(err)
 	}
 	quoted, err := json.Marshal(channel)
 	if err != nil {
-		return "", streams.Event{}, err
+		return "", eventlog.Event{}, err
 	}
 	d := draft{place: "pointer", seen: make(map[string]bool)}
 	d.setText(member{"type", typ})

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"encoding/json"
 	"errors"
 	"mime"
@@ -10,9 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/paylogic/pushserver/api/keys"
 	"github.com/paylogic/pushserver/auth"
-	"github.com/paylogic/pushserver/keys"
-	"github.com/paylogic/pushserver/streams"
 )
 
 const (
@@ -170,9 +171,9 @@ func (s *Server) audit(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var after streams.ID
+	var after eventlog.ID
 	if q["after"] != "" {
-		if after, err = streams.ParseID(q["after"]); err != nil {
+		if after, err = eventlog.ParseID(q["after"]); err != nil {
 			return malformedPosition()
 		}
 	}

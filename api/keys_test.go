@@ -1,6 +1,8 @@
 package api
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -9,9 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paylogic/pushserver/api/keys"
 	"github.com/paylogic/pushserver/auth"
-	"github.com/paylogic/pushserver/keys"
-	"github.com/paylogic/pushserver/streams"
 )
 
 // mustKey reads a key out of an answer.
@@ -28,7 +29,7 @@ func mustKey(t testing.TB, got response, status int) keys.View {
 }
 
 func TestLifeOfAKey(t *testing.T) {
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	admin := r.issue(t, auth.Key{Kind: auth.Adm})
 
 	made := mustKey(t, r.do(t, "POST", "/v1/keys", admin,
@@ -98,7 +99,7 @@ func TestLifeOfAKey(t *testing.T) {
 }
 
 func TestKeysAreListedPageByPage(t *testing.T) {
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	admin := r.issue(t, auth.Key{Kind: auth.Adm}) // beside the three of the rig
 	var seen []string
 	for next := ""; ; {
@@ -125,7 +126,7 @@ func TestKeysAreListedPageByPage(t *testing.T) {
 }
 
 func TestKeysBadInput(t *testing.T) {
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	admin := r.issue(t, auth.Key{Kind: auth.Adm})
 	existing := mustKey(t, r.do(t, "POST", "/v1/keys", admin, `{"kind":"live","merchant":"c"}`), 201)
 	for _, probe := range []struct {
@@ -194,7 +195,7 @@ func TestKeysBadInput(t *testing.T) {
 }
 
 func TestAttack37OnlyAdminsAdminister(t *testing.T) {
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	for _, key := range []string{r.a, r.pub} {
 		for _, probe := range []struct{ method, target string }{
 			{"GET", "/v1/keys"}, {"POST", "/v1/keys"}, {"GET", "/v1/keys/x"}, {"PATCH", "/v1/keys/x"},

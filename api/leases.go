@@ -1,6 +1,8 @@
 package api
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"context"
 	"encoding/json"
 	"errors"
@@ -307,7 +309,7 @@ func (s *Server) announceEnd(ctx context.Context, l ratelimit.Lease, reason stri
 	}
 	data, err := json.Marshal(endedNotice{l.Key, l.ID, reason})
 	if err == nil {
-		_, err = s.log.Append(ctx, endedLog, []streams.Event{{
+		_, err = s.log.Append(ctx, endedLog, []eventlog.Event{{
 			ID: uuid.Must(uuid.NewV7()).String(), Source: "/connections", Type: "connection.ended", Subject: l.ID,
 			Time: time.Now().UTC().Format(time.RFC3339Nano), Merchant: endedLog, Data: data,
 		}})

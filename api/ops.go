@@ -128,7 +128,7 @@ func (c hubCollector) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n))
 	}
 	gauge(descSubscriptions, stats.Subscriptions)
-	gauge(descStreams, stats.Streams)
+	gauge(descStreams, stats.Tails)
 	gauge(descFeeds, stats.Feeds)
 	counter(descDelivered, stats.Delivered)
 	counter(descBytes, stats.Bytes)

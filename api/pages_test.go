@@ -1,11 +1,11 @@
 package api
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"regexp"
 	"strings"
 	"testing"
-
-	"github.com/paylogic/pushserver/streams"
 )
 
 var linked = regexp.MustCompile(`(?:href|src)="([^"]+)"`)
@@ -13,7 +13,7 @@ var linked = regexp.MustCompile(`(?:href|src)="([^"]+)"`)
 // Every page is there, leads to pages that are there, and loads nothing from
 // elsewhere.
 func TestPagesAndAllThatTheyLinkTo(t *testing.T) {
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	seen := make(map[string]bool)
 	for _, path := range r.server.site.Paths() {
 		got := r.do(t, "GET", path, "", "")
@@ -54,7 +54,7 @@ func TestPagesAndAllThatTheyLinkTo(t *testing.T) {
 }
 
 func TestAttack83PagesAreNotFramedAndReflectNothing(t *testing.T) {
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	const mark = "<script>alert(7)</script>"
 	for _, path := range []string{"/docs", "/console", "/problems/not-found", "/assets/console.js", "/docs/reference/swagger-ui.css"} {
 		got := r.do(t, "GET", path+"?q="+strings.NewReplacer("<", "%3C", ">", "%3E").Replace(mark), "", "")

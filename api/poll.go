@@ -1,6 +1,8 @@
 package api
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"net/http"
 	"time"
 
@@ -45,7 +47,7 @@ func (s *Server) poll(w http.ResponseWriter, r *http.Request, c *caller, q query
 		}
 		req.After = bounds.Head
 		if req.Foreign != "" {
-			page.Reset = &streams.Reset{Reason: streams.Unknown, Requested: shown(req.Foreign), ResumeFrom: bounds.Head, Oldest: bounds.Oldest, After: bounds.Head}
+			page.Reset = &streams.Reset{Reason: eventlog.Unknown, Requested: shown(req.Foreign), ResumeFrom: bounds.Head, Oldest: bounds.Oldest, After: bounds.Head}
 		}
 	}
 	if page.Reset == nil {

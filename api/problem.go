@@ -1,6 +1,8 @@
 package api
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"bytes"
 	"context"
 	"encoding/json"
@@ -150,11 +152,11 @@ func problemOf(err error) *Problem {
 		cause        error
 		name, detail string
 	}{
-		{streams.ErrNotReplicated, "not-replicated", "The event may or may not be delivered. Send it again with the same id."},
-		{streams.ErrReused, "id-reused", "An event with this source and id was accepted with another content. Choose a new id for a new event."},
-		{streams.ErrDamaged, "log-damaged", "What is stored for this merchant cannot be read. Tell us the request_id."},
+		{eventlog.ErrNotReplicated, "not-replicated", "The event may or may not be delivered. Send it again with the same id."},
+		{eventlog.ErrReused, "id-reused", "An event with this source and id was accepted with another content. Choose a new id for a new event."},
+		{eventlog.ErrDamaged, "log-damaged", "What is stored for this merchant cannot be read. Tell us the request_id."},
 		{streams.ErrDraining, "draining", "Connect again and you will reach another server."},
-		{streams.ErrUnavailable, "store-unavailable", "Try again after Retry-After. Send an event again with the same id."},
+		{eventlog.ErrUnavailable, "store-unavailable", "Try again after Retry-After. Send an event again with the same id."},
 		{ratelimit.ErrUnavailable, "store-unavailable", "What is open could not be looked up. Try again after Retry-After."},
 		{auth.ErrUnavailable, "store-unavailable", "The key could not be checked. Try again after Retry-After."},
 		{context.DeadlineExceeded, "store-unavailable", "Try again after Retry-After. Send an event again with the same id."},

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -87,10 +89,10 @@ func TestErrorsOfOtherPackagesBecomeProblems(t *testing.T) {
 		status int
 		retry  string
 	}{
-		{streams.ErrUnavailable, "store-unavailable", 503, "1"},
-		{streams.ErrNotReplicated, "not-replicated", 503, "1"},
-		{streams.ErrReused, "id-reused", 409, ""},
-		{streams.ErrDamaged, "log-damaged", 500, ""},
+		{eventlog.ErrUnavailable, "store-unavailable", 503, "1"},
+		{eventlog.ErrNotReplicated, "not-replicated", 503, "1"},
+		{eventlog.ErrReused, "id-reused", 409, ""},
+		{eventlog.ErrDamaged, "log-damaged", 500, ""},
 		{streams.ErrDraining, "draining", 503, "1"},
 		{auth.ErrMalformed, "invalid-token", 401, ""},
 		{auth.ErrUnknown, "invalid-token", 401, ""},

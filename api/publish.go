@@ -1,6 +1,8 @@
 package api
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"bytes"
 	"context"
 	"encoding/json"
@@ -16,7 +18,6 @@ import (
 
 	"github.com/paylogic/pushserver/auth"
 	"github.com/paylogic/pushserver/ratelimit"
-	"github.com/paylogic/pushserver/streams"
 	"github.com/paylogic/pushserver/streams/filter"
 )
 
@@ -38,11 +39,11 @@ const (
 
 // accepted is the answer to an event that is safe.
 type accepted struct {
-	ID         string             `json:"id"`
-	Position   streams.ID         `json:"position"`
-	Merchant   string             `json:"merchant"`
-	Durability streams.Durability `json:"durability,omitempty"`
-	Duplicate  bool               `json:"duplicate,omitempty"`
+	ID         string              `json:"id"`
+	Position   eventlog.ID         `json:"position"`
+	Merchant   string              `json:"merchant"`
+	Durability eventlog.Durability `json:"durability,omitempty"`
+	Duplicate  bool                `json:"duplicate,omitempty"`
 }
 
 // publish answers POST /v1/events.
@@ -89,7 +90,7 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request) error {
 	if err := s.charge(w, r, key, s.cost(key, ratelimit.Publishes, 1)); err != nil {
 		return err
 	}
-	receipts, err := s.log.Append(r.Context(), p.log(), []streams.Event{p.event})
+	receipts, err := s.log.Append(r.Context(), p.log(), []eventlog.Event{p.event})
 	if err != nil {
 		return err
 	}
@@ -168,11 +169,11 @@ type batchResult struct {
 
 // batchAnswer is the answer to a batch.
 type batchAnswer struct {
-	Accepted   int                `json:"accepted"`
-	Duplicates int                `json:"duplicates"`
-	Failed     int                `json:"failed"`
-	Durability streams.Durability `json:"durability"`
-	Results    []batchResult      `json:"results"`
+	Accepted   int                 `json:"accepted"`
+	Duplicates int                 `json:"duplicates"`
+	Failed     int                 `json:"failed"`
+	Durability eventlog.Durability `json:"durability"`
+	Results    []batchResult       `json:"results"`
 }
 
 // publishBatch answers each event of a batch for itself. The events of one log
@@ -207,7 +208,7 @@ func (s *Server) publishBatch(w http.ResponseWriter, r *http.Request, key *calle
 		}
 	}
 
-	receipts := make([]streams.Receipt, len(publications))
+	receipts := make([]eventlog.Receipt, len(publications))
 	var group errgroup.Group
 	group.SetLimit(batchLogs)
 	for log, members := range logs {
@@ -232,8 +233,8 @@ func (s *Server) publishBatch(w http.ResponseWriter, r *http.Request, key *calle
 }
 
 // appendTo appends those members of a batch that belong to one log.
-func (s *Server) appendTo(ctx context.Context, log string, members []int, publications []publication, receipts []streams.Receipt) {
-	events := make([]streams.Event, len(members))
+func (s *Server) appendTo(ctx context.Context, log string, members []int, publications []publication, receipts []eventlog.Receipt) {
+	events := make([]eventlog.Event, len(members))
 	for i, member := range members {
 		events[i] = publications[member].event
 	}
@@ -263,7 +264,7 @@ func (s *Server) itemProblem(w http.ResponseWriter, err error) *Problem {
 	return p.with("request_id", w.Header().Get("X-Request-Id"))
 }
 
-func (a *batchAnswer) add(i int, p *publication, receipt streams.Receipt, refusal *Problem) {
+func (a *batchAnswer) add(i int, p *publication, receipt eventlog.Receipt, refusal *Problem) {
 	result := &a.Results[i]
 	if refusal != nil {
 		a.Failed++

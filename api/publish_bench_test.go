@@ -1,6 +1,8 @@
 package api
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -9,13 +11,12 @@ import (
 
 	"github.com/paylogic/pushserver/auth"
 	"github.com/paylogic/pushserver/ratelimit"
-	"github.com/paylogic/pushserver/streams"
 )
 
 // BenchmarkPublish is what a publish costs apart from the network and from Redis:
 // one event, and a batch of a hundred.
 func BenchmarkPublish(b *testing.B) {
-	r := newRig(b, streams.MemoryOptions{})
+	r := newRig(b, eventlog.MemoryOptions{})
 	key := r.issue(b, auth.Key{Kind: auth.Pub, Limits: within(b, ratelimit.Largest().String())})
 	handler := r.server.Handler()
 	id := 0

@@ -1,17 +1,18 @@
 package api
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/paylogic/pushserver/auth"
-	"github.com/paylogic/pushserver/streams"
 )
 
 func TestOneAttributeInAHeaderMakesABinaryEvent(t *testing.T) {
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	// Its data could pass for an event in the short form.
 	body := `{"merchant":"a","type":"x.y","data":1}`
 	got := r.do(t, "POST", "/v1/events", r.pub, body, "ce-id", "1", "ce-type", "x.y")
@@ -32,7 +33,7 @@ func TestOneAttributeInAHeaderMakesABinaryEvent(t *testing.T) {
 }
 
 func TestBatchAnswersForEachEventAndGoesOn(t *testing.T) {
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	event := func(id, merchant, more string) string {
 		return `{"specversion":"1.0","id":"` + id + `","source":"/s","type":"x.y","merchant":"` + merchant + `","data":1` + more + `}`
 	}
@@ -80,7 +81,7 @@ func TestBatchAnswersForEachEventAndGoesOn(t *testing.T) {
 }
 
 func TestBatchAsAWhole(t *testing.T) {
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	post := func(body, form string) response {
 		return r.do(t, "POST", "/v1/events", r.pub, body, "Content-Type", form)
 	}
@@ -95,7 +96,7 @@ func TestBatchAsAWhole(t *testing.T) {
 
 // It is the key that is wrong, and its holder did not write it.
 func TestFilterOfAKeyThatDoesNotCompileIsNotTheClientsFault(t *testing.T) {
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	key := r.issue(t, auth.Key{Kind: auth.Live, Merchant: "a", Filter: "data.secret >"})
 	got := r.do(t, "GET", "/v1/stream", key, "")
 	got.refused(t, "stream", 500, "internal-error")
@@ -108,7 +109,7 @@ func TestFilterOfAKeyThatDoesNotCompileIsNotTheClientsFault(t *testing.T) {
 }
 
 func TestEventOfTheTestModeReachesTestKeysAlone(t *testing.T) {
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	test := r.issue(t, auth.Key{Kind: auth.Test, Merchant: "a"})
 	r.publish(t, "a", "x.y", `"of the test"`, `,"livemode":false`)
 	r.publish(t, "a", "x.y", `"of life"`, `,"livemode":true`)
@@ -124,7 +125,7 @@ func TestEventOfTheTestModeReachesTestKeysAlone(t *testing.T) {
 }
 
 func TestInvisibleFormatCharactersAreRefused(t *testing.T) {
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	for _, c := range []string{"\u00ad", "\u061c", "\u180e", "\u2060", "\u2064", "\ufff9", "\U000e0041"} {
 		r.do(t, "POST", "/v1/events", r.pub, `{"merchant":"a","type":"x.y","subject":"a`+c+`b","data":1}`).
 			refused(t, "subject with "+quote(c), 422, "schema-violation")

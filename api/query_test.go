@@ -1,6 +1,8 @@
 package api
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"errors"
 	"maps"
 	"net/url"
@@ -9,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/paylogic/pushserver/streams"
 	"github.com/paylogic/pushserver/streams/sse"
 )
 
@@ -102,7 +103,7 @@ func TestSinceIsAnAgeOrATime(t *testing.T) {
 
 func TestStreamSinceTheFirstYearBeginsWithTheOldestEvent(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	r.publish(t, "a", "first", "1")
 	v := r.watch(t, r.a, "?since=0001-01-01T00:00:00Z")
 	r.publish(t, "a", "second", "2")

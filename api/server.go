@@ -1,6 +1,8 @@
 package api
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"context"
 	"errors"
 	"fmt"
@@ -26,7 +28,7 @@ import (
 
 // Config is what a [Server] serves. Log, Hub, Keyring and Store are needed.
 type Config struct {
-	Log     streams.Log
+	Log     eventlog.Log
 	Hub     *streams.Hub // of Log
 	Keyring *auth.Keyring
 	Store   auth.Store   // of the keyring's keys, which admins change
@@ -60,7 +62,7 @@ type Config struct {
 
 // A Server answers the public API and the operators' endpoints.
 type Server struct {
-	log     streams.Log
+	log     eventlog.Log
 	hub     *streams.Hub
 	keyring *auth.Keyring
 	store   auth.Store

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -14,7 +16,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/paylogic/pushserver/streams"
 	"github.com/paylogic/pushserver/streams/sse"
 )
 
@@ -34,7 +35,7 @@ func (c slowConn) Read(p []byte) (int, error) {
 }
 
 func TestSlowReaderGetsTheNewestOfEachSubjectAndAllPayments(t *testing.T) {
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	dialer := net.Dialer{Control: func(_, _ string, c syscall.RawConn) error {
 		return c.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, 4096) })
 	}}
@@ -94,7 +95,7 @@ func TestSlowReaderGetsTheNewestOfEachSubjectAndAllPayments(t *testing.T) {
 }
 
 func (r *rig) append(t testing.TB, id, typ, subject string, n int) {
-	_, err := r.log.Append(t.Context(), "a", []streams.Event{{
+	_, err := r.log.Append(t.Context(), "a", []eventlog.Event{{
 		ID: id, Source: "/test", Type: typ, Subject: subject, Merchant: "a",
 		Data: fmt.Append(nil, n), State: typ == "seat.status",
 	}})

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"encoding/json"
 	"net/http"
 	"slices"
@@ -8,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/paylogic/pushserver/auth"
-	"github.com/paylogic/pushserver/streams"
 )
 
 // subjectsOf returns the subjects that a text speaks of, in its order.
@@ -22,7 +23,7 @@ func subjectsOf(text string) []string {
 }
 
 func TestStateIsWhatIsTrueNowOfWhatTheKeySees(t *testing.T) {
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	some := r.issue(t, auth.Key{Kind: auth.Live, Merchant: "a", Subjects: []string{"seat/*"}})
 	at := func(subject string) string { return `,"subject":"` + subject + `"` }
 	r.publish(t, "a", "seat.status", `"free"`, at("seat/A1"))
@@ -65,7 +66,7 @@ func TestStateIsWhatIsTrueNowOfWhatTheKeySees(t *testing.T) {
 }
 
 func TestSnapshotAndConflateTakeWhatIsDescribed(t *testing.T) {
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	for _, query := range []string{"snapshot=yes", "snapshot=", "conflate=on", "conflate=", "snapshot=1&since=1h", "snapshot=1&snapshot=1"} {
 		r.do(t, "GET", "/v1/stream?"+query, r.a, "").refused(t, query, 400, "malformed-query")
 	}
@@ -76,7 +77,7 @@ func TestSnapshotAndConflateTakeWhatIsDescribed(t *testing.T) {
 }
 
 func TestResetIsFollowedByStatesAndStreamLive(t *testing.T) {
-	r := newRig(t, streams.MemoryOptions{Retention: streams.Retention{Events: 2}})
+	r := newRig(t, eventlog.MemoryOptions{Retention: eventlog.Retention{Events: 2}})
 	first := r.publish(t, "a", "seat.status", `1`, `,"subject":"seat/A1"`).Position
 	for range 3 {
 		r.publish(t, "a", "order.completed", `{}`)

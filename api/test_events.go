@@ -1,12 +1,13 @@
 package api
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"encoding/json"
 	"net/http"
 
 	"github.com/paylogic/pushserver/auth"
 	"github.com/paylogic/pushserver/ratelimit"
-	"github.com/paylogic/pushserver/streams"
 )
 
 // sendTestEvent answers POST /v1/test/events: an event on the test log of the
@@ -38,7 +39,7 @@ func (s *Server) sendTestEvent(w http.ResponseWriter, r *http.Request) error {
 	if err := s.charge(w, r, c, s.cost(c, ratelimit.Publishes, 1), s.cost(c, ratelimit.Requests, 1)); err != nil {
 		return err
 	}
-	receipts, err := s.log.Append(r.Context(), p.log(), []streams.Event{p.event})
+	receipts, err := s.log.Append(r.Context(), p.log(), []eventlog.Event{p.event})
 	if err == nil {
 		err = receipts[0].Err
 	}

@@ -1,17 +1,18 @@
 package api
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"encoding/json"
 	"strings"
 	"testing"
 
 	"github.com/paylogic/pushserver/api/catalog"
 	"github.com/paylogic/pushserver/auth"
-	"github.com/paylogic/pushserver/streams"
 )
 
 func TestTestEventsReachTestStreamsAlone(t *testing.T) {
-	r := startRig(t, streams.MemoryOptions{}, false, func(c *Config) { c.Catalog = catalog.Builtin() })
+	r := startRig(t, eventlog.MemoryOptions{}, false, func(c *Config) { c.Catalog = catalog.Builtin() })
 	test := r.issue(t, auth.Key{Kind: auth.Test, Merchant: "a"})
 	some := r.issue(t, auth.Key{Kind: auth.Test, Merchant: "a", Types: []string{"ticket.*"}})
 	live, tested := r.watch(t, r.a, ""), r.watch(t, test, "")
@@ -57,7 +58,7 @@ func TestTestEventsReachTestStreamsAlone(t *testing.T) {
 }
 
 func TestExplainNamesTheClauseThatRefuses(t *testing.T) {
-	r := newRig(t, streams.MemoryOptions{})
+	r := newRig(t, eventlog.MemoryOptions{})
 	admin := r.issue(t, auth.Key{Kind: auth.Adm})
 	key := r.issue(t, auth.Key{Kind: auth.Live, Merchant: "a", Types: []string{"payment.*"}, Subjects: []string{"order/*"}, Filter: "data.amount >= 100"})
 	var me account

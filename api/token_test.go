@@ -1,6 +1,8 @@
 package api
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"encoding/json"
 	"net/http"
 	"slices"
@@ -9,7 +11,6 @@ import (
 	"time"
 
 	"github.com/paylogic/pushserver/auth"
-	"github.com/paylogic/pushserver/streams"
 )
 
 // newTokenRig returns a rig that mints tokens.
@@ -19,7 +20,7 @@ func newTokenRig(t *testing.T) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return startRig(t, streams.MemoryOptions{}, false, func(c *Config) { c.Tokens = tokens })
+	return startRig(t, eventlog.MemoryOptions{}, false, func(c *Config) { c.Tokens = tokens })
 }
 
 const shopOrigin = "https://shop.example"
@@ -43,7 +44,7 @@ func (r *rig) announce(t *testing.T, action auth.Action, key *auth.Key) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	receipts, err := r.log.Append(t.Context(), auth.ControlLog, []streams.Event{{
+	receipts, err := r.log.Append(t.Context(), auth.ControlLog, []eventlog.Event{{
 		ID: string(action) + time.Now().String(), Source: "/test", Type: string(action), Data: data,
 	}})
 	if err != nil || receipts[0].Err != nil {

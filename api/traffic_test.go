@@ -1,6 +1,8 @@
 package api
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"bufio"
 	"context"
 	"flag"
@@ -17,7 +19,6 @@ import (
 	"github.com/paylogic/pushserver/api/catalog"
 	"github.com/paylogic/pushserver/api/conform"
 	"github.com/paylogic/pushserver/auth"
-	"github.com/paylogic/pushserver/streams"
 	"github.com/paylogic/pushserver/streams/sse"
 )
 
@@ -38,7 +39,7 @@ func oneOf[T any](dice *rand.Rand, options ...T) T { return options[dice.IntN(le
 
 // Nothing that the server ever answers or streams is outside its description.
 func TestTrafficFitsTheDescription(t *testing.T) {
-	r := startRig(t, streams.MemoryOptions{Retention: streams.Retention{Events: 2000}}, false, func(c *Config) {
+	r := startRig(t, eventlog.MemoryOptions{Retention: eventlog.Retention{Events: 2000}}, false, func(c *Config) {
 		c.Catalog = catalog.Builtin()
 		tokens, err := auth.NewTokens(auth.TokenOptions{Secrets: []auth.SigningSecret{auth.NewSigningSecret()}})
 		if err != nil {

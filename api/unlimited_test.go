@@ -1,19 +1,20 @@
 package api
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/paylogic/pushserver/auth"
-	"github.com/paylogic/pushserver/streams"
 )
 
 // A server without limits refuses nobody, says nothing of limits, and still knows
 // who is connected.
 func TestUnlimitedRefusesNobody(t *testing.T) {
-	r := startRig(t, streams.MemoryOptions{}, false, func(c *Config) { c.Unlimited = true })
+	r := startRig(t, eventlog.MemoryOptions{}, false, func(c *Config) { c.Unlimited = true })
 	limits := within(t, "streams=1,connects=1/m,requests=1/m,publishes=1/s,replay=1/m,filters=1")
 	reader := r.issue(t, auth.Key{Kind: auth.Live, Merchant: "a", Limits: limits})
 	publisher := r.issue(t, auth.Key{Kind: auth.Pub, Limits: limits})

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"context"
 	"time"
 
@@ -91,7 +93,7 @@ func (s *Server) follow(ctx context.Context, log string, begin func(), turn func
 	for ctx.Err() == nil {
 		began := time.Now()
 		if req.After.IsZero() {
-			var bounds streams.Bounds
+			var bounds eventlog.Bounds
 			if bounds, err = s.log.Bounds(ctx, log); err == nil {
 				req.After = bounds.Head
 				begin()

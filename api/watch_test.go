@@ -1,6 +1,8 @@
 package api
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"context"
 	"fmt"
 	"strings"
@@ -8,35 +10,35 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paylogic/pushserver/api/keys"
 	"github.com/paylogic/pushserver/auth"
-	"github.com/paylogic/pushserver/keys"
 	"github.com/paylogic/pushserver/streams"
 )
 
 // A cuttable log is out of this gateway's reach when it is cut, and in that of
 // others.
 type cuttableLog struct {
-	*streams.MemoryLog
+	*eventlog.MemoryLog
 	cut atomic.Bool
 }
 
 func (l *cuttableLog) err() error {
 	if l.cut.Load() {
-		return fmt.Errorf("cut: %w", streams.ErrUnavailable)
+		return fmt.Errorf("cut: %w", eventlog.ErrUnavailable)
 	}
 	return nil
 }
 
-func (l *cuttableLog) Read(ctx context.Context, log string, after streams.ID, limit int) (streams.Batch, error) {
+func (l *cuttableLog) Read(ctx context.Context, log string, after eventlog.ID, limit int) (eventlog.Batch, error) {
 	if err := l.err(); err != nil {
-		return streams.Batch{}, err
+		return eventlog.Batch{}, err
 	}
 	return l.MemoryLog.Read(ctx, log, after, limit)
 }
 
-func (l *cuttableLog) Bounds(ctx context.Context, log string) (streams.Bounds, error) {
+func (l *cuttableLog) Bounds(ctx context.Context, log string) (eventlog.Bounds, error) {
 	if err := l.err(); err != nil {
-		return streams.Bounds{}, err
+		return eventlog.Bounds{}, err
 	}
 	return l.MemoryLog.Bounds(ctx, log)
 }
@@ -49,8 +51,8 @@ func newCutRig(t *testing.T, wait, stale time.Duration) (*rig, *cuttableLog) {
 	t.Cleanup(func() { watchWait, staleAfter = usualWait, usualStale }) // once the server is closed
 	watchWait, staleAfter = wait, stale
 	log := new(cuttableLog)
-	r := startRig(t, streams.MemoryOptions{}, false, func(c *Config) {
-		log.MemoryLog = c.Log.(*streams.MemoryLog)
+	r := startRig(t, eventlog.MemoryOptions{}, false, func(c *Config) {
+		log.MemoryLog = c.Log.(*eventlog.MemoryLog)
 		c.Log, c.Hub = log, streams.NewHub(log, streams.Options{Logger: c.Logger})
 		t.Cleanup(func() { c.Hub.Close() })
 	})

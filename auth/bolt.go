@@ -11,7 +11,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"github.com/paylogic/pushserver/boltfile"
+	"github.com/paylogic/pushserver/internal/boltfile"
 )
 
 const (

@@ -12,7 +12,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"github.com/paylogic/pushserver/boltfile"
+	"github.com/paylogic/pushserver/internal/boltfile"
 )
 
 func newBoltPath(t testing.TB) string { return filepath.Join(t.TempDir(), "keys.db") }

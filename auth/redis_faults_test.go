@@ -7,7 +7,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/paylogic/pushserver/streams/redistest"
+	"github.com/paylogic/pushserver/internal/redistest"
 )
 
 func TestSilentRedisIsUnavailableAtTheDeadline(t *testing.T) {

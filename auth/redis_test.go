@@ -13,7 +13,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/paylogic/pushserver/streams/redistest"
+	"github.com/paylogic/pushserver/internal/redistest"
 )
 
 // One cluster serves all tests of this package, one after the other.

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/paylogic/pushserver/streams/redistest"
+	"github.com/paylogic/pushserver/internal/redistest"
 )
 
 // diary is what a limiter logs.

@@ -9,7 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/paylogic/pushserver/streams/redistest"
+	"github.com/paylogic/pushserver/internal/redistest"
 )
 
 // delay holds up the calls about one key.

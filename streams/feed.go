@@ -1,6 +1,8 @@
 package streams
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"maps"
 	"slices"
 	"time"
@@ -10,14 +12,14 @@ import (
 
 // A feed is a stream seen through one filter. Its stream's mutex guards it.
 type feed struct {
-	stream *stream
+	tail   *tail
 	filter *filter.Filter
 
 	floor uint64  // everything that matches after this number is in items
 	items []*item // what matched, oldest first
 	// newest is the newest of items for each state among them: a reader that
 	// lags skips those before it.
-	newest    map[stateKey]*item
+	newest    map[eventlog.StateKey]*item
 	snapshots [framings]*snapshot
 	subs      []*Subscription
 	waiting   map[*waiter]bool // who wants to know when something matches
@@ -30,9 +32,9 @@ func (f *feed) take(items []*item) {
 	for _, it := range items {
 		if it.entry.Event.State {
 			if f.newest == nil {
-				f.newest = make(map[stateKey]*item)
+				f.newest = make(map[eventlog.StateKey]*item)
 			}
-			f.newest[it.entry.Event.stateKey()] = it
+			f.newest[it.entry.Event.StateKey()] = it
 		}
 	}
 }
@@ -48,7 +50,7 @@ func (f *feed) awaited() []*waiter {
 func (f *feed) trim(base uint64) {
 	n := 0
 	for n < len(f.items) && f.items[n].seq <= base {
-		if key := f.items[n].entry.Event.stateKey(); f.newest[key] == f.items[n] {
+		if key := f.items[n].entry.Event.StateKey(); f.newest[key] == f.items[n] {
 			delete(f.newest, key)
 		}
 		n++
@@ -80,27 +82,27 @@ func (f *feed) after(seq uint64, buf []*item, conflate bool) (items []*item, ok 
 }
 
 // supersedes reports whether the feed has a newer state of what e speaks of.
-func (f *feed) supersedes(e *Entry) bool {
+func (f *feed) supersedes(e *eventlog.Entry) bool {
 	if !e.Event.State {
 		return false
 	}
-	newer := f.newest[e.Event.stateKey()]
+	newer := f.newest[e.Event.StateKey()]
 	return newer != nil && newer.entry.ID.Compare(e.ID) > 0
 }
 
 // conflate returns those of items, which are older than or among the feed's own,
 // that nothing newer supersedes. The caller does not hold the stream's mutex.
 func (f *feed) conflate(items []*item) []*item {
-	newest := make(map[stateKey]*item)
+	newest := make(map[eventlog.StateKey]*item)
 	for _, it := range items {
 		if it.entry.Event.State {
-			newest[it.entry.Event.stateKey()] = it
+			newest[it.entry.Event.StateKey()] = it
 		}
 	}
-	f.stream.mu.Lock()
-	defer f.stream.mu.Unlock()
+	f.tail.mu.Lock()
+	defer f.tail.mu.Unlock()
 	return slices.DeleteFunc(items, func(it *item) bool {
-		return it.entry.Event.State && newest[it.entry.Event.stateKey()] != it || f.supersedes(&it.entry)
+		return it.entry.Event.State && newest[it.entry.Event.StateKey()] != it || f.supersedes(&it.entry)
 	})
 }
 

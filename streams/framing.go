@@ -1,6 +1,8 @@
 package streams
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"encoding/json"
 	"strconv"
 	"sync/atomic"
@@ -29,17 +31,17 @@ func (f Framing) lines() bool { return f == Lines || f == LinesData }
 func (f Framing) quiet() bool { return f == SSEUnnamed || f == SSEChannel }
 
 // event returns what carries an entry of the log as it happens.
-func (f Framing) event(e *Entry) []byte { return f.entry(e, e.ID.String()) }
+func (f Framing) event(e *eventlog.Entry) []byte { return f.entry(e, e.ID.String()) }
 
 // state returns what carries an entry of the log as a state: without an id,
 // for it is no position to resume from.
-func (f Framing) state(e *Entry) []byte { return f.entry(e, "") }
+func (f Framing) state(e *eventlog.Entry) []byte { return f.entry(e, "") }
 
-func (f Framing) entry(e *Entry, id string) []byte {
+func (f Framing) entry(e *eventlog.Entry, id string) []byte {
 	data, name := e.Event.Data, e.Event.Type
 	switch {
 	case f == SSE || f == Lines || f == SSEUnnamed:
-		data = e.Event.AppendCloudEvent(make([]byte, 0, 256+len(data)))
+		data = AppendCloudEvent(make([]byte, 0, 256+len(data)), &e.Event)
 	case data == nil:
 		data = []byte("null")
 	case f == SSEChannel:
@@ -110,7 +112,7 @@ func appendOneLine(dst, value []byte) []byte {
 
 // AppendCloudEvent appends the event in the JSON format of CloudEvents 1.0,
 // with Data as it is.
-func (e *Event) AppendCloudEvent(dst []byte) []byte {
+func AppendCloudEvent(dst []byte, e *eventlog.Event) []byte {
 	dst = append(dst, `{"specversion":"1.0"`...)
 	for _, member := range [...]struct{ name, value string }{
 		{`,"id":`, e.ID}, {`,"source":`, e.Source}, {`,"type":`, e.Type}, {`,"subject":`, e.Subject},
@@ -151,7 +153,7 @@ func appendString(dst []byte, s string) []byte {
 // An item is an entry on its way to readers, encoded once per framing.
 type item struct {
 	seq   uint64 // its place in the stream; 0 for one read from the log for one reader
-	entry Entry
+	entry eventlog.Entry
 	texts [framings]atomic.Pointer[[]byte]
 }
 
@@ -206,7 +208,7 @@ type openData struct {
 const retryTime = 3 * time.Second
 
 // control returns the text of a control event. Data must have a JSON form.
-func (f Framing) control(id ID, event string, retry time.Duration, data any) []byte {
+func (f Framing) control(id eventlog.ID, event string, retry time.Duration, data any) []byte {
 	text, err := json.Marshal(data)
 	if err != nil {
 		panic(err) // data is a type of this package

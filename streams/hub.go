@@ -1,6 +1,8 @@
 package streams
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"cmp"
 	"context"
 	"errors"
@@ -45,7 +47,7 @@ type Options struct {
 // A Hub serves the logs of one [Log] to subscriptions. All methods may be
 // called concurrently.
 type Hub struct {
-	log       Log
+	log       eventlog.Log
 	heartbeat time.Duration
 	maxAge    time.Duration
 	logger    *slog.Logger
@@ -63,7 +65,7 @@ type Hub struct {
 	over   bool // Close waits: nothing new may begin
 
 	mu       sync.Mutex // guards the following
-	streams  map[string]*stream
+	tails    map[string]*tail
 	blocked  map[*Subscription]bool // whose clients take nothing at the moment
 	stalled  map[*Subscription]bool // who try again at the next look around
 	closed   bool
@@ -78,7 +80,7 @@ type counts struct {
 
 // Stats are sizes of now and counts since the start.
 type Stats struct {
-	Streams, Feeds, Subscriptions int
+	Tails, Feeds, Subscriptions int
 
 	Delivered uint64 // events written to connections
 	Bytes     uint64 // written to connections, heads and heartbeats included
@@ -88,7 +90,7 @@ type Stats struct {
 
 // NewHub returns a hub that serves log until it is closed. It does not close
 // the log.
-func NewHub(log Log, o Options) *Hub {
+func NewHub(log eventlog.Log, o Options) *Hub {
 	ctx, stop := context.WithCancel(context.Background())
 	h := &Hub{
 		log:       log,
@@ -99,7 +101,7 @@ func NewHub(log Log, o Options) *Hub {
 		turns:     newTurns(),
 		ctx:       ctx,
 		stop:      stop,
-		streams:   make(map[string]*stream),
+		tails:     make(map[string]*tail),
 		blocked:   make(map[*Subscription]bool),
 		stalled:   make(map[*Subscription]bool),
 		drained:   make(chan struct{}),
@@ -135,7 +137,7 @@ func (h *Hub) every(d time.Duration, f func()) {
 // ring tells a log's stream to look, if there is one.
 func (h *Hub) ring(log string) {
 	h.mu.Lock()
-	st := h.streams[log]
+	st := h.tails[log]
 	h.mu.Unlock()
 	if st != nil {
 		st.ring()
@@ -143,22 +145,22 @@ func (h *Hub) ring(log string) {
 }
 
 // stream returns the log's stream, opened if need be.
-func (h *Hub) stream(ctx context.Context, log string) (*stream, error) {
+func (h *Hub) tail(ctx context.Context, log string) (*tail, error) {
 	h.mu.Lock()
 	if h.closed {
 		h.mu.Unlock()
 		return nil, ErrDraining
 	}
-	st := h.streams[log]
+	st := h.tails[log]
 	if st == nil {
-		st = &stream{
+		st = &tail{
 			hub: h, log: log,
 			ready:   make(chan struct{}),
 			feeds:   make(map[string]*feed),
 			waiting: make(map[*waiter]bool),
 		}
-		st.tail.Store(tailReads) // a bell that rings from now on is not lost
-		h.streams[log] = st
+		st.reader.Store(readerReads) // a bell that rings from now on is not lost
+		h.tails[log] = st
 		h.spawn(func() {
 			// Others wait for the same stream, so it is not tied to the one
 			// who came first.
@@ -183,18 +185,18 @@ func (h *Hub) stream(ctx context.Context, log string) (*stream, error) {
 }
 
 // forget has the next reader of the log open a new stream.
-func (h *Hub) forget(st *stream) {
+func (h *Hub) forget(st *tail) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.streams[st.log] == st {
-		delete(h.streams, st.log)
+	if h.tails[st.log] == st {
+		delete(h.tails, st.log)
 	}
 }
 
 // join makes sub a reader of the log seen through f.
 func (h *Hub) join(ctx context.Context, sub *Subscription, log string, f *filter.Filter) error {
 	for {
-		st, err := h.stream(ctx, log)
+		st, err := h.tail(ctx, log)
 		if err != nil {
 			return err
 		}
@@ -211,7 +213,7 @@ func (h *Hub) join(ctx context.Context, sub *Subscription, log string, f *filter
 func (h *Hub) look() {
 	now := time.Now()
 	h.mu.Lock()
-	streams := maps.Clone(h.streams)
+	streams := maps.Clone(h.tails)
 	retry := slices.Collect(maps.Keys(h.blocked))
 	h.mu.Unlock()
 
@@ -230,8 +232,8 @@ func (h *Hub) look() {
 
 // compare rings the streams whose log has another head than they have, and notes which
 // logs cannot be asked.
-func (h *Hub) compare(streams map[string]*stream) {
-	heads := make(map[string]ID, len(streams))
+func (h *Hub) compare(streams map[string]*tail) {
+	heads := make(map[string]eventlog.ID, len(streams))
 	for log, st := range streams {
 		select {
 		case <-st.ready:
@@ -293,9 +295,9 @@ func (h *Hub) Stats() Stats {
 		Reads:         h.counts.reads.Load(),
 	}
 	h.mu.Lock()
-	streams := maps.Clone(h.streams)
+	streams := maps.Clone(h.tails)
 	h.mu.Unlock()
-	s.Streams = len(streams)
+	s.Tails = len(streams)
 	for _, st := range streams {
 		st.mu.Lock()
 		s.Feeds += len(st.feeds)

@@ -1,6 +1,10 @@
 package streams
 
 import (
+	"sync/atomic"
+
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"bytes"
 	"context"
 	"fmt"
@@ -12,9 +16,9 @@ import (
 	"github.com/paylogic/pushserver/streams/filter"
 )
 
-func newTestHub(t *testing.T, retention Retention) (*Hub, *MemoryLog) {
+func newTestHub(t *testing.T, retention eventlog.Retention) (*Hub, *eventlog.MemoryLog) {
 	t.Helper()
-	log := NewMemoryLog(MemoryOptions{Retention: retention})
+	log := eventlog.NewMemoryLog(eventlog.MemoryOptions{Retention: retention})
 	hub := NewHub(log, Options{})
 	t.Cleanup(func() { hub.Close() })
 	synctest.Wait() // until it hears the bells
@@ -48,12 +52,12 @@ func subscribe(t *testing.T, hub *Hub, req Request, c *client) {
 
 var published int
 
-func publish(t *testing.T, log Log, typ string, n int) []string {
+func publish(t *testing.T, log eventlog.Log, typ string, n int) []string {
 	t.Helper()
 	var ids []string
 	for range n {
 		published++
-		receipts, err := log.Append(context.Background(), "acme", []Event{{
+		receipts, err := log.Append(context.Background(), "acme", []eventlog.Event{{
 			ID: fmt.Sprint(published), Source: "test", Type: typ, Merchant: "acme",
 			Data: fmt.Appendf(nil, `{"n":%d}`, published),
 		}})
@@ -74,7 +78,7 @@ func wantIDs(t *testing.T, c *client, want []string) {
 
 func TestLiveSubscriberGetsWhatMatchesInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		hub, log := newTestHub(t, Retention{})
+		hub, log := newTestHub(t, eventlog.Retention{})
 		defer hub.Close()
 		all, some := newClient(plenty), newClient(plenty)
 		subscribe(t, hub, Request{}, all)
@@ -93,7 +97,7 @@ func TestLiveSubscriberGetsWhatMatchesInOrder(t *testing.T) {
 
 func TestSlowSubscriberFallsBackToLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		hub, log := newTestHub(t, Retention{})
+		hub, log := newTestHub(t, eventlog.Retention{})
 		defer hub.Close()
 		slow := newClient(500)
 		subscribe(t, hub, Request{}, slow)
@@ -112,11 +116,11 @@ func TestSlowSubscriberFallsBackToLog(t *testing.T) {
 
 func TestResumeContinuesExactlyAfterTheCursor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		hub, log := newTestHub(t, Retention{})
+		hub, log := newTestHub(t, eventlog.Retention{})
 		defer hub.Close()
 		want := publish(t, log, "a", 500)
 		for _, at := range []int{0, 250, 498, 499} {
-			id, err := ParseID(want[at])
+			id, err := eventlog.ParseID(want[at])
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -134,10 +138,10 @@ func TestResumeContinuesExactlyAfterTheCursor(t *testing.T) {
 
 func TestGapIsAnnouncedAndEverythingRetainedFollows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		hub, log := newTestHub(t, Retention{Events: 20})
+		hub, log := newTestHub(t, eventlog.Retention{Events: 20})
 		defer hub.Close()
 		ids := publish(t, log, "a", 100)
-		old, _ := ParseID(ids[10])
+		old, _ := eventlog.ParseID(ids[10])
 		c := newClient(plenty)
 		subscribe(t, hub, Request{After: old}, c)
 		synctest.Wait()
@@ -156,7 +160,7 @@ func TestGapIsAnnouncedAndEverythingRetainedFollows(t *testing.T) {
 
 func TestForeignCursorIsAnsweredByAResetAndLive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		hub, log := newTestHub(t, Retention{})
+		hub, log := newTestHub(t, eventlog.Retention{})
 		defer hub.Close()
 		publish(t, log, "a", 5)
 		c := newClient(plenty)
@@ -172,7 +176,7 @@ func TestForeignCursorIsAnsweredByAResetAndLive(t *testing.T) {
 
 func TestTailThatLosesItsPlaceResetsItsReaders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		hub, log := newTestHub(t, Retention{})
+		hub, log := newTestHub(t, eventlog.Retention{})
 		defer hub.Close()
 		c := newClient(plenty)
 		subscribe(t, hub, Request{}, c)
@@ -181,10 +185,7 @@ func TestTailThatLosesItsPlaceResetsItsReaders(t *testing.T) {
 		synctest.Wait()
 
 		// A failover that lost the newest five.
-		l := log.log("acme")
-		l.mu.Lock()
-		l.rollBack(len(lost))
-		l.mu.Unlock()
+		log.Lose("acme", len(lost))
 		time.Sleep(2 * lookAround)
 		fresh := publish(t, log, "a", 1)
 		synctest.Wait()
@@ -199,7 +200,7 @@ func TestTailThatLosesItsPlaceResetsItsReaders(t *testing.T) {
 
 func TestQuietFilteredStreamMovesItsCursor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		hub, log := newTestHub(t, Retention{Age: 2 * time.Minute})
+		hub, log := newTestHub(t, eventlog.Retention{Age: 2 * time.Minute})
 		defer hub.Close()
 		c := newClient(plenty)
 		subscribe(t, hub, Request{Filter: mustFilter(t, filter.Spec{Types: []string{"never"}})}, c)
@@ -214,7 +215,7 @@ func TestQuietFilteredStreamMovesItsCursor(t *testing.T) {
 			t.Fatalf("the last event is %q, want stream.cursor", last.Type)
 		}
 		c.sub.Close(ErrGone)
-		id, _ := ParseID(last.ID)
+		id, _ := eventlog.ParseID(last.ID)
 		again := newClient(plenty)
 		subscribe(t, hub, Request{After: id}, again)
 		synctest.Wait()
@@ -226,7 +227,7 @@ func TestQuietFilteredStreamMovesItsCursor(t *testing.T) {
 
 func TestClientThatTakesNothingIsEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		hub, log := newTestHub(t, Retention{})
+		hub, log := newTestHub(t, eventlog.Retention{})
 		defer hub.Close()
 		c := newClient(10)
 		subscribe(t, hub, Request{}, c)
@@ -243,7 +244,7 @@ func TestClientThatTakesNothingIsEnded(t *testing.T) {
 
 func TestClientWhoseMachineIsGoneIsEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		hub, _ := newTestHub(t, Retention{})
+		hub, _ := newTestHub(t, eventlog.Retention{})
 		defer hub.Close()
 		c := newClient(plenty)
 		subscribe(t, hub, Request{}, c)
@@ -260,7 +261,7 @@ func TestClientWhoseMachineIsGoneIsEnded(t *testing.T) {
 
 func TestDrainSaysGoodbye(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		hub, _ := newTestHub(t, Retention{})
+		hub, _ := newTestHub(t, eventlog.Retention{})
 		defer hub.Close()
 		c := newClient(plenty)
 		subscribe(t, hub, Request{}, c)
@@ -277,7 +278,7 @@ func TestDrainSaysGoodbye(t *testing.T) {
 
 func TestServedSubscriberGetsTheSame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		hub, log := newTestHub(t, Retention{})
+		hub, log := newTestHub(t, eventlog.Retention{})
 		defer hub.Close()
 		sub, err := hub.Subscribe(t.Context(), Request{Log: "acme", Filter: mustFilter(t)})
 		if err != nil {
@@ -302,30 +303,28 @@ func TestServedSubscriberGetsTheSame(t *testing.T) {
 
 func TestCursorAheadOfTheTailWaitsForIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		hub, log := newTestHub(t, Retention{})
+		log := &deafLog{MemoryLog: eventlog.NewMemoryLog(eventlog.MemoryOptions{})}
+		hub := NewHub(log, Options{})
 		defer hub.Close()
 		first := newClient(plenty)
 		subscribe(t, hub, Request{}, first)
 
 		// An event whose bell has not been heard here, but on the gateway that
 		// the client comes from.
-		l := log.log("acme")
-		l.mu.Lock()
-		ahead := l.append(time.Now(), Event{ID: "unheard", Source: "test", Type: "a", Merchant: "acme"})
-		l.mu.Unlock()
+		ahead := log.appendUnheard(t)
 		c := newClient(plenty)
-		subscribe(t, hub, Request{After: ahead.ID}, c)
+		subscribe(t, hub, Request{After: ahead}, c)
 		synctest.Wait()
 		want := publish(t, log, "a", 3)
 		time.Sleep(2 * lookAround)
 		wantIDs(t, c, want)
-		wantIDs(t, first, append([]string{ahead.ID.String()}, want...))
+		wantIDs(t, first, append([]string{ahead.String()}, want...))
 	})
 }
 
 func TestSubscriptionClosedWhileItsClientIsStuckEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		hub, log := newTestHub(t, Retention{})
+		hub, log := newTestHub(t, eventlog.Retention{})
 		defer hub.Close()
 		publish(t, log, "a", 300)
 		c := newClient(5000)
@@ -355,7 +354,7 @@ func (c *trickle) Write(p []byte) (int, error) {
 
 func TestEventsStayWholeWhenTheClientTakesThemInPieces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		hub, log := newTestHub(t, Retention{})
+		hub, log := newTestHub(t, eventlog.Retention{})
 		defer hub.Close()
 		sub, err := hub.Subscribe(t.Context(), Request{Log: "acme", Filter: mustFilter(t)})
 		if err != nil {
@@ -375,14 +374,12 @@ func TestEventsStayWholeWhenTheClientTakesThemInPieces(t *testing.T) {
 
 func TestLongPollBehindTheTailDoesNotSpin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		hub, log := newTestHub(t, Retention{})
+		log := &deafLog{MemoryLog: eventlog.NewMemoryLog(eventlog.MemoryOptions{})}
+		hub := NewHub(log, Options{})
 		defer hub.Close()
 		subscribe(t, hub, Request{}, newClient(plenty))
-		l := log.log("acme")
-		l.mu.Lock()
-		ahead := l.append(time.Now(), Event{ID: "unheard", Source: "test", Type: "a", Merchant: "acme"})
-		l.mu.Unlock()
-		page, err := hub.Page(t.Context(), PageRequest{Log: "acme", Filter: mustFilter(t), After: ahead.ID, Limit: 1, Wait: 5 * time.Second})
+		ahead := log.appendUnheard(t)
+		page, err := hub.Page(t.Context(), PageRequest{Log: "acme", Filter: mustFilter(t), After: ahead, Limit: 1, Wait: 5 * time.Second})
 		if err != nil || len(page.Entries) != 0 {
 			t.Errorf("got %v, %v, want an empty page", page, err)
 		}
@@ -390,4 +387,28 @@ func TestLongPollBehindTheTailDoesNotSpin(t *testing.T) {
 			t.Errorf("%d reads of the log", n)
 		}
 	})
+}
+
+// deafLog loses the bell of an event on request.
+type deafLog struct {
+	*eventlog.MemoryLog
+	deaf atomic.Bool
+}
+
+func (l *deafLog) Bells(ctx context.Context, ring func(string)) {
+	l.MemoryLog.Bells(ctx, func(log string) {
+		if !l.deaf.Load() {
+			ring(log)
+		}
+	})
+}
+
+// appendUnheard adds an event for which no bell rings.
+func (l *deafLog) appendUnheard(t *testing.T) eventlog.ID {
+	t.Helper()
+	l.deaf.Store(true)
+	defer l.deaf.Store(false)
+	id := mustAppend(t, l, "acme", eventlog.Event{ID: "unheard", Source: "test", Type: "a", Merchant: "acme"})[0]
+	synctest.Wait()
+	return id
 }

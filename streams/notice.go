@@ -1,6 +1,8 @@
 package streams
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"github.com/paylogic/pushserver/streams/filter"
 )
 
@@ -14,7 +16,7 @@ type notice struct {
 // Say writes a control event with this data, which has a JSON form, soon and
 // between two events. It returns at once.
 func (s *Subscription) Say(event string, data any) {
-	s.add(notice{text: s.framing.control(ID{}, event, 0, data)})
+	s.add(notice{text: s.framing.control(eventlog.ID{}, event, 0, data)})
 }
 
 // Rescope has the subscription go on with another filter, and says so with
@@ -22,7 +24,7 @@ func (s *Subscription) Say(event string, data any) {
 // written passes the new filter alone, live and from the log alike. It returns
 // at once.
 func (s *Subscription) Rescope(f *filter.Filter, data any) {
-	s.add(notice{text: s.framing.control(ID{}, "stream.scope", 0, data), filter: f})
+	s.add(notice{text: s.framing.control(eventlog.ID{}, "stream.scope", 0, data), filter: f})
 }
 
 func (s *Subscription) add(n notice) {
@@ -76,7 +78,7 @@ func (s *Subscription) heed() bool {
 // switchTo makes the subscription a reader of another feed of its log, at the
 // position that it has.
 func (s *Subscription) switchTo(f *filter.Filter) bool {
-	st := s.feed.stream
+	st := s.feed.tail
 	s.mu.Lock()
 	st.mu.Lock()
 	s.detach(st)

@@ -1,6 +1,8 @@
 package streams
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"fmt"
 	"slices"
 	"strings"
@@ -18,7 +20,7 @@ type scope struct {
 
 func TestRescopedSubscriptionGoesOnAtOnePosition(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		hub, log := newTestHub(t, Retention{})
+		hub, log := newTestHub(t, eventlog.Retention{})
 		defer hub.Close()
 		c := newClient(plenty)
 		subscribe(t, hub, Request{Filter: mustFilter(t, filter.Spec{Types: []string{"a", "b"}})}, c)
@@ -43,7 +45,7 @@ func TestRescopedSubscriptionGoesOnAtOnePosition(t *testing.T) {
 
 func TestRescopedReaderThatLagsGetsNothingOfTheOldFilter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		hub, log := newTestHub(t, Retention{})
+		hub, log := newTestHub(t, eventlog.Retention{})
 		defer hub.Close()
 		after := mustBounds(t, log, "acme").Origin
 		for range 3 * keepItems {
@@ -81,7 +83,7 @@ func TestRescopedReaderThatLagsGetsNothingOfTheOldFilter(t *testing.T) {
 
 func TestWhatIsSaidComesBetweenEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		hub, log := newTestHub(t, Retention{})
+		hub, log := newTestHub(t, eventlog.Retention{})
 		defer hub.Close()
 		quiet, busy := newClient(plenty), newClient(250)
 		subscribe(t, hub, Request{}, quiet)
@@ -108,7 +110,7 @@ func TestWhatIsSaidComesBetweenEvents(t *testing.T) {
 // Entitlement changes at random while events come, and no event is shown that
 // the filter told last does not let through.
 func TestFilterToldLastHolds(t *testing.T) {
-	log := NewMemoryLog(MemoryOptions{})
+	log := eventlog.NewMemoryLog(eventlog.MemoryOptions{})
 	hub := NewHub(log, Options{})
 	defer hub.Close()
 	filters := []*filter.Filter{
@@ -124,7 +126,7 @@ func TestFilterToldLastHolds(t *testing.T) {
 	var running sync.WaitGroup
 	running.Go(func() {
 		for n := range 2000 {
-			mustAppend(t, log, "acme", func() Event { e := newEvent(fmt.Sprint(n)); e.Type = allowed[n%2]; return e }())
+			mustAppend(t, log, "acme", func() eventlog.Event { e := newEvent(fmt.Sprint(n)); e.Type = allowed[n%2]; return e }())
 		}
 	})
 	for i, c := range clients {

@@ -1,20 +1,24 @@
 package streams
 
-import "context"
+import (
+	"context"
+
+	"github.com/paylogic/pushserver/streams/eventlog"
+)
 
 // opening is what a subscription says first.
 type opening struct {
 	connection string
-	oldest     ID
+	oldest     eventlog.ID
 	gap        *Reset // said next, if its start cannot be proved complete
 	pending    bool   // stream.live will have the first position
 	states     []byte // then these
-	batch      []Entry
+	batch      []eventlog.Entry
 }
 
 // locate finds where the subscription starts. Nobody else knows it yet.
 func (s *Subscription) locate(ctx context.Context, req Request) error {
-	st := s.feed.stream
+	st := s.feed.tail
 	s.opening = &opening{connection: req.Connection}
 	st.refresh()
 	st.mu.Lock()
@@ -32,7 +36,7 @@ func (s *Subscription) locate(ctx context.Context, req Request) error {
 		if err := s.beginWithPresent(ctx); err != nil {
 			return err
 		}
-		s.opening.gap = &Reset{Reason: Unknown, Requested: excerpt(req.Foreign), ResumeFrom: s.pos, Oldest: s.opening.oldest, After: s.pos}
+		s.opening.gap = &Reset{Reason: eventlog.Unknown, Requested: excerpt(req.Foreign), ResumeFrom: s.pos, Oldest: s.opening.oldest, After: s.pos}
 	case !req.After.IsZero():
 		s.owes = true
 		if !s.live {
@@ -50,7 +54,7 @@ func (s *Subscription) locate(ctx context.Context, req Request) error {
 // prove reads what follows the cursor for the first time: little, for it is not this
 // reader's turn.
 func (s *Subscription) prove(ctx context.Context, log string) error {
-	batch, err := s.hub.read(ctx, log, s.pos, &s.feed.stream.pace, firstRead)
+	batch, err := s.hub.read(ctx, log, s.pos, &s.feed.tail.pace, firstRead)
 	if err != nil {
 		return err
 	}
@@ -90,7 +94,7 @@ func (s *Subscription) open(preface []byte) bool {
 	s.opening = nil
 	id := s.pos
 	if o.pending {
-		id = ID{}
+		id = eventlog.ID{}
 	}
 	data := openData{o.connection, s.hub.heartbeat.Milliseconds(), ""}
 	if !o.oldest.IsZero() {
@@ -98,7 +102,7 @@ func (s *Subscription) open(preface []byte) bool {
 	}
 	text := append(preface, s.framing.control(id, "stream.open", retryTime, data)...)
 	if o.gap != nil {
-		text = append(text, s.framing.control(ID{}, "stream.reset", 0, o.gap)...)
+		text = append(text, s.framing.control(eventlog.ID{}, "stream.reset", 0, o.gap)...)
 		s.hub.counts.resets.Add(1)
 	}
 	if len(o.states) <= joinLimit {

@@ -1,6 +1,10 @@
 package streams
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"github.com/paylogic/pushserver/streams/eventlog"
+)
 
 // How much is read from a log at once: for a stream's tail what memory can hold
 // for its readers, for a single reader what goes into one write, since what its
@@ -31,13 +35,13 @@ func (p *pace) limit(bytes int64, most int) int {
 }
 
 // learn takes note of what a read brought.
-func (p *pace) learn(entries []Entry) {
+func (p *pace) learn(entries []eventlog.Entry) {
 	if len(entries) == 0 {
 		return
 	}
 	var total int64
 	for i := range entries {
-		total += int64(entries[i].Event.size())
+		total += int64(entries[i].Event.Size())
 	}
 	p.entry.Store(total / int64(len(entries)))
 }

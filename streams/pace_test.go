@@ -1,6 +1,8 @@
 package streams
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"bytes"
 	"context"
 	"fmt"
@@ -12,7 +14,7 @@ import (
 )
 
 // publishLarge publishes n events of 100 KB.
-func publishLarge(t *testing.T, log Log, n int) (ids []string) {
+func publishLarge(t *testing.T, log eventlog.Log, n int) (ids []string) {
 	t.Helper()
 	for range n {
 		published++
@@ -28,7 +30,7 @@ func TestWhatIsReadAtOnceIsBoundedByItsSize(t *testing.T) {
 	if n := p.limit(batchBytes, batchMost); n < 1 || n > firstRead {
 		t.Errorf("from a log that nobody knows %d entries are read, want 1 to %d", n, firstRead)
 	}
-	small, large := make([]Entry, 10), make([]Entry, 2)
+	small, large := make([]eventlog.Entry, 10), make([]eventlog.Entry, 2)
 	for i := range large {
 		large[i].Event.Data = make([]byte, 256<<10)
 	}
@@ -54,7 +56,7 @@ func TestWhatIsReadAtOnceIsBoundedByItsSize(t *testing.T) {
 
 func TestSlowReaderOfLargeEventsReadsEachOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		hub, log := newTestHub(t, Retention{})
+		hub, log := newTestHub(t, eventlog.Retention{})
 		defer hub.Close()
 		want := publishLarge(t, log, 100)
 		c := newClient(1000)
@@ -72,12 +74,12 @@ func TestSlowReaderOfLargeEventsReadsEachOnce(t *testing.T) {
 
 func TestTailKeepsNoMoreThanItMay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		hub, log := newTestHub(t, Retention{})
+		hub, log := newTestHub(t, eventlog.Retention{})
 		defer hub.Close()
 		subscribe(t, hub, Request{}, newClient(plenty))
 		publishLarge(t, log, 100)
 		synctest.Wait()
-		st, err := hub.stream(context.Background(), "acme")
+		st, err := hub.tail(context.Background(), "acme")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -93,7 +95,7 @@ func TestTailKeepsNoMoreThanItMay(t *testing.T) {
 
 func TestPageOfLargeEventsEndsEarly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		hub, log := newTestHub(t, Retention{})
+		hub, log := newTestHub(t, eventlog.Retention{})
 		defer hub.Close()
 		want := publishLarge(t, log, 20)
 		req := PageRequest{Log: "acme", Filter: mustFilter(t), Limit: 1000}
@@ -121,7 +123,7 @@ func TestPageOfLargeEventsEndsEarly(t *testing.T) {
 
 func TestOldestEventIsRefreshed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		hub, log := newTestHub(t, Retention{Events: 10})
+		hub, log := newTestHub(t, eventlog.Retention{Events: 10})
 		defer hub.Close()
 		publish(t, log, "a", 1)
 		subscribe(t, hub, Request{}, newClient(plenty))
@@ -140,10 +142,10 @@ func TestOldestEventIsRefreshed(t *testing.T) {
 
 func TestLongPollsReadTheLogForWhatTheySee(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		hub, log := newTestHub(t, Retention{})
+		hub, log := newTestHub(t, eventlog.Retention{})
 		defer hub.Close()
 		head := publish(t, log, "a", 1)[0]
-		after, _ := ParseID(head)
+		after, _ := eventlog.ParseID(head)
 		type answer struct {
 			page Page
 			err  error

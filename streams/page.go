@@ -1,6 +1,8 @@
 package streams
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"context"
 	"time"
 
@@ -11,7 +13,7 @@ import (
 type PageRequest struct {
 	Log    string
 	Filter *filter.Filter
-	After  ID            // the position to go on after; it wins over Since
+	After  eventlog.ID   // the position to go on after; it wins over Since
 	Since  time.Time     // the log time to start from; zero: the oldest retained event
 	Limit  int           // events at most
 	Wait   time.Duration // how long to wait for a first event if there is none
@@ -19,11 +21,11 @@ type PageRequest struct {
 
 // A Page is a part of a feed.
 type Page struct {
-	Entries []Entry
-	Cursor  ID     // the position to go on after; it also passes what the filter left out
-	More    bool   // there was more at that moment
-	Reset   *Reset // set if completeness cannot be proved; then there are no entries
-	Read    int    // how many entries of the log were looked at
+	Entries []eventlog.Entry
+	Cursor  eventlog.ID // the position to go on after; it also passes what the filter left out
+	More    bool        // there was more at that moment
+	Reset   *Reset      // set if completeness cannot be proved; then there are no entries
+	Read    int         // how many entries of the log were looked at
 }
 
 // How much a page looks at, and how much it has, before it answers with what it
@@ -79,13 +81,13 @@ func (h *Hub) page(ctx context.Context, req *PageRequest) (Page, error) {
 		page.Read += len(batch.Entries)
 		for i := range batch.Entries {
 			e := &batch.Entries[i]
-			if req.Filter.Match(e.Event.predicate()) {
+			if req.Filter.Match(e.Event.Predicate()) {
 				if len(page.Entries) == req.Limit || size > pageLimit {
 					page.More = true
 					return page, nil
 				}
 				page.Entries = append(page.Entries, *e)
-				size += e.Event.size()
+				size += e.Event.Size()
 			}
 			page.Cursor = e.ID
 		}
@@ -99,7 +101,7 @@ func (h *Hub) page(ctx context.Context, req *PageRequest) (Page, error) {
 }
 
 // start returns the position that the request means.
-func (h *Hub) start(ctx context.Context, req *PageRequest) (ID, *Reset, error) {
+func (h *Hub) start(ctx context.Context, req *PageRequest) (eventlog.ID, *Reset, error) {
 	switch {
 	case !req.After.IsZero():
 		return req.After, nil, nil
@@ -112,13 +114,13 @@ func (h *Hub) start(ctx context.Context, req *PageRequest) (ID, *Reset, error) {
 
 // seek returns the position before the first event of a time, and a reset if
 // events of that time are gone.
-func (h *Hub) seek(ctx context.Context, log string, since time.Time) (ID, *Reset, error) {
+func (h *Hub) seek(ctx context.Context, log string, since time.Time) (eventlog.ID, *Reset, error) {
 	after, first, err := h.log.Seek(ctx, log, since)
 	if err != nil || after.IsOrigin() || after.Time().Before(since) {
 		return after, nil, err
 	}
 	// What came before the first one is of that time too.
-	reset := &Reset{Reason: Trimmed, Requested: since.UTC().Format(time.RFC3339), ResumeFrom: first, Oldest: first, After: after}
+	reset := &Reset{Reason: eventlog.Trimmed, Requested: since.UTC().Format(time.RFC3339), ResumeFrom: first, Oldest: first, After: after}
 	if first.IsZero() {
 		reset.ResumeFrom = after
 	}
@@ -128,11 +130,11 @@ func (h *Hub) seek(ctx context.Context, log string, since time.Time) (ID, *Reset
 // await waits until something that the filter lets through follows pos, and
 // reports whether it may have: otherwise all up to the returned position was
 // left out.
-func (h *Hub) await(ctx context.Context, log string, f *filter.Filter, pos ID, wait time.Duration) (ID, bool, error) {
+func (h *Hub) await(ctx context.Context, log string, f *filter.Filter, pos eventlog.ID, wait time.Duration) (eventlog.ID, bool, error) {
 	if wait <= 0 {
 		return pos, false, nil
 	}
-	st, err := h.stream(ctx, log)
+	st, err := h.tail(ctx, log)
 	if err != nil {
 		return pos, false, err
 	}
@@ -160,7 +162,7 @@ func (h *Hub) await(ctx context.Context, log string, f *filter.Filter, pos ID, w
 // after pos, or the stream has ended, and not after cancel. If pos is further on
 // than the tail, what the tail meets up to it counts too. Cancel is nil, and
 // call is not called, if that is so already.
-func (st *stream) watch(f *filter.Filter, pos ID, call func()) (fd *feed, cancel func()) {
+func (st *tail) watch(f *filter.Filter, pos eventlog.ID, call func()) (fd *feed, cancel func()) {
 	w := &waiter{call}
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -184,8 +186,8 @@ func (st *stream) watch(f *filter.Filter, pos ID, call func()) (fd *feed, cancel
 }
 
 // passed returns the position up to which nothing after pos matched.
-func (f *feed) passed(pos ID) ID {
-	st := f.stream
+func (f *feed) passed(pos eventlog.ID) eventlog.ID {
+	st := f.tail
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	seq, known := st.find(pos)

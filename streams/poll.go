@@ -1,15 +1,17 @@
 package streams
 
+import "github.com/paylogic/pushserver/streams/eventlog"
+
 // Answer returns a page as a stream that has ended: for clients that cannot wait
 // for the end of a response that has none. It begins with when to come back, and
 // ends with the position to come back with.
 func (f Framing) Answer(page Page) []byte {
-	text := f.control(ID{}, "stream.open", pollRetry, struct{}{})
+	text := f.control(eventlog.ID{}, "stream.open", pollRetry, struct{}{})
 	if page.Reset != nil {
 		page.Cursor = page.Reset.After
-		text = append(text, f.control(ID{}, "stream.reset", 0, page.Reset)...)
+		text = append(text, f.control(eventlog.ID{}, "stream.reset", 0, page.Reset)...)
 	}
-	var last ID
+	var last eventlog.ID
 	for i := range page.Entries {
 		text = append(text, f.event(&page.Entries[i])...)
 		last = page.Entries[i].ID

@@ -1,6 +1,8 @@
 package streams
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"slices"
 	"sync"
 	"time"
@@ -120,7 +122,7 @@ const (
 // lag returns the text of stream.lag. Behind is how old what comes next is at
 // least.
 func (f Framing) lag(reason string, behind time.Duration) []byte {
-	return f.control(ID{}, "stream.lag", 0, struct {
+	return f.control(eventlog.ID{}, "stream.lag", 0, struct {
 		Reason string `json:"reason"`
 		Behind int64  `json:"behind_ms"`
 	}{reason, max(0, behind.Milliseconds())})
@@ -131,7 +133,7 @@ func (f Framing) lag(reason string, behind time.Duration) []byte {
 // position past them: a named control event with an id, for a block with an id
 // alone is an empty message to some clients. The caller holds s.mu.
 func (s *Subscription) sign() []byte {
-	st := s.feed.stream
+	st := s.feed.tail
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	var buf [1]*item

@@ -1,6 +1,8 @@
 package streams
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -9,10 +11,10 @@ import (
 
 func TestRatePacesAndDropsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		hub, log := newTestHub(t, Retention{})
+		hub, log := newTestHub(t, eventlog.Retention{})
 		defer hub.Close()
 		past := publish(t, log, "a", 25)
-		origin, _ := ParseID(past[0])
+		origin, _ := eventlog.ParseID(past[0])
 		behind, live := newClient(plenty), newClient(plenty)
 		subscribe(t, hub, Request{After: origin, Rate: 10}, behind)
 		subscribe(t, hub, Request{Rate: 10}, live)
@@ -38,10 +40,10 @@ func TestRatePacesAndDropsNothing(t *testing.T) {
 
 func TestReplayIsCountedAndWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		hub, log := newTestHub(t, Retention{})
+		hub, log := newTestHub(t, eventlog.Retention{})
 		defer hub.Close()
 		ids := publish(t, log, "a", keepItems+500) // more than memory has
-		first, _ := ParseID(ids[0])
+		first, _ := eventlog.ParseID(ids[0])
 		c := newClient(plenty)
 		var counted, calls atomic.Int64
 		subscribe(t, hub, Request{After: first, Replayed: func(n int) time.Duration {

@@ -1,6 +1,8 @@
 package streams
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"context"
 	"fmt"
 	"slices"
@@ -96,7 +98,7 @@ func (s *Subscription) settle(n int, all bool, err error) bool {
 // advance writes the next part of the feed, from memory or from the log, and
 // reports whether there is more to do.
 func (s *Subscription) advance() bool {
-	st := s.feed.stream
+	st := s.feed.tail
 	var buf [stepItems]*item
 
 	// A reader parks while it holds both mutexes, and items are added under
@@ -166,7 +168,7 @@ func (s *Subscription) writeItems(items []*item) bool {
 }
 
 // readLog writes what follows the position in the log.
-func (s *Subscription) readLog(st *stream, head ID) bool {
+func (s *Subscription) readLog(st *tail, head eventlog.ID) bool {
 	if time.Now().UnixMilli() < s.idleTo {
 		s.pause()
 		return false
@@ -204,7 +206,7 @@ func (s *Subscription) count(n int) {
 }
 
 // tellGap says that events are missing, and what the client can go on from.
-func (s *Subscription) tellGap(log string, gap *Gap) bool {
+func (s *Subscription) tellGap(log string, gap *eventlog.Gap) bool {
 	reset, err := s.hub.reset(s.hub.ctx, log, s.pos, gap)
 	if err != nil {
 		return s.stall(log, err)
@@ -217,7 +219,7 @@ func (s *Subscription) tellGap(log string, gap *Gap) bool {
 	}
 	s.pos, s.owes = reset.After, true
 	s.hub.counts.resets.Add(1)
-	return s.write(append(s.framing.control(ID{}, "stream.reset", 0, reset), states...))
+	return s.write(append(s.framing.control(eventlog.ID{}, "stream.reset", 0, reset), states...))
 }
 
 // conflates reports whether the client wants to skip what was superseded.
@@ -226,7 +228,7 @@ func (s *Subscription) conflates() bool { return s.conflate && !s.owes }
 
 // await waits until the stream's tail has moved from head: it is behind this
 // reader, who comes from a gateway that was ahead.
-func (s *Subscription) await(st *stream, head ID) bool {
+func (s *Subscription) await(st *tail, head eventlog.ID) bool {
 	s.mu.Lock()
 	switch {
 	case s.cause != nil:
@@ -278,11 +280,11 @@ func (s *Subscription) stalls() {
 }
 
 // replay writes those of entries that match.
-func (s *Subscription) replay(entries []Entry) bool {
+func (s *Subscription) replay(entries []eventlog.Entry) bool {
 	done := 0 // of entries
 	var items []*item
 	for i := range entries {
-		if s.feed.filter.Match(entries[i].Event.predicate()) {
+		if s.feed.filter.Match(entries[i].Event.Predicate()) {
 			items = append(items, &item{entry: entries[i]})
 		}
 	}
@@ -318,7 +320,7 @@ func (s *Subscription) replay(entries []Entry) bool {
 // countDone counts those of entries that the position has passed, of which so many
 // were counted before, and returns how many that are now. Only who works on the
 // subscription may call it.
-func (s *Subscription) countDone(entries []Entry, before int) int {
+func (s *Subscription) countDone(entries []eventlog.Entry, before int) int {
 	n := before
 	for n < len(entries) && entries[n].ID.Compare(s.pos) <= 0 {
 		n++
@@ -329,7 +331,7 @@ func (s *Subscription) countDone(entries []Entry, before int) int {
 
 // detach notes the position that a reader has reached in a stream that ended.
 // The caller holds both mutexes.
-func (s *Subscription) detach(st *stream) {
+func (s *Subscription) detach(st *tail) {
 	if !s.live {
 		return
 	}
@@ -346,7 +348,7 @@ func (s *Subscription) detach(st *stream) {
 }
 
 // rejoin finds the stream that took the place of one that ended.
-func (s *Subscription) rejoin(old *stream) bool {
+func (s *Subscription) rejoin(old *tail) bool {
 	s.leave()
 	if err := s.hub.join(s.hub.ctx, s, old.log, s.feed.filter); err != nil {
 		return s.stall(old.log, err)
@@ -356,20 +358,20 @@ func (s *Subscription) rejoin(old *stream) bool {
 
 // read reads the log for one reader, as much as goes into one write and no more than
 // most entries.
-func (h *Hub) read(ctx context.Context, log string, after ID, p *pace, most int) (Batch, error) {
+func (h *Hub) read(ctx context.Context, log string, after eventlog.ID, p *pace, most int) (eventlog.Batch, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	select {
 	case h.reads <- struct{}{}:
 		defer func() { <-h.reads }()
 	case <-ctx.Done():
-		return Batch{}, fmt.Errorf("wait to read %q: %w: %w", log, ErrUnavailable, ctx.Err())
+		return eventlog.Batch{}, fmt.Errorf("wait to read %q: %w: %w", log, eventlog.ErrUnavailable, ctx.Err())
 	}
 	h.counts.reads.Add(1)
 	batch, err := h.log.Read(ctx, log, after, p.limit(batchBytes, most))
 	if err != nil {
 		p.slow()
-		return Batch{}, err
+		return eventlog.Batch{}, err
 	}
 	p.learn(batch.Entries)
 	return batch, nil

@@ -1,6 +1,8 @@
 package streams
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"context"
 	"math/rand/v2"
 	"time"
@@ -9,11 +11,11 @@ import (
 // A Reset tells a client that it may have missed events: forget what you
 // hold, everything retained from ResumeFrom on follows.
 type Reset struct {
-	Reason     Reason
-	Requested  string // the position or time that was asked for, shortened if long
-	ResumeFrom ID     // the first event that follows, or the head if there is none
-	Oldest     ID     // the oldest retained event; zero if there is none
-	After      ID     // the position to read after in order to get ResumeFrom first
+	Reason     eventlog.Reason
+	Requested  string      // the position or time that was asked for, shortened if long
+	ResumeFrom eventlog.ID // the first event that follows, or the head if there is none
+	Oldest     eventlog.ID // the oldest retained event; zero if there is none
+	After      eventlog.ID // the position to read after in order to get ResumeFrom first
 }
 
 // MarshalJSON returns the data of stream.reset.
@@ -43,18 +45,18 @@ func excerpt(s string) string {
 }
 
 // reset returns what a reader at cursor is told of a gap.
-func (h *Hub) reset(ctx context.Context, log string, cursor ID, gap *Gap) (*Reset, error) {
+func (h *Hub) reset(ctx context.Context, log string, cursor eventlog.ID, gap *eventlog.Gap) (*Reset, error) {
 	bounds := gap.Bounds
 	r := &Reset{Reason: gap.Reason, Requested: cursor.String(), ResumeFrom: bounds.Oldest, Oldest: bounds.Oldest}
 	r.After = bounds.Floor()
 	switch {
-	case gap.Reason == Unknown, gap.Reason == RolledBack && cursor.ms > bounds.Head.ms+uint64(rollbackReach.Milliseconds()):
+	case gap.Reason == eventlog.Unknown, gap.Reason == eventlog.RolledBack && cursor.Time().After(bounds.Head.Time().Add(eventlog.RollbackReach)):
 		r.After, r.ResumeFrom = bounds.Head, bounds.Head
-	case gap.Reason == RolledBack:
+	case gap.Reason == eventlog.RolledBack:
 		ctx, cancel := context.WithTimeout(ctx, readTimeout)
 		defer cancel()
 		var err error
-		r.After, r.ResumeFrom, err = h.log.Seek(ctx, log, cursor.Time().Add(-rollbackReach))
+		r.After, r.ResumeFrom, err = h.log.Seek(ctx, log, cursor.Time().Add(-eventlog.RollbackReach))
 		if err != nil {
 			return nil, err
 		}
@@ -78,7 +80,7 @@ func (g Goodbye) Error() string { return "streams: goodbye: " + g.Reason }
 
 // text returns the goodbye in a framing.
 func (g Goodbye) text(f Framing) []byte {
-	return f.control(ID{}, "stream.goodbye", g.Retry, struct {
+	return f.control(eventlog.ID{}, "stream.goodbye", g.Retry, struct {
 		Reason    string `json:"reason"`
 		Reconnect bool   `json:"reconnect"`
 		Retry     int64  `json:"retry_ms"`

@@ -1,6 +1,8 @@
 package streams
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"context"
 	"errors"
 	"time"
@@ -19,13 +21,13 @@ var errEnded = errors.New("streams: the stream has ended")
 // guards it. It is loaded when somebody first asks, since most streams are
 // never asked, and kept by the tail from then on.
 type present struct {
-	loading *reading // under way; nil if none is
-	loaded  bool     // states are those of the stream's position, once that has reached until
-	head    ID       // the position whose states were loaded
-	until   ID       // the log's head when they were
-	states  states
-	arrived []*Entry // what the tail took while states were loading
-	version uint64   // counts changes of states
+	loading *reading    // under way; nil if none is
+	loaded  bool        // states are those of the stream's position, once that has reached until
+	head    eventlog.ID // the position whose states were loaded
+	until   eventlog.ID // the log's head when they were
+	states  eventlog.StateTable
+	arrived []*eventlog.Entry // what the tail took while states were loading
+	version uint64            // counts changes of states
 }
 
 // A reading is one reading of a log's states.
@@ -35,22 +37,22 @@ type reading struct {
 }
 
 // take keeps the states with the tail.
-func (p *present) take(e *Entry) {
+func (p *present) take(e *eventlog.Entry) {
 	switch {
 	case !e.Event.State:
 	case p.loading != nil:
 		p.arrived = append(p.arrived, e)
 	case p.loaded && e.ID.Compare(p.head) > 0: // what is older was loaded
-		p.states.apply(e)
+		p.states.Apply(e)
 		p.version++
 	}
 }
 
 // install makes what was loaded the present.
-func (p *present) install(s State) {
+func (p *present) install(s eventlog.State) {
 	p.head, p.until, p.loaded = s.Head, s.Until, true
 	for i := range s.Entries {
-		p.states.apply(&s.Entries[i])
+		p.states.Apply(&s.Entries[i])
 	}
 	arrived := p.arrived
 	p.loading, p.arrived = nil, nil
@@ -61,7 +63,7 @@ func (p *present) install(s State) {
 }
 
 // load reads the log's states.
-func (st *stream) load(l *reading) {
+func (st *tail) load(l *reading) {
 	ctx, cancel := context.WithTimeout(st.hub.ctx, stateTimeout)
 	defer cancel()
 	state, err := st.hub.log.State(ctx, st.log)
@@ -78,7 +80,7 @@ func (st *stream) load(l *reading) {
 
 // know returns when the stream knows its states, of a position that it has
 // reached. Its errors are those of [Log], the context's, and errEnded.
-func (st *stream) know(ctx context.Context) error {
+func (st *tail) know(ctx context.Context) error {
 	for {
 		st.mu.Lock()
 		p := &st.present
@@ -134,9 +136,9 @@ func (h *Hub) waitFor(ctx context.Context, done <-chan struct{}) error {
 
 // current returns the states up to a position, or all if that is zero. The
 // caller holds st.mu.
-func (st *stream) current(upTo ID) []*Entry {
-	entries := make([]*Entry, 0, st.present.states.order.Len())
-	for e := range st.present.states.all() {
+func (st *tail) current(upTo eventlog.ID) []*eventlog.Entry {
+	entries := make([]*eventlog.Entry, 0, st.present.states.Len())
+	for e := range st.present.states.All() {
 		if !upTo.IsZero() && e.ID.Compare(upTo) > 0 {
 			break
 		}
@@ -152,10 +154,10 @@ type snapshot struct {
 }
 
 // encodeStates returns those of entries that pass the filter.
-func encodeStates(entries []*Entry, f *filter.Filter, framing Framing) []byte {
+func encodeStates(entries []*eventlog.Entry, f *filter.Filter, framing Framing) []byte {
 	var text []byte
 	for _, e := range entries {
-		if f.Match(e.Event.predicate()) {
+		if f.Match(e.Event.Predicate()) {
 			text = append(text, framing.state(e)...)
 		}
 	}
@@ -165,7 +167,7 @@ func encodeStates(entries []*Entry, f *filter.Filter, framing Framing) []byte {
 // takeSnapshot puts the subscription at the stream's position, and returns the
 // states of that position.
 func (s *Subscription) takeSnapshot() []byte {
-	f, st := s.feed, s.feed.stream
+	f, st := s.feed, s.feed.tail
 	st.mu.Lock()
 	s.pos, s.seq, s.live = st.pos, st.seq, true
 	version, cached := st.present.version, f.snapshots[s.framing]
@@ -173,7 +175,7 @@ func (s *Subscription) takeSnapshot() []byte {
 		st.mu.Unlock()
 		return cached.text
 	}
-	entries := st.current(ID{})
+	entries := st.current(eventlog.ID{})
 	st.mu.Unlock()
 
 	// Filters may look into every state: not under the stream's mutex.
@@ -196,11 +198,11 @@ func (s *Subscription) beginWithPresent(ctx context.Context) error {
 
 // before returns the states that a client which has forgotten everything does
 // not learn from what follows a position.
-func (s *Subscription) before(ctx context.Context, after ID) ([]byte, error) {
+func (s *Subscription) before(ctx context.Context, after eventlog.ID) ([]byte, error) {
 	if err := s.know(ctx); err != nil {
 		return nil, err
 	}
-	st := s.feed.stream
+	st := s.feed.tail
 	st.mu.Lock()
 	entries := st.current(after)
 	st.mu.Unlock()
@@ -211,7 +213,7 @@ func (s *Subscription) before(ctx context.Context, after ID) ([]byte, error) {
 // then.
 func (s *Subscription) know(ctx context.Context) error {
 	for {
-		st := s.feed.stream
+		st := s.feed.tail
 		err := st.know(ctx)
 		if !errors.Is(err, errEnded) {
 			return err
@@ -226,24 +228,24 @@ func (s *Subscription) know(ctx context.Context) error {
 // State returns the present of a feed: the newest events of state-like types
 // that pass the filter, oldest first, and the position to go on after. Its
 // errors wrap those of [Log].
-func (h *Hub) State(ctx context.Context, log string, f *filter.Filter) (State, error) {
+func (h *Hub) State(ctx context.Context, log string, f *filter.Filter) (eventlog.State, error) {
 	for {
-		st, err := h.stream(ctx, log)
+		st, err := h.tail(ctx, log)
 		if err != nil {
-			return State{}, err
+			return eventlog.State{}, err
 		}
 		switch err := st.know(ctx); {
 		case errors.Is(err, errEnded):
 			continue
 		case err != nil:
-			return State{}, err
+			return eventlog.State{}, err
 		}
 		st.mu.Lock()
-		entries, head := st.current(ID{}), st.pos
+		entries, head := st.current(eventlog.ID{}), st.pos
 		st.mu.Unlock()
-		s := State{Head: head, Until: head}
+		s := eventlog.State{Head: head, Until: head}
 		for _, e := range entries {
-			if f.Match(e.Event.predicate()) {
+			if f.Match(e.Event.Predicate()) {
 				s.Entries = append(s.Entries, *e)
 			}
 		}

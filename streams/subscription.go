@@ -1,6 +1,8 @@
 package streams
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"context"
 	"sync"
 	"time"
@@ -15,9 +17,9 @@ type Request struct {
 	Framing    Framing
 	Connection string // names the connection to its client, in stream.open
 
-	After   ID        // the position to go on after; it wins over Since
-	Foreign string    // what the client sent as its position, if it is none: a reset answers it
-	Since   time.Time // the log time to start from; zero: now
+	After   eventlog.ID // the position to go on after; it wins over Since
+	Foreign string      // what the client sent as its position, if it is none: a reset answers it
+	Since   time.Time   // the log time to start from; zero: now
 
 	Snapshot bool // start with what is true now; a position or Since wins over it
 	Conflate bool // when the client lags, skip states that were superseded
@@ -55,18 +57,18 @@ type Subscription struct {
 
 	mu      sync.Mutex // guards the following
 	state   state
-	resumed bool    // the client took more while the state was busy
-	due     bool    // a heartbeat is to be written by whoever works on it
-	live    bool    // seq is a position in memory; otherwise pos is one in the log
-	held    bool    // it is kept back by us: that it is behind is not its client's doing
-	owes    bool    // stream.live is to be written when the head is reached
-	seq     uint64  // everything that matched up to this number was begun to be written
-	pos     ID      // everything that matched up to here was begun to be written
-	forget  func()  // ends a wait for the stream's tail; nil if there is none
-	rest    []byte  // what is left of the text that was begun
-	notices *notice // what is to be said and done before the next event
-	since   int64   // when the client last took something, in Unix nanoseconds; 0 unless blocked
-	cause   error   // why it ended; nil while it is open
+	resumed bool        // the client took more while the state was busy
+	due     bool        // a heartbeat is to be written by whoever works on it
+	live    bool        // seq is a position in memory; otherwise pos is one in the log
+	held    bool        // it is kept back by us: that it is behind is not its client's doing
+	owes    bool        // stream.live is to be written when the head is reached
+	seq     uint64      // everything that matched up to this number was begun to be written
+	pos     eventlog.ID // everything that matched up to here was begun to be written
+	forget  func()      // ends a wait for the stream's tail; nil if there is none
+	rest    []byte      // what is left of the text that was begun
+	notices *notice     // what is to be said and done before the next event
+	since   int64       // when the client last took something, in Unix nanoseconds; 0 unless blocked
+	cause   error       // why it ended; nil while it is open
 
 	opening *opening // what is to be said first; nil once it was
 }
@@ -269,11 +271,11 @@ func (s *Subscription) account(items []*item, n, wrote int) {
 // Progress returns the position up to which everything that matched was begun to
 // be written, and whether there is more that the client has not taken yet. While it
 // is being worked on the position is not known: zero.
-func (s *Subscription) Progress() (pos ID, behind bool) {
+func (s *Subscription) Progress() (pos eventlog.ID, behind bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state == busy {
-		return ID{}, !s.live
+		return eventlog.ID{}, !s.live
 	}
 	return s.pos, s.state == blocked || s.state == stalled
 }
@@ -388,8 +390,8 @@ func (s *Subscription) finish(cause error) {
 // leave ends what join began.
 func (s *Subscription) leave() {
 	if f := s.feed; f != nil {
-		f.stream.mu.Lock()
+		f.tail.mu.Lock()
 		f.remove(s)
-		f.stream.mu.Unlock()
+		f.tail.mu.Unlock()
 	}
 }

@@ -1,6 +1,8 @@
 package streams
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"context"
 	"errors"
 	"slices"
@@ -82,10 +84,10 @@ func holdTurns(hub *Hub) (release func()) {
 
 // fallBehind returns a position that memory does not have, and the ids of what follows
 // it.
-func fallBehind(t *testing.T, log Log) (after ID, missed []string) {
+func fallBehind(t *testing.T, log eventlog.Log) (after eventlog.ID, missed []string) {
 	t.Helper()
 	ids := publish(t, log, "a", 3*keepItems)
-	after, err := ParseID(ids[0])
+	after, err := eventlog.ParseID(ids[0])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +96,7 @@ func fallBehind(t *testing.T, log Log) (after ID, missed []string) {
 
 func TestStormOfLateReadersReadsInTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		hub, log := newTestHub(t, Retention{})
+		hub, log := newTestHub(t, eventlog.Retention{})
 		defer hub.Close()
 		hub.turns.free = 1
 		after, missed := fallBehind(t, log)
@@ -125,7 +127,7 @@ func TestStormOfLateReadersReadsInTurns(t *testing.T) {
 
 func TestReaderThatWaitsForItsTurnIsAliveAndCanBeEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		hub, log := newTestHub(t, Retention{})
+		hub, log := newTestHub(t, eventlog.Retention{})
 		defer hub.Close()
 		after, missed := fallBehind(t, log)
 		release := holdTurns(hub)
@@ -164,7 +166,7 @@ func TestReaderThatWaitsForItsTurnIsAliveAndCanBeEnded(t *testing.T) {
 
 func TestReaderThatWaitsForItsTurnIsNotToldThatItIsSlow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		hub, log := newTestHub(t, Retention{})
+		hub, log := newTestHub(t, eventlog.Retention{})
 		defer hub.Close()
 		c := newClient(1000)
 		subscribe(t, hub, Request{}, c)
@@ -185,7 +187,7 @@ func TestReaderThatWaitsForItsTurnIsNotToldThatItIsSlow(t *testing.T) {
 
 func TestServedReaderThatLeavesWhileItWaitsForItsTurnIsLetGo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		hub, log := newTestHub(t, Retention{})
+		hub, log := newTestHub(t, eventlog.Retention{})
 		defer hub.Close()
 		after, _ := fallBehind(t, log)
 		defer holdTurns(hub)()
@@ -210,18 +212,18 @@ func TestServedReaderThatLeavesWhileItWaitsForItsTurnIsLetGo(t *testing.T) {
 
 // A mutedLog has a storage that does not answer when it is muted.
 type mutedLog struct {
-	*MemoryLog
+	*eventlog.MemoryLog
 	muted atomic.Bool
 }
 
-func (l *mutedLog) Read(ctx context.Context, log string, after ID, limit int) (Batch, error) {
+func (l *mutedLog) Read(ctx context.Context, log string, after eventlog.ID, limit int) (eventlog.Batch, error) {
 	if l.muted.Load() {
-		return Batch{}, ErrUnavailable
+		return eventlog.Batch{}, eventlog.ErrUnavailable
 	}
 	return l.MemoryLog.Read(ctx, log, after, limit)
 }
 
-func (l *mutedLog) Moved(ctx context.Context, heads map[string]ID) (moved, silent []string, err error) {
+func (l *mutedLog) Moved(ctx context.Context, heads map[string]eventlog.ID) (moved, silent []string, err error) {
 	time.Sleep(time.Millisecond)
 	if !l.muted.Load() {
 		return l.MemoryLog.Moved(ctx, heads)
@@ -229,12 +231,12 @@ func (l *mutedLog) Moved(ctx context.Context, heads map[string]ID) (moved, silen
 	for log := range heads {
 		silent = append(silent, log)
 	}
-	return nil, silent, ErrUnavailable
+	return nil, silent, eventlog.ErrUnavailable
 }
 
 func TestReadersOfASilentLogTakeNoTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		log := &mutedLog{MemoryLog: NewMemoryLog(MemoryOptions{})}
+		log := &mutedLog{MemoryLog: eventlog.NewMemoryLog(eventlog.MemoryOptions{})}
 		hub := NewHub(log, Options{})
 		defer hub.Close()
 		after, missed := fallBehind(t, log)

@@ -3,6 +3,8 @@
 package main
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,9 +23,8 @@ import (
 	"time"
 
 	"github.com/paylogic/pushserver/auth"
+	"github.com/paylogic/pushserver/internal/redistest"
 	"github.com/paylogic/pushserver/ratelimit"
-	"github.com/paylogic/pushserver/streams"
-	"github.com/paylogic/pushserver/streams/redistest"
 )
 
 // build compiles the pushserver of this module into dir.
@@ -110,7 +111,7 @@ func openBackend(ctx context.Context, merchants int) (*backend, error) {
 }
 
 func (b *backend) issue(ctx context.Context, merchants int) error {
-	log, err := streams.OpenRedisLog(ctx, streams.RedisOptions{Addrs: b.addrs, Logger: slog.New(slog.DiscardHandler)})
+	log, err := eventlog.OpenRedisLog(ctx, eventlog.RedisOptions{Addrs: b.addrs, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err
 	}

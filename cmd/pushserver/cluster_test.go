@@ -14,8 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paylogic/pushserver/internal/redistest"
 	"github.com/paylogic/pushserver/ratelimit"
-	"github.com/paylogic/pushserver/streams/redistest"
 )
 
 const (

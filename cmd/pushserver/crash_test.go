@@ -1,6 +1,8 @@
 package main
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"bytes"
 	"encoding/json"
 	"fmt"
@@ -16,7 +18,6 @@ import (
 	"time"
 
 	"github.com/paylogic/pushserver/auth"
-	"github.com/paylogic/pushserver/streams"
 )
 
 const (
@@ -206,7 +207,7 @@ func (c *crash) publish(round, answers int, p *program) {
 
 // check reads what the killed program left.
 func (c *crash) check(dir string) {
-	l, err := streams.OpenBoltLog(filepath.Join(dir, eventsFile), streams.BoltOptions{})
+	l, err := eventlog.OpenBoltLog(filepath.Join(dir, eventsFile), eventlog.BoltOptions{})
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"context"
 	"encoding/json"
 	"fmt"
@@ -9,7 +11,6 @@ import (
 
 	"github.com/paylogic/pushserver/auth"
 	"github.com/paylogic/pushserver/ratelimit"
-	"github.com/paylogic/pushserver/streams"
 )
 
 // devMerchants are the merchants that dev makes.
@@ -46,7 +47,7 @@ func (d *devCommand) Run(ctx context.Context, c *console) error {
 	if g.tokens, err = auth.NewTokens(auth.TokenOptions{Secrets: []auth.SigningSecret{auth.NewSigningSecret()}}); err != nil {
 		return err
 	}
-	log := streams.NewMemoryLog(streams.MemoryOptions{})
+	log := eventlog.NewMemoryLog(eventlog.MemoryOptions{})
 	if err := g.open(d.Listen, log, store, behaviour{limits: ratelimit.Largest(), demo: true}); err != nil {
 		return err
 	}

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/paylogic/pushserver/streams/redistest"
+	"github.com/paylogic/pushserver/internal/redistest"
 	"github.com/paylogic/pushserver/streams/sse"
 )
 

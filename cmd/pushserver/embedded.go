@@ -1,13 +1,14 @@
 package main
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"context"
 	"fmt"
 	"path/filepath"
 
 	"github.com/paylogic/pushserver/auth"
-	"github.com/paylogic/pushserver/boltfile"
-	"github.com/paylogic/pushserver/streams"
+	"github.com/paylogic/pushserver/internal/boltfile"
 )
 
 // The files in the directory of --data.
@@ -17,7 +18,7 @@ const (
 )
 
 // serveEmbedded serves without Redis.
-func (s *serveCommand) serveEmbedded(ctx context.Context, c *console, g *gateway, o streams.RedisOptions, b behaviour, admin auth.Secret) error {
+func (s *serveCommand) serveEmbedded(ctx context.Context, c *console, g *gateway, o eventlog.RedisOptions, b behaviour, admin auth.Secret) error {
 	log, store, err := s.openEmbedded(g, o)
 	if err != nil {
 		return err
@@ -34,10 +35,10 @@ func (s *serveCommand) serveEmbedded(ctx context.Context, c *console, g *gateway
 }
 
 // openEmbedded opens what is in the directory of --data, or what is in memory.
-func (s *serveCommand) openEmbedded(g *gateway, o streams.RedisOptions) (streams.Log, auth.Store, error) {
+func (s *serveCommand) openEmbedded(g *gateway, o eventlog.RedisOptions) (eventlog.Log, auth.Store, error) {
 	if s.Data == "" {
 		g.logger.Warn("without --redis or --data everything is kept in memory and ends with this process; to try it out with ready keys, run pushserver dev")
-		return streams.NewMemoryLog(streams.MemoryOptions{Retention: o.Retention, DuplicateWindow: o.DuplicateWindow}), new(auth.MemoryStore), nil
+		return eventlog.NewMemoryLog(eventlog.MemoryOptions{Retention: o.Retention, DuplicateWindow: o.DuplicateWindow}), new(auth.MemoryStore), nil
 	}
 	if err := boltfile.MakeDirectory(s.Data); err != nil {
 		return nil, nil, fmt.Errorf("--data: %w", err)
@@ -46,7 +47,7 @@ func (s *serveCommand) openEmbedded(g *gateway, o streams.RedisOptions) (streams
 	if err != nil {
 		return nil, nil, fmt.Errorf("--data: %w", err)
 	}
-	log, err := streams.OpenBoltLog(filepath.Join(s.Data, eventsFile), streams.BoltOptions{
+	log, err := eventlog.OpenBoltLog(filepath.Join(s.Data, eventsFile), eventlog.BoltOptions{
 		Retention: o.Retention, DuplicateWindow: o.DuplicateWindow, Logger: g.logger,
 	})
 	if err != nil {

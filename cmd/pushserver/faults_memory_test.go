@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/paylogic/pushserver/streams/redistest"
+	"github.com/paylogic/pushserver/internal/redistest"
 )
 
 // T11. Redis without memory takes no event, and says so; streams go on and can

@@ -19,8 +19,8 @@ var plants = []plant{
 	{
 		"acceptance waits for no replica",
 		[]bug{
-			{"streams/redis_commit.go", "if l.durability == Replicated {", "if false {"},
-			{"streams/redis_commit.go", "return outcome{replies: replies}", "return outcome{replies: replies, confirmed: true}"},
+			{"streams/eventlog/redis_commit.go", "if l.durability == Replicated {", "if false {"},
+			{"streams/eventlog/redis_commit.go", "return outcome{replies: replies}", "return outcome{replies: replies, confirmed: true}"},
 		},
 		runRolledBack, func(v *verdict) int { return v.lost },
 	},
@@ -32,14 +32,14 @@ var plants = []plant{
 	{
 		"a cursor need not be in the log",
 		[]bug{
-			{"streams/redis_read.go", "if e.Prev != prev && i == 0 {", "if false {"},
-			{"streams/redis_read.go", "if e.Prev != prev || i == limit {", "if e.Prev != prev && i > 0 || i == limit {"},
+			{"streams/eventlog/redis_read.go", "if e.Prev != prev && i == 0 {", "if false {"},
+			{"streams/eventlog/redis_read.go", "if e.Prev != prev || i == limit {", "if e.Prev != prev && i > 0 || i == limit {"},
 		},
 		runTrimmed, func(v *verdict) int { return v.lost },
 	},
 	{
 		"a filter is for live events only",
-		[]bug{{"streams/reader.go", "if s.feed.filter.Match(entries[i].Event.predicate()) {", "if true {"}},
+		[]bug{{"streams/reader.go", "if s.feed.filter.Match(entries[i].Event.Predicate()) {", "if true {"}},
 		runReplay, func(v *verdict) int { return v.leaked },
 	},
 }

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/paylogic/pushserver/streams/redistest"
+	"github.com/paylogic/pushserver/internal/redistest"
 )
 
 func TestPublisherIsAnsweredSoonWhileRedisIsFrozen(t *testing.T) {

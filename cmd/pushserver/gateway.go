@@ -1,6 +1,8 @@
 package main
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"context"
 	"errors"
 	"fmt"
@@ -44,7 +46,7 @@ type gateway struct {
 	rejectUnknown bool // refuse types that the catalogue does not have
 
 	tokens *auth.Tokens // nil: no tokens are minted or taken
-	log    streams.Log
+	log    eventlog.Log
 	store  auth.Store
 	api    *api.Server
 	stop   context.CancelFunc // ends what runs beside the listeners
@@ -104,7 +106,7 @@ type behaviour struct {
 
 // open binds the public listener and begins to serve log and store, which are
 // the gateway's to close from now on, even if open fails.
-func (g *gateway) open(listen string, log streams.Log, store auth.Store, b behaviour) error {
+func (g *gateway) open(listen string, log eventlog.Log, store auth.Store, b behaviour) error {
 	g.log, g.store = log, store
 	g.hub = streams.NewHub(log, streams.Options{Heartbeat: b.heartbeat, MaxAge: b.maxAge, Logger: g.logger})
 	keyring := auth.NewKeyring(store, auth.KeyringOptions{})
@@ -143,7 +145,7 @@ func (g *gateway) open(listen string, log streams.Log, store auth.Store, b behav
 	ctx, stop := context.WithCancel(context.Background())
 	g.stop = stop
 	g.beside.Go(func() { keyring.RecordUse(ctx) })
-	if redis, ok := log.(*streams.RedisLog); ok {
+	if redis, ok := log.(*eventlog.RedisLog); ok {
 		g.beside.Go(func() { redis.Take(ctx, server.Intake()) })
 	}
 	public, err := bind(api.ListenConfig(g.cert != ""), listen, "--listen")

@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/paylogic/pushserver/keys"
-	"github.com/paylogic/pushserver/streams/redistest"
+	"github.com/paylogic/pushserver/api/keys"
+	"github.com/paylogic/pushserver/internal/redistest"
 	"github.com/paylogic/pushserver/streams/sse"
 )
 

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"context"
 	"errors"
 	"fmt"
@@ -8,8 +10,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-
-	"github.com/paylogic/pushserver/streams"
 )
 
 type inboxCommand struct {
@@ -54,7 +54,7 @@ func (d *inboxDeadCommand) Run(ctx context.Context, c *console) error {
 }
 
 // openLog opens the logs in Redis, for a command.
-func (f *redisFlags) openLog(ctx context.Context, c *console) (*streams.RedisLog, error) {
+func (f *redisFlags) openLog(ctx context.Context, c *console) (*eventlog.RedisLog, error) {
 	if len(f.Redis) == 0 {
 		return nil, errors.New("say where Redis is with --redis HOST:PORT")
 	}
@@ -62,7 +62,7 @@ func (f *redisFlags) openLog(ctx context.Context, c *console) (*streams.RedisLog
 	if err != nil {
 		return nil, err
 	}
-	log, err := streams.OpenRedisLog(ctx, o)
+	log, err := eventlog.OpenRedisLog(ctx, o)
 	if err != nil {
 		return nil, fmt.Errorf("--redis: %w", err)
 	}

@@ -12,8 +12,8 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/paylogic/pushserver/api/keys"
 	"github.com/paylogic/pushserver/auth"
-	"github.com/paylogic/pushserver/keys"
 )
 
 type keysCommand struct {

@@ -1,14 +1,15 @@
 package main
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"context"
 	"fmt"
 	"io"
 	"strings"
 	"time"
 
-	"github.com/paylogic/pushserver/keys"
-	"github.com/paylogic/pushserver/streams"
+	"github.com/paylogic/pushserver/api/keys"
 )
 
 // auditPage is how many changes are asked for at a time.
@@ -22,7 +23,7 @@ type keysAuditCommand struct {
 // Run prints all changes that are kept, oldest first.
 func (k *keysAuditCommand) Run(ctx context.Context, c *console) error {
 	return k.Registry.use(ctx, c, func(ctx context.Context, r registry) error {
-		for after := (streams.ID{}); ; {
+		for after := (eventlog.ID{}); ; {
 			page, err := r.Audit(ctx, after, auditPage)
 			if err != nil {
 				return err

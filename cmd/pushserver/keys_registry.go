@@ -1,15 +1,16 @@
 package main
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"time"
 
+	"github.com/paylogic/pushserver/api/keys"
 	"github.com/paylogic/pushserver/auth"
-	"github.com/paylogic/pushserver/keys"
-	"github.com/paylogic/pushserver/streams"
 )
 
 // keysLimit is how long a command about keys may take in all.
@@ -24,7 +25,7 @@ type registry interface {
 	Edit(ctx context.Context, id string, p keys.Patch) (keys.View, error)
 	Rotate(ctx context.Context, id string, overlap time.Duration) (keys.View, error)
 	Revoke(ctx context.Context, id string) (keys.View, error)
-	Audit(ctx context.Context, after streams.ID, limit int) (keys.AuditPage, error)
+	Audit(ctx context.Context, after eventlog.ID, limit int) (keys.AuditPage, error)
 }
 
 // registryFlags say where the keys are.
@@ -89,16 +90,16 @@ func (r localRegistry) Edit(ctx context.Context, id string, p keys.Patch) (keys.
 
 // openStore opens the keys in Redis, and the log through which changes of them are
 // told.
-func (f *redisFlags) openStore(ctx context.Context, c *console, durability string) (*streams.RedisLog, auth.Store, error) {
+func (f *redisFlags) openStore(ctx context.Context, c *console, durability string) (*eventlog.RedisLog, auth.Store, error) {
 	logger := slog.New(slog.NewTextHandler(c.err, &slog.HandlerOptions{Level: slog.LevelError}))
 	o, err := f.options(logger)
 	if err != nil {
 		return nil, nil, err
 	}
-	o.Durability = streams.Durability(durability)
-	log, err := streams.OpenRedisLog(ctx, o)
+	o.Durability = eventlog.Durability(durability)
+	log, err := eventlog.OpenRedisLog(ctx, o)
 	if err != nil {
 		return nil, nil, fmt.Errorf("--redis: %w", err)
 	}
-	return log, auth.NewRedisStore(log.Client(), auth.RedisOptions{Replicated: o.Durability == streams.Replicated}), nil
+	return log, auth.NewRedisStore(log.Client(), auth.RedisOptions{Replicated: o.Durability == eventlog.Replicated}), nil
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"context"
 	"net/http"
 	"net/url"
@@ -8,8 +10,7 @@ import (
 	"time"
 
 	"github.com/paylogic/pushserver/api/client"
-	"github.com/paylogic/pushserver/keys"
-	"github.com/paylogic/pushserver/streams"
+	"github.com/paylogic/pushserver/api/keys"
 )
 
 // A remoteRegistry is the one of a server.
@@ -60,7 +61,7 @@ func (r *remoteRegistry) Revoke(ctx context.Context, id string) (v keys.View, er
 }
 
 // Audit implements registry.
-func (r *remoteRegistry) Audit(ctx context.Context, after streams.ID, limit int) (page keys.AuditPage, err error) {
+func (r *remoteRegistry) Audit(ctx context.Context, after eventlog.ID, limit int) (page keys.AuditPage, err error) {
 	query := url.Values{"limit": {strconv.Itoa(limit)}}
 	if !after.IsZero() {
 		query.Set("after", after.String())

@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paylogic/pushserver/api/keys"
 	"github.com/paylogic/pushserver/auth"
-	"github.com/paylogic/pushserver/keys"
-	"github.com/paylogic/pushserver/streams/redistest"
+	"github.com/paylogic/pushserver/internal/redistest"
 )
 
 // The same commands do the same at a server and at the Redis behind it.

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/paylogic/pushserver/streams/redistest"
+	"github.com/paylogic/pushserver/internal/redistest"
 )
 
 // Of a server without limits, a key may do more than it was given, nothing is said

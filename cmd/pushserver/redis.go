@@ -1,14 +1,14 @@
 package main
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"bytes"
 	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net"
 	"os"
-
-	"github.com/paylogic/pushserver/streams"
 )
 
 // redisFlags say where Redis is.
@@ -20,8 +20,8 @@ type redisFlags struct {
 }
 
 // options returns how to connect, or an error that says which flag is wrong.
-func (f *redisFlags) options(logger *slog.Logger) (streams.RedisOptions, error) {
-	o := streams.RedisOptions{Addrs: f.Redis, Username: f.RedisUser, Logger: logger}
+func (f *redisFlags) options(logger *slog.Logger) (eventlog.RedisOptions, error) {
+	o := eventlog.RedisOptions{Addrs: f.Redis, Username: f.RedisUser, Logger: logger}
 	for _, address := range f.Redis {
 		if _, port, err := net.SplitHostPort(address); err != nil || port == "" {
 			return o, fmt.Errorf("--redis %q: must be HOST:PORT, or several with commas between", address)
@@ -33,7 +33,7 @@ func (f *redisFlags) options(logger *slog.Logger) (streams.RedisOptions, error) 
 			return o, fmt.Errorf("--redis-password-file: %w", err)
 		}
 		// Editors and echo end a file with a line break; a password has none.
-		o.Password = streams.Password(bytes.TrimRight(text, "\r\n"))
+		o.Password = eventlog.Password(bytes.TrimRight(text, "\r\n"))
 	}
 	if f.RedisTLS {
 		o.TLS = &tls.Config{MinVersion: tls.VersionTLS12}

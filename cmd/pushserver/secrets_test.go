@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/paylogic/pushserver/auth"
-	"github.com/paylogic/pushserver/streams/redistest"
+	"github.com/paylogic/pushserver/internal/redistest"
 )
 
 // contents returns all that a Redis holds, as text.

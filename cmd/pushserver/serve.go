@@ -1,6 +1,8 @@
 package main
 
 import (
+	"github.com/paylogic/pushserver/streams/eventlog"
+
 	"context"
 	"crypto/tls"
 	"errors"
@@ -16,7 +18,6 @@ import (
 	"github.com/paylogic/pushserver/api"
 	"github.com/paylogic/pushserver/auth"
 	"github.com/paylogic/pushserver/ratelimit"
-	"github.com/paylogic/pushserver/streams"
 	"github.com/paylogic/pushserver/streams/filter"
 )
 
@@ -84,8 +85,8 @@ func (s *serveCommand) Run(ctx context.Context, c *console) error {
 	if b.unlimited {
 		logger.Warn("no key has limits: each can use up what is there for all")
 	}
-	options.Durability = streams.Durability(s.Durability)
-	options.Retention = streams.Retention{Age: s.RetainAge, Events: s.RetainEvents}
+	options.Durability = eventlog.Durability(s.Durability)
+	options.Retention = eventlog.Retention{Age: s.RetainAge, Events: s.RetainEvents}
 	options.DuplicateWindow = s.DupWindow
 	if err := checkStateTypes(s.StateTypes); err != nil {
 		return err
@@ -129,7 +130,7 @@ func (s *serveCommand) Run(ctx context.Context, c *console) error {
 	if err := log.Check(ctx); err != nil {
 		logger.Warn("accepted events are not as safe as they should be", "durability", s.Durability, "reason", err)
 	}
-	store := auth.NewRedisStore(log.Client(), auth.RedisOptions{Replicated: options.Durability == streams.Replicated})
+	store := auth.NewRedisStore(log.Client(), auth.RedisOptions{Replicated: options.Durability == eventlog.Replicated})
 	b.limiter = ratelimit.NewRedisLimiter(log.Client(), ratelimit.RedisOptions{Logger: logger})
 	if err := g.open(s.Listen, log, store, b); err != nil {
 		return err
@@ -217,14 +218,14 @@ func checkStateTypes(patterns []string) error {
 
 // awaitRedis tries until Redis answers. Its errors are ctx's, and those that
 // trying again does not mend: a wrong password, logs laid out differently.
-func awaitRedis(ctx context.Context, o streams.RedisOptions, logger *slog.Logger) (*streams.RedisLog, error) {
+func awaitRedis(ctx context.Context, o eventlog.RedisOptions, logger *slog.Logger) (*eventlog.RedisLog, error) {
 	const most = 5 * time.Second
 	for wait := 250 * time.Millisecond; ; wait = min(2*wait, most) {
-		log, err := streams.OpenRedisLog(ctx, o)
+		log, err := eventlog.OpenRedisLog(ctx, o)
 		if err == nil {
 			return log, nil
 		}
-		if ctx.Err() != nil || !errors.Is(err, streams.ErrUnavailable) {
+		if ctx.Err() != nil || !errors.Is(err, eventlog.ErrUnavailable) {
 			return nil, err
 		}
 		logger.Warn("waiting for Redis", "reason", reason(err), "again_in", wait)

@@ -1,0 +1,132 @@
+package eventlog
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/paylogic/pushserver/internal/boltfile"
+)
+
+// boltLayout says what the file of a BoltLog holds. Another form gets another
+// number.
+const boltLayout = "events 1"
+
+// boltPatience is how long a call that writes waits for the disk before it
+// answers with ErrUnavailable.
+const boltPatience = 5 * time.Second
+
+// BoltOptions of a [BoltLog]. The zero value works.
+type BoltOptions struct {
+	Retention       Retention
+	DuplicateWindow time.Duration // 1 hour if zero
+	Logger          *slog.Logger  // slog.Default() if nil
+}
+
+// A BoltLog is a [Log] in one file of this machine, for a single gateway. What
+// Append has accepted is on the disk.
+//
+// Retention is exact: what is too old, or has too many newer events, is not
+// read any more, whenever it makes room. The file keeps the size it once had
+// and fills it again. In memory the log keeps about 130 bytes for each event of
+// the duplicate window, of those logs that were appended to.
+type BoltLog struct {
+	file      *boltfile.File
+	retention Retention
+	window    time.Duration
+	logger    *slog.Logger
+
+	bells   bellTower
+	failing atomic.Bool // the last commit did not succeed
+
+	stop context.CancelFunc // ends the sweeper
+	ends sync.WaitGroup     // the committer and the sweeper
+
+	mu      sync.Mutex // guards the following
+	waiting []*boltJob
+	closed  bool
+	wake    chan struct{} // holds one token if the committer may have something to do
+
+	// Only the committer touches the following.
+	taken      map[string]map[eventHash]boltTaken // the duplicate window of each log that was appended to
+	complained time.Time                          // when the file was last reported unwritable
+}
+
+// OpenBoltLog opens the log in the file at path, or makes it, in a directory
+// that exists. It fails if another process has it open, or if the file holds
+// something else; the error says what to do.
+func OpenBoltLog(path string, o BoltOptions) (*BoltLog, error) {
+	file, err := boltfile.Open(path, boltLayout)
+	if err != nil {
+		return nil, fmt.Errorf("streams: %w", err)
+	}
+	if err := makeBoltBuckets(file); err != nil {
+		return nil, errors.Join(fmt.Errorf("streams: %w", err), file.Close())
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	l := &BoltLog{
+		file:      file,
+		retention: o.Retention.orDefault(),
+		window:    cmp.Or(o.DuplicateWindow, DefaultDuplicateWindow),
+		logger:    cmp.Or(o.Logger, slog.Default()),
+		stop:      stop,
+		wake:      make(chan struct{}, 1),
+		taken:     make(map[string]map[eventHash]boltTaken),
+	}
+	l.ends.Go(l.commitAll)
+	l.ends.Go(func() { l.sweepAll(ctx) })
+	return l, nil
+}
+
+// Bells implements [Log].
+func (l *BoltLog) Bells(ctx context.Context, ring func(log string)) {
+	defer l.bells.add(ring)()
+	<-ctx.Done()
+}
+
+// Check implements [Log]. If the last thing written failed, it writes something
+// in order to learn whether it would succeed now.
+func (l *BoltLog) Check(ctx context.Context) error {
+	if err := l.file.Check(); err != nil {
+		return fmt.Errorf("check the log's file: %w: %w", ErrUnavailable, err)
+	}
+	if !l.failing.Load() {
+		return nil
+	}
+	// A commit of nothing writes pages and syncs them all the same.
+	if err := l.commit(ctx, &boltJob{do: func(*boltWrite) error { return nil }}); err != nil {
+		return fmt.Errorf("check the log's file: %w", err)
+	}
+	return nil
+}
+
+// Durability implements [Log].
+func (l *BoltLog) Durability() Durability { return Durable }
+
+// Close implements [Log]. What was appended before is finished.
+func (l *BoltLog) Close() error {
+	l.stop()
+	l.mu.Lock()
+	l.closed = true
+	l.mu.Unlock()
+	l.rouse()
+	l.ends.Wait()
+	return l.file.Close()
+}
+
+// boltFault returns an error of the file, or of what was found in it, as one of
+// the log's.
+func boltFault(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, boltfile.ErrUnavailable), errors.Is(err, boltfile.ErrUnsure):
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return fmt.Errorf("%w: %w", ErrDamaged, err)
+}

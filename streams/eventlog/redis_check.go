@@ -1,0 +1,81 @@
+package eventlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Check implements [Log]. With [Replicated] every master must be set up to lose
+// nothing; with [BestEffort] Redis must answer. It reads INFO alone, which a
+// user who may not read the configuration can, too.
+func (l *RedisLog) Check(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readPatience)
+	defer cancel()
+	if err := l.checkLayout(ctx); err != nil {
+		l.reload()
+		return l.unsafe(err)
+	}
+	check := l.checkMaster
+	if l.durability == BestEffort {
+		check = func(ctx context.Context, master *redis.Client) error { return master.Ping(ctx).Err() }
+	}
+	if l.cluster == nil {
+		return l.unsafe(check(ctx, l.direct.node()))
+	}
+	return l.unsafe(l.cluster.ForEachMaster(ctx, check))
+}
+
+// unsafe is err for an operator's eyes who may show it around: without
+// addresses, which network errors and redirections hold.
+func (l *RedisLog) unsafe(err error) error {
+	var setting unsafeSetting
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &setting), isReply(err) && !l.isPassing(err):
+		return fmt.Errorf("check Redis: %w", err)
+	case isReply(err):
+		word, _, _ := strings.Cut(err.Error(), " ")
+		return fmt.Errorf("check Redis: a master answers %s: %w", word, ErrUnavailable)
+	}
+	return fmt.Errorf("check Redis: a master does not answer: %w", ErrUnavailable)
+}
+
+// An unsafeSetting says what is set in a way that breaks a promise, and what to
+// set instead.
+type unsafeSetting string
+
+func (s unsafeSetting) Error() string { return string(s) }
+
+// checkMaster returns an error if an event that this master accepts may be lost
+// by design.
+func (l *RedisLog) checkMaster(ctx context.Context, master *redis.Client) error {
+	text, err := master.Info(ctx).Result()
+	if err != nil {
+		return err
+	}
+	info := make(map[string]string)
+	online := 0
+	for line := range strings.Lines(text) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
+		info[name] = value
+		if strings.HasPrefix(name, "slave") && strings.Contains(value, "state=online") {
+			online++
+		}
+	}
+	const otherwise = ", or serve with durability " + string(BestEffort)
+	switch {
+	case info["maxmemory_policy"] != "noeviction":
+		return unsafeSetting("maxmemory-policy of a master is " + info["maxmemory_policy"] +
+			", so that it may drop logs: set it to noeviction" + otherwise)
+	case info["aof_enabled"] != "1":
+		return unsafeSetting("appendonly of a master is no, so that a restart empties it: set it to yes" + otherwise)
+	case online == 0:
+		return unsafeSetting("a master has no connected replica: add one" + otherwise)
+	}
+	return nil
+}

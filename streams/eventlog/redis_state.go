@@ -1,0 +1,127 @@
+package eventlog
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// How much of a log's states one call reads at first. Redis serves nobody else
+// meanwhile.
+const (
+	statePage      = 1000
+	statePageBytes = 1 << 20
+)
+
+// State implements [Log].
+//
+// It reads a page at a time, by the times of positions: an order that a failover
+// or a moved slot does not change, as it would that of HSCAN. What is superseded
+// meanwhile moves behind Head, where the log has it.
+func (l *RedisLog) State(ctx context.Context, log string) (State, error) {
+	var s State
+	seen := make(map[ID]bool)
+	from, count, room := "-inf", statePage, statePageBytes
+	for {
+		page, err := l.statePage(ctx, log, from, count, room)
+		if err != nil {
+			return State{}, err
+		}
+		if s.Until = page.head; s.Head.IsZero() {
+			s.Head = page.head
+		}
+		for _, e := range page.entries {
+			if !seen[e.ID] && e.ID.Compare(s.Head) <= 0 {
+				seen[e.ID] = true
+				s.Entries = append(s.Entries, e)
+			}
+		}
+		if !page.more {
+			break
+		}
+		if page.last == from { // more states of one millisecond than a page has
+			count, room = 2*count, 2*room
+		}
+		from = page.last
+	}
+	oldest := l.now().Add(-l.retention.State)
+	s.Entries = slices.DeleteFunc(s.Entries, func(e Entry) bool { return e.ID.Time().Before(oldest) })
+	slices.SortFunc(s.Entries, func(a, b Entry) int { return a.ID.Compare(b.ID) })
+	return s, nil
+}
+
+// A statesPage is one page of a log's states.
+type statesPage struct {
+	entries []Entry
+	more    bool
+	last    string // the time of the last of them
+	head    ID
+}
+
+func (l *RedisLog) statePage(ctx context.Context, log, from string, count, room int) (statesPage, error) {
+	k := keysOf(log)
+	var reply []any
+	err := l.query(ctx, log, func(ctx context.Context) (err error) {
+		reply, err = stateScript.Run(ctx, l.client, []string{k.log, k.head, k.states, k.ages}, from, count, room).Slice()
+		return err
+	})
+	if err != nil {
+		return statesPage{}, err
+	}
+	if len(reply) != 6 {
+		return statesPage{}, refusal(log, "states of another shape")
+	}
+	v, err := readView(log, []any{nil, reply[3], reply[4], nil, reply[5]})
+	if err != nil {
+		return statesPage{}, err
+	}
+	p := statesPage{more: reply[1] == "1", head: v.bounds.Head}
+	p.last, _ = reply[2].(string)
+	if p.head.IsZero() {
+		b, err := l.Bounds(ctx, log) // makes the origin
+		p.head = b.Head
+		if err != nil {
+			return statesPage{}, err
+		}
+	}
+	values, _ := reply[0].([]any)
+	for _, value := range values {
+		text, _ := value.(string)
+		e, err := readState(text)
+		if err != nil {
+			return statesPage{}, refusal(log, "a state that is not ours")
+		}
+		p.entries = append(p.entries, e)
+	}
+	return p, nil
+}
+
+// What the append script is told of an event's state.
+const (
+	noState     = ""
+	stateIs     = "s"
+	stateIsGone = "x"
+)
+
+// stateMark returns what becomes of the event's state when it is appended.
+func (e *Event) stateMark() string {
+	switch {
+	case !e.State:
+		return noState
+	case e.gone():
+		return stateIsGone
+	}
+	return stateIs
+}
+
+// stateField is the name that the event's state has among those of its log.
+func (e *Event) stateField() string {
+	if !e.State {
+		return ""
+	}
+	return e.Type + "\x00" + e.Subject
+}
+
+// stateLife is how long the states of a log are kept after the last change of
+// one: somewhat longer than each of them counts.
+func (r Retention) stateLife() time.Duration { return r.State + time.Hour }

@@ -1,0 +1,69 @@
+package eventlog
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Logs are trimmed when something is appended. What nobody appends to any more
+// is swept, by one gateway at a time, so that no event outlives its retention
+// by more than a tenth.
+const (
+	sweepMost  = time.Minute
+	sweepLeast = time.Second
+	sweepKey   = "ps:sweep" // exists while it is not time yet
+	sweepScan  = 1000       // keys that Redis looks at in one go
+)
+
+// sweep trims idle logs until ctx is done.
+func (l *RedisLog) sweep(ctx context.Context) {
+	period := min(max(l.retention.Age/10, sweepLeast), sweepMost)
+	ticker := time.NewTicker(period)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		mine, err := l.client.SetNX(ctx, sweepKey, 1, period*9/10).Result()
+		if err == nil && mine {
+			err = l.sweepOnce(ctx)
+		}
+		if err != nil && ctx.Err() == nil {
+			l.logger.Debug("idle logs were not swept", "error", unaddressed(err))
+		}
+	}
+}
+
+// sweepOnce trims every log by age.
+func (l *RedisLog) sweepOnce(ctx context.Context) error {
+	if l.cluster == nil {
+		return l.sweepNode(ctx, l.direct.node())
+	}
+	return l.cluster.ForEachMaster(ctx, l.sweepNode)
+}
+
+func (l *RedisLog) sweepNode(ctx context.Context, node *redis.Client) error {
+	now := l.now()
+	var cursor uint64
+	for {
+		logs, next, err := node.ScanType(ctx, cursor, "ps:{*}:*:log", sweepScan, "stream").Result()
+		if err != nil {
+			return err
+		}
+		pipe := node.Pipeline()
+		for _, key := range logs {
+			age := l.retention.of(logOfKey(key)).Age
+			pipe.XTrimMinID(ctx, key, strconv.FormatInt(max(0, now.Add(-age).UnixMilli()), 10))
+		}
+		// A log whose slot is on its way is swept next time.
+		_, _ = pipe.Exec(ctx)
+		if cursor = next; cursor == 0 {
+			return nil
+		}
+	}
+}

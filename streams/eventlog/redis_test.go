@@ -1,0 +1,135 @@
+package eventlog
+
+import (
+	"context"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/paylogic/pushserver/internal/redistest"
+)
+
+// One cluster serves all tests of this package, one after the other.
+var (
+	clusterOnce sync.Once
+	testCluster *redistest.Cluster
+)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if testCluster != nil {
+		testCluster.Close()
+	}
+	os.Exit(code)
+}
+
+func sharedCluster(t testing.TB) *redistest.Cluster {
+	t.Helper()
+	clusterOnce.Do(func() {
+		var err error
+		if testCluster, err = redistest.Open(t.Context(), redistest.Options{}); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if testCluster == nil {
+		t.Fatal("the cluster did not start")
+	}
+	return testCluster
+}
+
+// openRedis opens a log that the test closes.
+func openRedis(t testing.TB, o RedisOptions) *RedisLog {
+	t.Helper()
+	l, err := OpenRedisLog(context.Background(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l
+}
+
+// openCluster opens a log in the shared cluster.
+func openCluster(t testing.TB) *RedisLog {
+	t.Helper()
+	return openRedis(t, RedisOptions{Addrs: sharedCluster(t).Addrs()})
+}
+
+var clusterSubject = subject{
+	open: func(t *testing.T) Log { return openCluster(t) },
+	trim: redisTrim, revert: redisRevert, erase: redisErase,
+}
+
+var standaloneSubject = subject{
+	open: func(t *testing.T) Log {
+		return openRedis(t, RedisOptions{Addrs: []string{standaloneAddr(t)}, Durability: BestEffort})
+	},
+	trim: redisTrim, revert: redisRevert, erase: redisErase,
+}
+
+// standaloneAddr starts a Redis that is no cluster, until the test ends.
+func standaloneAddr(t testing.TB) string { return redistest.StartStandalone(t).Addr() }
+
+// mustDo sends a command by the log's client.
+func mustDo(t testing.TB, l Log, args ...any) any {
+	t.Helper()
+	answer, err := l.(*RedisLog).client.Do(context.Background(), args...).Result()
+	if err != nil && err != redis.Nil {
+		t.Fatalf("%v: %v", args, err)
+	}
+	return answer
+}
+
+func redisTrim(t *testing.T, l Log, log string, keep int) {
+	mustDo(t, l, "XTRIM", keysOf(log).log, "MAXLEN", keep)
+}
+
+func redisRevert(t *testing.T, l Log, log string, entries int) {
+	k := keysOf(log)
+	all := mustReadAll(t, l, log)
+	for _, e := range all[len(all)-entries:] {
+		mustDo(t, l, "XDEL", k.log, e.ID.stamp())
+	}
+	mustDo(t, l, "HSET", k.head, "last", all[len(all)-entries-1].ID.String())
+}
+
+func redisErase(t *testing.T, l Log, log string) {
+	k := keysOf(log)
+	for _, key := range []string{k.log, k.head, k.duplicates + "0", k.duplicates + "1", k.duplicates + "2", k.duplicates + "3"} {
+		mustDo(t, l, "DEL", key)
+	}
+}
+
+var memorySubject = subject{
+	open: func(t *testing.T) Log { return NewMemoryLog(MemoryOptions{}) },
+	trim: func(t *testing.T, l Log, log string, keep int) {
+		m := l.(*MemoryLog).log(log)
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.trim(Retention{Events: keep, Age: time.Hour, State: time.Hour}, time.Now())
+	},
+	revert: func(t *testing.T, l Log, log string, entries int) {
+		m := l.(*MemoryLog).log(log)
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.lose(entries)
+	},
+	erase: func(t *testing.T, l Log, log string) {
+		m := l.(*MemoryLog)
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		delete(m.logs, log)
+	},
+}
+
+func containsAll(s string, parts ...string) bool {
+	for _, part := range parts {
+		if !strings.Contains(s, part) {
+			return false
+		}
+	}
+	return true
+}
