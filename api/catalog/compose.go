@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"sync"
 
-	"gopkg.in/yaml.v3"
+	"go.yaml.in/yaml/v3"
 )
 
 // A Composer writes the types of a catalogue into the description of the API,
