@@ -95,11 +95,11 @@ func (a *account) idle(now int64) bool {
 
 // arrive returns the bucket of a rate, and what becomes of cells that come to it.
 func (a *account) arrive(p Policy, now, n int64) (bucket, passage) {
-	b, mended := mend(a.buckets[p.Name], p.cells(), now)
+	b, mended := mend(a.buckets[p.Name], cells(p), now)
 	if mended {
 		a.buckets[p.Name] = b
 	}
-	return b, arrive(b, p.cells(), now, n)
+	return b, arrive(b, cells(p), now, n)
 }
 
 // hold keeps a lease from now on, or longer.

@@ -7,7 +7,7 @@ type cellRate struct {
 }
 
 // cells returns the rate of a policy that is not concurrent.
-func (p Policy) cells() cellRate { return cellRate{int64(p.Quota), p.Window.Microseconds()} }
+func cells(p Policy) cellRate { return cellRate{int64(p.Quota), p.Window.Microseconds()} }
 
 // A bucket is what is remembered of a rate: the theoretical arrival time, at
 // which it is full again, in µs of whatever clock and, because a quota seldom

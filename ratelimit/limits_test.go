@@ -142,19 +142,6 @@ func TestLimitsAreChangedByName(t *testing.T) {
 	if l.With(Policy{Name: "speed", Quota: 1}) != l {
 		t.Error("a policy of no known name changed something")
 	}
-	if v := NewMemoryLimiter("").Take(t.Context(), charge("key", l.Of("speed"), 1)); v.Allowed {
-		t.Errorf("a policy of no known name allows: %+v", v)
-	}
-}
-
-func TestSharesOfALimit(t *testing.T) {
-	for _, test := range []struct{ quota, gateways, want int }{
-		{50, 0, 50}, {50, 1, 50}, {50, 2, 25}, {50, 3, 16}, {5, 10, 1}, {1, 2, 1}, {0, 2, 0},
-	} {
-		if got := (Policy{Quota: test.quota}).share(test.gateways).Quota; got != test.want {
-			t.Errorf("%d by %d gateways: got %d, want %d", test.quota, test.gateways, got, test.want)
-		}
-	}
 }
 
 func TestALocalLimiterKeepsThePolicy(t *testing.T) {

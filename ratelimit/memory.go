@@ -1,6 +1,7 @@
 package ratelimit
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"slices"
@@ -51,7 +52,7 @@ func (m *MemoryLimiter) take(ask Ask, gateways int) Verdict {
 	a := m.account(ask.Key, now)
 	found := a.seek(ask, ask.most(gateways))
 	for _, c := range ask.Charges {
-		share := c.Policy.share(gateways)
+		share := share(c.Policy, gateways)
 		d := found.decide(share)
 		if !share.Concurrent() {
 			was, p := a.arrive(share, now, c.within(share))
@@ -76,6 +77,13 @@ func (m *MemoryLimiter) take(ask Ask, gateways int) Verdict {
 	return v
 }
 
+// share is what one of several gateways may let through when they cannot count
+// together.
+func share(p Policy, gateways int) Policy {
+	p.Quota = cmp.Or(p.Quota/max(1, gateways), min(1, p.Quota))
+	return p
+}
+
 // within returns the cells that the charge is to a share of its policy. More
 // than the share at once takes all of it, or a batch would wait in vain for the
 // other gateways.
@@ -91,7 +99,7 @@ func (c Charge) within(share Policy) int64 {
 func (a Ask) most(gateways int) int {
 	for _, c := range a.Charges {
 		if c.Policy.Concurrent() && c.Policy.Name != Filters {
-			return c.Policy.share(gateways).Quota
+			return share(c.Policy, gateways).Quota
 		}
 	}
 	return math.MaxInt
@@ -103,7 +111,7 @@ func (a *account) grant(ask Ask, found place, gateways int, now int64, v *Verdic
 	for i, c := range ask.Charges {
 		if c.Policy.Concurrent() {
 			_, then := found.counts(c.Policy)
-			v.Decisions[i].Remaining = max(0, c.Policy.share(gateways).Quota-then)
+			v.Decisions[i].Remaining = max(0, share(c.Policy, gateways).Quota-then)
 		}
 	}
 	if found.victim != nil {
@@ -123,7 +131,7 @@ func (a *account) explain(ask Ask, gateways int, now int64, v *Verdict) {
 		d := &v.Decisions[i]
 		if c.Policy.Concurrent() {
 			busy = busy || !d.Allowed
-		} else if share := c.Policy.share(gateways); d.Allowed && c.N > 0 {
+		} else if share := share(c.Policy, gateways); d.Allowed && c.N > 0 {
 			_, p := a.arrive(share, now, 0)
 			*d = decide(share, p)
 			d.Policy = c.Policy

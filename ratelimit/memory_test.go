@@ -51,3 +51,19 @@ func TestMemoryTakesAShareOfABatch(t *testing.T) {
 		}
 	}
 }
+
+func TestSharesOfALimit(t *testing.T) {
+	for _, test := range []struct{ quota, gateways, want int }{
+		{50, 0, 50}, {50, 1, 50}, {50, 2, 25}, {50, 3, 16}, {5, 10, 1}, {1, 2, 1}, {0, 2, 0},
+	} {
+		if got := share(Policy{Quota: test.quota}, test.gateways).Quota; got != test.want {
+			t.Errorf("%d by %d gateways: got %d, want %d", test.quota, test.gateways, got, test.want)
+		}
+	}
+}
+
+func TestAPolicyOfNoKnownNameAllowsNothing(t *testing.T) {
+	if v := NewMemoryLimiter("").Take(t.Context(), charge("key", Defaults().Of("speed"), 1)); v.Allowed {
+		t.Errorf("a policy of no known name allows: %+v", v)
+	}
+}

@@ -1,7 +1,6 @@
 package ratelimit
 
 import (
-	"cmp"
 	"strconv"
 	"time"
 
@@ -65,13 +64,6 @@ func (p Policy) Local() *rate.Limiter {
 		return rate.NewLimiter(rate.Inf, 0) // nothing that happens within a time
 	}
 	return rate.NewLimiter(rate.Limit(float64(p.Quota)/p.Window.Seconds()), p.Quota)
-}
-
-// share is what one of several gateways may let through when they cannot count
-// together.
-func (p Policy) share(gateways int) Policy {
-	p.Quota = cmp.Or(p.Quota/max(1, gateways), min(1, p.Quota))
-	return p
 }
 
 func unit(window time.Duration) string {
