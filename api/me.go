@@ -80,7 +80,7 @@ func (s *Server) me(w http.ResponseWriter, r *http.Request) error {
 
 // limitsLeft charges for the request, and returns what is left of all limits.
 func (s *Server) limitsLeft(w http.ResponseWriter, r *http.Request, c *caller) (map[string]accountLimit, error) {
-	charges := s.limitsOf(c.Key).Peek()
+	charges := ratelimit.Peek(s.limitsOf(c.Key))
 	for i := range charges {
 		if charges[i].Policy.Name == ratelimit.Requests {
 			charges[i].N = 1

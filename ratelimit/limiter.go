@@ -36,6 +36,15 @@ type Charge struct {
 	N      int
 }
 
+// Peek returns charges that ask what is left of each limit and take nothing.
+func Peek(limits Limits) []Charge {
+	charges := make([]Charge, len(limits))
+	for i, p := range limits {
+		charges[i].Policy = p
+	}
+	return charges
+}
+
 // A Verdict is the answer to an [Ask].
 type Verdict struct {
 	Allowed   bool

@@ -47,15 +47,6 @@ func (l Limits) Of(name string) Policy {
 	return Policy{Name: name, Window: time.Minute}
 }
 
-// Peek returns charges that ask what is left of each limit and charge nothing.
-func (l Limits) Peek() []Charge {
-	charges := make([]Charge, len(l))
-	for i, p := range l {
-		charges[i].Policy = p
-	}
-	return charges
-}
-
 // String returns all limits as [Parse] reads them.
 func (l Limits) String() string { return Format(l[:]) }
 
