@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/paylogic/pushserver/auth"
-	"github.com/paylogic/pushserver/ratelimit"
+	"github.com/paylogic/pushserver/ratelimit/policy"
 	"github.com/paylogic/pushserver/streams"
 	"github.com/paylogic/pushserver/streams/filter"
 )
@@ -134,7 +134,7 @@ func noChannel() *Problem {
 
 // openPublic answers with a stream that needs no key.
 func (s *Server) openPublic(w http.ResponseWriter, r *http.Request, preface []byte, req streams.Request) error {
-	req.Rate = s.limits.Of(ratelimit.Deliveries).Quota
+	req.Rate = s.limits.Of(policy.Deliveries).Quota
 	sub, err := s.hub.Subscribe(r.Context(), req)
 	if err != nil {
 		return err

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/paylogic/pushserver/auth"
-	"github.com/paylogic/pushserver/ratelimit"
+	"github.com/paylogic/pushserver/ratelimit/policy"
 	"github.com/paylogic/pushserver/streams/filter"
 )
 
@@ -70,7 +70,7 @@ func (s *Server) authenticate(w http.ResponseWriter, r *http.Request, scope stri
 	if err != nil {
 		return nil, err
 	}
-	return c, s.charge(w, r, c, s.cost(c, ratelimit.Requests, 1))
+	return c, s.charge(w, r, c, s.cost(c, policy.Requests, 1))
 }
 
 // authorize is authenticate for a request that is charged once it is known how

@@ -1,8 +1,6 @@
 package api
 
 import (
-	"github.com/paylogic/pushserver/streams/eventlog"
-
 	"context"
 	"encoding/json"
 	"fmt"
@@ -15,6 +13,8 @@ import (
 
 	"github.com/paylogic/pushserver/auth"
 	"github.com/paylogic/pushserver/ratelimit"
+	"github.com/paylogic/pushserver/ratelimit/policy"
+	"github.com/paylogic/pushserver/streams/eventlog"
 	"github.com/paylogic/pushserver/streams/filter"
 )
 
@@ -60,7 +60,7 @@ func DemoKey(ctx context.Context, store auth.Store) (*auth.Key, error) {
 			return key, nil
 		}
 	}
-	limits, err := auth.ParseLimits(ratelimit.Largest().String())
+	limits, err := auth.ParseLimits(policy.Largest().String())
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +83,7 @@ func (d *demo) serve(w http.ResponseWriter, r *http.Request) error {
 		return problem("method-not-allowed", "Use POST.").header("Allow", "POST")
 	}
 	if v := d.server.limiter.Take(r.Context(), ratelimit.Ask{
-		Key: "demo", Charges: []ratelimit.Charge{{Policy: d.server.limits.Of(ratelimit.Publishes), N: 1}},
+		Key: "demo", Charges: []ratelimit.Charge{{Policy: d.server.limits.Of(policy.Publishes), N: 1}},
 	}); !v.Allowed {
 		return d.server.quotaProblem(v, nil)
 	}

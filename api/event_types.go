@@ -1,8 +1,6 @@
 package api
 
 import (
-	"github.com/paylogic/pushserver/streams/eventlog"
-
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -11,7 +9,8 @@ import (
 	"strings"
 
 	"github.com/paylogic/pushserver/api/catalog"
-	"github.com/paylogic/pushserver/ratelimit"
+	"github.com/paylogic/pushserver/ratelimit/policy"
+	"github.com/paylogic/pushserver/streams/eventlog"
 	"github.com/paylogic/pushserver/streams/filter"
 )
 
@@ -80,7 +79,7 @@ func (s *Server) reader(w http.ResponseWriter, r *http.Request) (*caller, error)
 	if err != nil {
 		return nil, err
 	}
-	return c, s.charge(w, r, c, s.cost(c, ratelimit.Requests, 1))
+	return c, s.charge(w, r, c, s.cost(c, policy.Requests, 1))
 }
 
 // mayKnow reports whether a caller is told of a type: a merchant of those that it

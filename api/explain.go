@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/paylogic/pushserver/auth"
-	"github.com/paylogic/pushserver/ratelimit"
+	"github.com/paylogic/pushserver/ratelimit/policy"
 	"github.com/paylogic/pushserver/streams/filter"
 )
 
@@ -39,7 +39,7 @@ func (s *Server) explain(w http.ResponseWriter, r *http.Request) error {
 	case !c.May(auth.Admin) && !(c.Kind.Reads() && c.grant == nil):
 		return problem("wrong-role", "Use an admin's key, or a merchant's for itself.").with("role", role(c.Kind))
 	}
-	if err := s.charge(w, r, c, s.cost(c, ratelimit.Requests, 1)); err != nil {
+	if err := s.charge(w, r, c, s.cost(c, policy.Requests, 1)); err != nil {
 		return err
 	}
 	doc, err := readObject(w, r, bodyMax, shortForm)

@@ -1,15 +1,14 @@
 package api
 
 import (
-	"github.com/paylogic/pushserver/streams/eventlog"
-
 	"net/http"
 	"strconv"
 	"time"
 
 	"github.com/paylogic/pushserver/auth"
-	"github.com/paylogic/pushserver/ratelimit"
+	"github.com/paylogic/pushserver/ratelimit/policy"
 	"github.com/paylogic/pushserver/streams"
+	"github.com/paylogic/pushserver/streams/eventlog"
 )
 
 const (
@@ -29,7 +28,7 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.chargePage(w, r, key, s.cost(key, ratelimit.Requests, 1)); err != nil {
+	if err := s.chargePage(w, r, key, s.cost(key, policy.Requests, 1)); err != nil {
 		return err
 	}
 	allowOrigin(w, r)

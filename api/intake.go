@@ -1,8 +1,6 @@
 package api
 
 import (
-	"github.com/paylogic/pushserver/streams/eventlog"
-
 	"bytes"
 	"context"
 	"encoding/json"
@@ -13,7 +11,9 @@ import (
 
 	"github.com/paylogic/pushserver/auth"
 	"github.com/paylogic/pushserver/ratelimit"
+	"github.com/paylogic/pushserver/ratelimit/policy"
 	"github.com/paylogic/pushserver/streams"
+	"github.com/paylogic/pushserver/streams/eventlog"
 )
 
 // Intake returns what makes events of what services leave in Redis: they are held
@@ -120,7 +120,7 @@ func (s *Server) readMessage(ctx context.Context, channel, payload string) (stri
 		err = s.complete(ctx, somebody, &p)
 	}
 	if err == nil {
-		v := s.limiter.Take(ctx, ratelimit.Ask{Key: "channels:" + c.Merchant, Charges: []ratelimit.Charge{{Policy: s.limits.Of(ratelimit.Publishes), N: 1}}})
+		v := s.limiter.Take(ctx, ratelimit.Ask{Key: "channels:" + c.Merchant, Charges: []ratelimit.Charge{{Policy: s.limits.Of(policy.Publishes), N: 1}}})
 		if !v.Allowed {
 			err = s.quotaProblem(v, nil)
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/paylogic/pushserver/auth"
 	"github.com/paylogic/pushserver/ratelimit"
+	"github.com/paylogic/pushserver/ratelimit/policy"
 )
 
 // account is the answer of GET /v1/me.
@@ -82,7 +83,7 @@ func (s *Server) me(w http.ResponseWriter, r *http.Request) error {
 func (s *Server) limitsLeft(w http.ResponseWriter, r *http.Request, c *caller) (map[string]accountLimit, error) {
 	charges := ratelimit.Peek(s.limitsOf(c.Key))
 	for i := range charges {
-		if charges[i].Policy.Name == ratelimit.Requests {
+		if charges[i].Policy.Name == policy.Requests {
 			charges[i].N = 1
 		}
 	}

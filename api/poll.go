@@ -1,13 +1,12 @@
 package api
 
 import (
-	"github.com/paylogic/pushserver/streams/eventlog"
-
 	"net/http"
 	"time"
 
-	"github.com/paylogic/pushserver/ratelimit"
+	"github.com/paylogic/pushserver/ratelimit/policy"
 	"github.com/paylogic/pushserver/streams"
+	"github.com/paylogic/pushserver/streams/eventlog"
 )
 
 // pollWait is well under the 50 s after which the clients that need this give up a
@@ -35,7 +34,7 @@ func padding(q query) []byte {
 // the position, or what comes within a while.
 func (s *Server) poll(w http.ResponseWriter, r *http.Request, c *caller, q query, form string, req streams.Request) error {
 	if c != nil {
-		if err := s.chargePage(w, r, c, s.cost(c, ratelimit.Connects, 1)); err != nil {
+		if err := s.chargePage(w, r, c, s.cost(c, policy.Connects, 1)); err != nil {
 			return err
 		}
 	}

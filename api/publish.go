@@ -1,8 +1,6 @@
 package api
 
 import (
-	"github.com/paylogic/pushserver/streams/eventlog"
-
 	"bytes"
 	"context"
 	"encoding/json"
@@ -17,7 +15,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/paylogic/pushserver/auth"
-	"github.com/paylogic/pushserver/ratelimit"
+	"github.com/paylogic/pushserver/ratelimit/policy"
+	"github.com/paylogic/pushserver/streams/eventlog"
 	"github.com/paylogic/pushserver/streams/filter"
 )
 
@@ -87,7 +86,7 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request) error {
 	if err := s.admit(r.Context(), key.Key, &p); err != nil {
 		return err
 	}
-	if err := s.charge(w, r, key, s.cost(key, ratelimit.Publishes, 1)); err != nil {
+	if err := s.charge(w, r, key, s.cost(key, policy.Publishes, 1)); err != nil {
 		return err
 	}
 	receipts, err := s.log.Append(r.Context(), p.log(), []eventlog.Event{p.event})
@@ -194,7 +193,7 @@ func (s *Server) publishBatch(w http.ResponseWriter, r *http.Request, key *calle
 	if doc.kind != '[' {
 		return problem("malformed-json", "Send an array of CloudEvents, or one CloudEvent as "+structuredForm+".")
 	}
-	if err := s.charge(w, r, key, s.cost(key, ratelimit.Publishes, len(publications))); err != nil {
+	if err := s.charge(w, r, key, s.cost(key, policy.Publishes, len(publications))); err != nil {
 		return err
 	}
 	logs := make(map[string][]int)

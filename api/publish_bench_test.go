@@ -1,8 +1,6 @@
 package api
 
 import (
-	"github.com/paylogic/pushserver/streams/eventlog"
-
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -10,14 +8,15 @@ import (
 	"testing"
 
 	"github.com/paylogic/pushserver/auth"
-	"github.com/paylogic/pushserver/ratelimit"
+	"github.com/paylogic/pushserver/ratelimit/policy"
+	"github.com/paylogic/pushserver/streams/eventlog"
 )
 
 // BenchmarkPublish is what a publish costs apart from the network and from Redis:
 // one event, and a batch of a hundred.
 func BenchmarkPublish(b *testing.B) {
 	r := newRig(b, eventlog.MemoryOptions{})
-	key := r.issue(b, auth.Key{Kind: auth.Pub, Limits: within(b, ratelimit.Largest().String())})
+	key := r.issue(b, auth.Key{Kind: auth.Pub, Limits: within(b, policy.Largest().String())})
 	handler := r.server.Handler()
 	id := 0
 	event := func() string {

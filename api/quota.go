@@ -10,6 +10,7 @@ import (
 
 	"github.com/paylogic/pushserver/auth"
 	"github.com/paylogic/pushserver/ratelimit"
+	"github.com/paylogic/pushserver/ratelimit/policy"
 )
 
 // A Limiter decides what keys may do now, and keeps the leases of their open
@@ -21,16 +22,16 @@ type Limiter interface {
 
 // limitsOf returns the limits of a key: the server's, where it has none of its
 // own.
-func (s *Server) limitsOf(k *auth.Key) ratelimit.Limits {
+func (s *Server) limitsOf(k *auth.Key) policy.Limits {
 	switch {
 	case s.unlimited:
-		return ratelimit.Largest() // for what is paced, and not asked for
+		return policy.Largest() // for what is paced, and not asked for
 	case len(k.Limits) == 0:
 		return s.limits
 	}
 	limits := s.limits
 	for name, own := range k.Limits {
-		p := ratelimit.Policy{Name: name, Quota: own.N, Window: own.Window}
+		p := policy.Policy{Name: name, Quota: own.N, Window: own.Window}
 		if err := p.Check(); err != nil {
 			s.logger.Error("the limits of a key cannot be read: the server's hold", "key", k.ID, "error", err)
 			return s.limits
@@ -91,9 +92,9 @@ func (s *Server) quotaProblem(v ratelimit.Verdict, c *caller) *Problem {
 			detail = "Send less at once: this is more than the whole quota."
 		case d.Policy.Concurrent() && (c == nil || c.grant != nil):
 			detail = "Wait until another stream ends."
-		case d.Policy.Name == ratelimit.Streams:
+		case d.Policy.Name == policy.Streams:
 			detail = "End one of the key's open streams, which connections names, or take over the oldest with takeover=oldest."
-		case d.Policy.Name == ratelimit.Filters:
+		case d.Policy.Name == policy.Filters:
 			detail = "Use the same filters for the streams of this key, or end one of those that connections names."
 		}
 		violated = append(violated, d.Policy.Name)
@@ -120,7 +121,7 @@ func retryAfter(wait time.Duration) int {
 func (s *Server) settle(a *answer, r *http.Request, p *Problem) *Problem {
 	switch {
 	case a.caller != nil && !a.charged && r.Context().Err() == nil:
-		if err := s.charge(a, r, a.caller, s.cost(a.caller, ratelimit.Requests, 1)); err != nil {
+		if err := s.charge(a, r, a.caller, s.cost(a.caller, policy.Requests, 1)); err != nil {
 			return problemOf(err)
 		}
 	case p.Status == http.StatusUnauthorized:
@@ -146,13 +147,13 @@ func (c *connection) replayed(n int) time.Duration {
 	key := c.caller.Key
 	c.mu.Unlock()
 	s := c.among.server
-	policy := s.limitsOf(key).Of(ratelimit.Replay)
-	if c.owed += int32(n); int(c.owed) < min(replayAtOnce, policy.Quota) {
+	limit := s.limitsOf(key).Of(policy.Replay)
+	if c.owed += int32(n); int(c.owed) < min(replayAtOnce, limit.Quota) {
 		return 0
 	}
-	charged := min(int(c.owed), policy.Quota)
+	charged := min(int(c.owed), limit.Quota)
 	v := s.ask(context.Background(), ratelimit.Ask{
-		Key: key.ID, Charges: []ratelimit.Charge{{Policy: policy, N: charged}},
+		Key: key.ID, Charges: []ratelimit.Charge{{Policy: limit, N: charged}},
 	})
 	if v.Allowed {
 		c.owed -= int32(charged)
@@ -168,7 +169,7 @@ const replayAtOnce = 256
 // chargePage charges for a request that reads the log, and costs something else as
 // well. It is refused if the key has read all that it may.
 func (s *Server) chargePage(w http.ResponseWriter, r *http.Request, c *caller, cost ratelimit.Charge) error {
-	v, err := s.take(w, r, c, ratelimit.Ask{Charges: []ratelimit.Charge{s.cost(c, ratelimit.Replay, 0), cost}})
+	v, err := s.take(w, r, c, ratelimit.Ask{Charges: []ratelimit.Charge{s.cost(c, policy.Replay, 0), cost}})
 	if err != nil || len(v.Decisions) == 0 || v.Decisions[0].Remaining > 0 {
 		return err
 	}
@@ -179,14 +180,14 @@ func (s *Server) chargePage(w http.ResponseWriter, r *http.Request, c *caller, c
 // chargeReplay takes from the limits what a page has read from the log, or all
 // that is left.
 func (s *Server) chargeReplay(r *http.Request, c *caller, n int) {
-	policy := s.limitsOf(c.Key).Of(ratelimit.Replay)
+	limit := s.limitsOf(c.Key).Of(policy.Replay)
 	ask := func(n int) ratelimit.Verdict {
-		return s.ask(r.Context(), ratelimit.Ask{Key: c.ID, Charges: []ratelimit.Charge{{Policy: policy, N: n}}})
+		return s.ask(r.Context(), ratelimit.Ask{Key: c.ID, Charges: []ratelimit.Charge{{Policy: limit, N: n}}})
 	}
 	if n == 0 {
 		return
 	}
-	if v := ask(min(n, policy.Quota)); !v.Allowed {
+	if v := ask(min(n, limit.Quota)); !v.Allowed {
 		ask(v.Decisions[0].Remaining)
 	}
 }

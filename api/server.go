@@ -1,8 +1,6 @@
 package api
 
 import (
-	"github.com/paylogic/pushserver/streams/eventlog"
-
 	"context"
 	"errors"
 	"fmt"
@@ -23,7 +21,9 @@ import (
 	"github.com/paylogic/pushserver/api/web"
 	"github.com/paylogic/pushserver/auth"
 	"github.com/paylogic/pushserver/ratelimit"
+	"github.com/paylogic/pushserver/ratelimit/policy"
 	"github.com/paylogic/pushserver/streams"
+	"github.com/paylogic/pushserver/streams/eventlog"
 )
 
 // Config is what a [Server] serves. Log, Hub, Keyring and Store are needed.
@@ -35,8 +35,8 @@ type Config struct {
 	Tokens  *auth.Tokens // mints and reads browser tokens; nil: there are none
 	Logger  *slog.Logger // slog.Default() if nil
 
-	Limiter Limiter          // nil: one in memory
-	Limits  ratelimit.Limits // of keys that have none of their own; the zero value: ratelimit.Defaults
+	Limiter Limiter       // nil: one in memory
+	Limits  policy.Limits // of keys that have none of their own; the zero value: ratelimit.Defaults
 	// Unlimited lets every key do as much as it wants, whatever its own limits
 	// say. Limiter still limits what comes without a key, and keeps the leases of open
 	// streams, of which it hears soon after they have begun.
@@ -73,7 +73,7 @@ type Server struct {
 
 	limiter   Limiter
 	unlimited bool // for keys
-	limits    ratelimit.Limits
+	limits    policy.Limits
 	addresses *ratelimit.Addresses
 	trusted   []netip.Prefix
 	channels  []Channel
@@ -113,8 +113,8 @@ func New(c Config) (*Server, error) {
 	if s.limiter == nil {
 		s.limiter = ratelimit.NewMemoryLimiter("")
 	}
-	if s.limits == (ratelimit.Limits{}) {
-		s.limits = ratelimit.Defaults()
+	if s.limits == (policy.Limits{}) {
+		s.limits = policy.Defaults()
 	}
 	if c.Demo != nil {
 		if s.tokens == nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/paylogic/pushserver/auth"
 	"github.com/paylogic/pushserver/ratelimit"
+	"github.com/paylogic/pushserver/ratelimit/policy"
 	"github.com/paylogic/pushserver/streams"
 )
 
@@ -53,7 +54,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) error {
 		return parameterProblem("snapshot", "does not go with since: a snapshot is of now")
 	}
 	if r.Method == http.MethodHead {
-		if err := s.charge(w, r, c, s.cost(c, ratelimit.Requests, 1)); err != nil {
+		if err := s.charge(w, r, c, s.cost(c, policy.Requests, 1)); err != nil {
 			return err
 		}
 		streamHeader(w.Header(), accepted)
@@ -121,7 +122,7 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, who *caller, q que
 		c.left()
 		return err
 	}
-	req.Rate, req.Replayed = limits.Of(ratelimit.Deliveries).Quota, c.replayed
+	req.Rate, req.Replayed = limits.Of(policy.Deliveries).Quota, c.replayed
 	for {
 		// Known since it was announced: no change falls between.
 		now, err := who.again(r.Context(), s.keyring)
@@ -153,13 +154,13 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, who *caller, q que
 }
 
 // lease takes a place among the open streams of the caller's key for c.
-func (s *Server) lease(w http.ResponseWriter, r *http.Request, who *caller, c *connection, limits ratelimit.Limits, takeOver bool) error {
+func (s *Server) lease(w http.ResponseWriter, r *http.Request, who *caller, c *connection, limits policy.Limits, takeOver bool) error {
 	lease := c.lease()
 	charges := []ratelimit.Charge{
-		{Policy: limits.Of(ratelimit.Streams), N: 1}, {Policy: limits.Of(ratelimit.Connects), N: 1},
+		{Policy: limits.Of(policy.Streams), N: 1}, {Policy: limits.Of(policy.Connects), N: 1},
 	}
 	if lease.Filter != "" {
-		charges = append(charges, ratelimit.Charge{Policy: limits.Of(ratelimit.Filters), N: 1})
+		charges = append(charges, ratelimit.Charge{Policy: limits.Of(policy.Filters), N: 1})
 	}
 	v, err := s.take(w, r, who, ratelimit.Ask{Charges: charges, Lease: &lease, TakeOver: takeOver})
 	if err != nil {

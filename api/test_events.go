@@ -1,13 +1,12 @@
 package api
 
 import (
-	"github.com/paylogic/pushserver/streams/eventlog"
-
 	"encoding/json"
 	"net/http"
 
 	"github.com/paylogic/pushserver/auth"
-	"github.com/paylogic/pushserver/ratelimit"
+	"github.com/paylogic/pushserver/ratelimit/policy"
+	"github.com/paylogic/pushserver/streams/eventlog"
 )
 
 // sendTestEvent answers POST /v1/test/events: an event on the test log of the
@@ -36,7 +35,7 @@ func (s *Server) sendTestEvent(w http.ResponseWriter, r *http.Request) error {
 	if err := s.complete(r.Context(), c.Key, &p); err != nil {
 		return err
 	}
-	if err := s.charge(w, r, c, s.cost(c, ratelimit.Publishes, 1), s.cost(c, ratelimit.Requests, 1)); err != nil {
+	if err := s.charge(w, r, c, s.cost(c, policy.Publishes, 1), s.cost(c, policy.Requests, 1)); err != nil {
 		return err
 	}
 	receipts, err := s.log.Append(r.Context(), p.log(), []eventlog.Event{p.event})

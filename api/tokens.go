@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/paylogic/pushserver/auth"
-	"github.com/paylogic/pushserver/ratelimit"
+	"github.com/paylogic/pushserver/ratelimit/policy"
 	"github.com/paylogic/pushserver/streams/filter"
 )
 
@@ -48,7 +48,7 @@ func (s *Server) mint(w http.ResponseWriter, r *http.Request) error {
 	if _, err := filter.Compile(clause); err != nil {
 		return err
 	}
-	if err := s.charge(w, r, c, s.cost(c, ratelimit.Tokens, 1)); err != nil {
+	if err := s.charge(w, r, c, s.cost(c, policy.Tokens, 1)); err != nil {
 		return err
 	}
 	token, grant, err := s.tokens.Mint(c.Key, asked)

@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"github.com/paylogic/pushserver/ratelimit/policy"
 )
 
 // An account is what a [MemoryLimiter] remembers of one key. Times are µs of the
@@ -94,7 +96,7 @@ func (a *account) idle(now int64) bool {
 }
 
 // arrive returns the bucket of a rate, and what becomes of cells that come to it.
-func (a *account) arrive(p Policy, now, n int64) (bucket, passage) {
+func (a *account) arrive(p policy.Policy, now, n int64) (bucket, passage) {
 	b, mended := mend(a.buckets[p.Name], cells(p), now)
 	if mended {
 		a.buckets[p.Name] = b
@@ -194,9 +196,9 @@ func (a *account) seek(ask Ask, most int) place {
 
 // decide returns what a concurrent policy says of the place. What asks for no
 // more than there is already is allowed, for a limit may have been lowered.
-func (p place) decide(policy Policy) Decision {
-	now, then := p.counts(policy)
-	d := Decision{Policy: policy, Allowed: then <= max(now, policy.Quota), Remaining: max(0, policy.Quota-now)}
+func (p place) decide(limit policy.Policy) Decision {
+	now, then := p.counts(limit)
+	d := Decision{Policy: limit, Allowed: then <= max(now, limit.Quota), Remaining: max(0, limit.Quota-now)}
 	if !d.Allowed {
 		d.Retry = busyRetry
 	}
@@ -204,8 +206,8 @@ func (p place) decide(policy Policy) Decision {
 }
 
 // counts returns how much of a policy is in use, and would be.
-func (p place) counts(policy Policy) (now, then int) {
-	if policy.Name == Filters {
+func (p place) counts(limit policy.Policy) (now, then int) {
+	if limit.Name == policy.Filters {
 		return p.filters, p.filtersThen
 	}
 	return p.leases, p.leasesThen

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"github.com/paylogic/pushserver/ratelimit/policy"
 )
 
 const (
@@ -88,7 +90,7 @@ func (a *Addresses) limiter(network netip.Prefix) *rate.Limiter {
 		delete(a.limiters, oldest.Value.(*failing).network)
 		a.recent.Remove(oldest)
 	}
-	l := Policy{Quota: a.failures, Window: time.Minute}.Local()
+	l := policy.Policy{Quota: a.failures, Window: time.Minute}.Local()
 	a.limiters[network] = a.recent.PushFront(&failing{network, l})
 	return l
 }

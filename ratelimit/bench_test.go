@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+
+	"github.com/paylogic/pushserver/ratelimit/policy"
 )
 
 func BenchmarkArrive(b *testing.B) {
@@ -21,7 +23,7 @@ func BenchmarkArrive(b *testing.B) {
 func BenchmarkMemoryTake(b *testing.B) {
 	b.Run("charges=1", func(b *testing.B) {
 		l := NewMemoryLimiter("bench")
-		ask := charge("key", Policy{Publishes, 10_000_000, time.Second}, 1)
+		ask := charge("key", policy.Policy{Name: policy.Publishes, Quota: 10_000_000, Window: time.Second}, 1)
 		b.ReportAllocs()
 		for b.Loop() {
 			l.Take(context.Background(), ask)
@@ -38,12 +40,12 @@ func BenchmarkMemoryTake(b *testing.B) {
 }
 
 // generous limits refuse nothing that a benchmark does.
-var generous = Defaults().With(
-	Policy{Requests, 10_000_000, time.Second}, Policy{Connects, 10_000_000, time.Second},
-	Policy{Publishes, 10_000_000, time.Second}, Policy{Streams, 10_000, 0})
+var generous = policy.Defaults().With(
+	policy.Policy{Name: policy.Requests, Quota: 10_000_000, Window: time.Second}, policy.Policy{Name: policy.Connects, Quota: 10_000_000, Window: time.Second},
+	policy.Policy{Name: policy.Publishes, Quota: 10_000_000, Window: time.Second}, policy.Policy{Name: policy.Streams, Quota: 10_000})
 
 func BenchmarkHeader(b *testing.B) {
-	v := NewMemoryLimiter("bench").Take(context.Background(), connectOf("key", "con_1", Defaults()))
+	v := NewMemoryLimiter("bench").Take(context.Background(), connectOf("key", "con_1", policy.Defaults()))
 	b.ReportAllocs()
 	for b.Loop() {
 		Header(v.Decisions)

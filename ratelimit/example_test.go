@@ -6,24 +6,25 @@ import (
 	"time"
 
 	"github.com/paylogic/pushserver/ratelimit"
+	"github.com/paylogic/pushserver/ratelimit/policy"
 )
 
 // What a gateway does when somebody connects, and when they have gone.
 func Example() {
 	limiter := ratelimit.NewMemoryLimiter("gateway 1")
-	overrides, err := ratelimit.Parse("streams=2,connects=5/m")
+	overrides, err := policy.Parse("streams=2,connects=5/m")
 	if err != nil {
 		fmt.Println(err) // says which limit, and what to write instead
 		return
 	}
-	limits := ratelimit.Defaults().With(overrides...)
+	limits := policy.Defaults().With(overrides...)
 
 	lease := ratelimit.Lease{Key: "key_acme", ID: "con_1", Since: time.Now(), Info: []byte("203.0.113.0")}
 	verdict := limiter.Take(context.Background(), ratelimit.Ask{
 		Key: "key_acme",
 		Charges: []ratelimit.Charge{
-			{Policy: limits.Of(ratelimit.Connects), N: 1},
-			{Policy: limits.Of(ratelimit.Streams)},
+			{Policy: limits.Of(policy.Connects), N: 1},
+			{Policy: limits.Of(policy.Streams)},
 		},
 		Lease: &lease,
 	})

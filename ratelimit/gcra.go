@@ -1,5 +1,7 @@
 package ratelimit
 
+import "github.com/paylogic/pushserver/ratelimit/policy"
+
 // A cellRate is a policy in the units in which it is counted.
 type cellRate struct {
 	quota  int64
@@ -7,7 +9,7 @@ type cellRate struct {
 }
 
 // cells returns the rate of a policy that is not concurrent.
-func cells(p Policy) cellRate { return cellRate{int64(p.Quota), p.Window.Microseconds()} }
+func cells(p policy.Policy) cellRate { return cellRate{int64(p.Quota), p.Window.Microseconds()} }
 
 // A bucket is what is remembered of a rate: the theoretical arrival time, at
 // which it is full again, in µs of whatever clock and, because a quota seldom

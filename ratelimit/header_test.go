@@ -6,6 +6,8 @@ import (
 
 	"github.com/dunglas/httpsfv"
 	"pgregory.net/rapid"
+
+	"github.com/paylogic/pushserver/ratelimit/policy"
 )
 
 func TestHeaderIsThatOfTheDraft(t *testing.T) {
@@ -16,22 +18,22 @@ func TestHeaderIsThatOfTheDraft(t *testing.T) {
 		{nil, "", ""},
 		{
 			[]Decision{
-				{Policy: Policy{Streams, 50, 0}, Allowed: true, Remaining: 12},
-				{Policy: Policy{Connects, 60, time.Minute}, Allowed: true, Remaining: 59, Reset: time.Second},
+				{Policy: policy.Policy{Name: policy.Streams, Quota: 50}, Allowed: true, Remaining: 12},
+				{Policy: policy.Policy{Name: policy.Connects, Quota: 60, Window: time.Minute}, Allowed: true, Remaining: 59, Reset: time.Second},
 			},
 			`"streams";q=50;qu="concurrent-requests", "connects";q=60;w=60`,
 			`"streams";r=12, "connects";r=59;t=1`,
 		},
 		{ // times are rounded up: never too early
-			[]Decision{{Policy: Policy{Publishes, 100, time.Second}, Reset: time.Microsecond}},
+			[]Decision{{Policy: policy.Policy{Name: policy.Publishes, Quota: 100, Window: time.Second}, Reset: time.Microsecond}},
 			`"publishes";q=100;w=1`, `"publishes";r=0;t=1`,
 		},
 		{
-			[]Decision{{Policy: Policy{Connects, 60, time.Minute}, Reset: time.Second + 1}},
+			[]Decision{{Policy: policy.Policy{Name: policy.Connects, Quota: 60, Window: time.Minute}, Reset: time.Second + 1}},
 			`"connects";q=60;w=60`, `"connects";r=0;t=2`,
 		},
 		{ // a name that no policy of ours has
-			[]Decision{{Policy: Policy{"a\"\\é\r\n", 1, time.Second}}},
+			[]Decision{{Policy: policy.Policy{Name: "a\"\\é\r\n", Quota: 1, Window: time.Second}}},
 			`"a\"\\????";q=1;w=1`, `"a\"\\????";r=0`,
 		},
 	}
@@ -49,8 +51,8 @@ func TestHeaderParses(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		decisions := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Decision {
 			return Decision{
-				Policy: Policy{
-					Name:   rapid.OneOf(rapid.SampledFrom([]string{Streams, Connects, Tokens}), rapid.StringMatching(`[ -~]{0,9}`)).Draw(t, "name"),
+				Policy: policy.Policy{
+					Name:   rapid.OneOf(rapid.SampledFrom([]string{policy.Streams, policy.Connects, policy.Tokens}), rapid.StringMatching(`[ -~]{0,9}`)).Draw(t, "name"),
 					Quota:  rapid.IntRange(0, 10_000_000).Draw(t, "quota"),
 					Window: rapid.SampledFrom([]time.Duration{0, time.Second, time.Minute}).Draw(t, "window"),
 				},

@@ -3,6 +3,8 @@ package ratelimit
 import (
 	"context"
 	"time"
+
+	"github.com/paylogic/pushserver/ratelimit/policy"
 )
 
 // A Limiter decides whether something may happen now. [MemoryLimiter] and
@@ -32,12 +34,12 @@ type Ask struct {
 // N of zero asks what is left and takes nothing. N does not matter for a
 // concurrent policy: with a lease in the ask it is one, without it nothing.
 type Charge struct {
-	Policy Policy
+	Policy policy.Policy
 	N      int
 }
 
 // Peek returns charges that ask what is left of each limit and take nothing.
-func Peek(limits Limits) []Charge {
+func Peek(limits policy.Limits) []Charge {
 	charges := make([]Charge, len(limits))
 	for i, p := range limits {
 		charges[i].Policy = p
@@ -66,7 +68,7 @@ type Verdict struct {
 // Remaining and Reset are as they are after the charge, if the verdict allows
 // it; a charge that is allowed while the verdict is not was not made.
 type Decision struct {
-	Policy    Policy
+	Policy    policy.Policy
 	Allowed   bool
 	Remaining int
 	Reset     time.Duration // until more than Remaining is left; 0 if that is all, or if nobody can know
@@ -90,7 +92,7 @@ func (v Verdict) Retry() (wait time.Duration) {
 const busyRetry = 5 * time.Second
 
 // decide returns what a policy says of cells that came to its bucket.
-func decide(p Policy, c passage) Decision {
+func decide(p policy.Policy, c passage) Decision {
 	return Decision{
 		Policy:    p,
 		Allowed:   c.ok,

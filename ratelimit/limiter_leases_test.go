@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/paylogic/pushserver/ratelimit/policy"
 )
 
 // stream asks for one of five streams; ids order them by age.
@@ -155,7 +157,7 @@ func testTakeOverRefused(t *testing.T, _ subject, l limiter) {
 
 func testInTheWay(t *testing.T, _ subject, l limiter) {
 	key := newKey()
-	fifteen := Policy{Streams, 15, 0}
+	fifteen := policy.Policy{Name: policy.Streams, Quota: 15}
 	var want []string
 	for i := range 15 {
 		ask := stream(key, strconv.Itoa(i+10))
@@ -183,10 +185,10 @@ func testInTheWay(t *testing.T, _ subject, l limiter) {
 
 func testFilters(t *testing.T, s subject, l limiter) {
 	key := newKey()
-	two := Policy{Filters, 2, 0}
+	two := policy.Policy{Name: policy.Filters, Quota: 2}
 	ask := func(id, filter string, most int) Ask {
 		a := stream(key, id)
-		a.Charges = []Charge{{Policy{Streams, most, 0}, 1}, {two, 1}}
+		a.Charges = []Charge{{policy.Policy{Name: policy.Streams, Quota: most}, 1}, {two, 1}}
 		a.Lease.Filter = filter
 		return a
 	}

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/paylogic/pushserver/ratelimit/policy"
 )
 
 // testRateModel takes at random and compares what passes with a count of what is
@@ -14,7 +16,7 @@ import (
 func testRateModel(t *testing.T, s subject, l limiter) {
 	rapid.Check(t, func(t *rapid.T) {
 		key := newKey()
-		policies := []Policy{slow, other}
+		policies := []policy.Policy{slow, other}
 		left := []int{slow.Quota, other.Quota}
 		t.Repeat(map[string]func(*rapid.T){
 			"take": func(t *rapid.T) {
@@ -56,7 +58,7 @@ func testLeaseModel(t *testing.T, s subject, l limiter) {
 		id, filter string
 		until      int // s
 	}
-	streams, filters := Policy{Streams, 4, 0}, Policy{Filters, 2, 0}
+	streams, filters := policy.Policy{Name: policy.Streams, Quota: 4}, policy.Policy{Name: policy.Filters, Quota: 2}
 	rapid.Check(t, func(t *rapid.T) {
 		key := newKey()
 		var model []held // oldest first

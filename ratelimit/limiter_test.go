@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/paylogic/pushserver/ratelimit/policy"
 )
 
 // A limiter is what every implementation is: both halves.
@@ -95,9 +97,9 @@ func newKey() string { return "key_" + strconv.FormatInt(keyNames.Add(1), 10) }
 // The suite's limits are slow, so that what a busy machine takes to run it gives
 // nothing back.
 var (
-	slow  = Policy{Requests, 5, 5 * time.Hour}
-	other = Policy{Connects, 3, 3 * time.Hour}
-	five  = Policy{Streams, 5, 0}
+	slow  = policy.Policy{Name: policy.Requests, Quota: 5, Window: 5 * time.Hour}
+	other = policy.Policy{Name: policy.Connects, Quota: 3, Window: 3 * time.Hour}
+	five  = policy.Policy{Name: policy.Streams, Quota: 5}
 )
 
 const interval = time.Hour // between two of those
@@ -126,12 +128,12 @@ func take(t fataler, l Limiter, ask Ask) Verdict {
 }
 
 // charge asks for n of a policy.
-func charge(key string, p Policy, n int) Ask {
+func charge(key string, p policy.Policy, n int) Ask {
 	return Ask{Key: key, Charges: []Charge{{p, n}}}
 }
 
 // wantLeft fails unless so many of a policy are left.
-func wantLeft(t fataler, l Limiter, key string, p Policy, want int) {
+func wantLeft(t fataler, l Limiter, key string, p policy.Policy, want int) {
 	t.Helper()
 	v := take(t, l, charge(key, p, 0))
 	if got := v.Decisions[0].Remaining; !v.Allowed || got != want {
@@ -202,7 +204,7 @@ func testNever(t *testing.T, _ subject, l limiter) {
 	if d := v.Decisions[0]; v.Allowed || !d.Never || d.Remaining != 5 || v.Retry() != 0 {
 		t.Errorf("6 of %s: %+v, want never, and none charged", slow, v)
 	}
-	if v := take(t, l, charge(key, Policy{Name: "none", Window: time.Second}, 1)); v.Allowed || !v.Decisions[0].Never {
+	if v := take(t, l, charge(key, policy.Policy{Name: "none", Window: time.Second}, 1)); v.Allowed || !v.Decisions[0].Never {
 		t.Errorf("one of a quota of none: %+v", v)
 	}
 	wantLeft(t, l, key, slow, 5)
@@ -273,7 +275,7 @@ func testClockSetBack(t *testing.T, s subject, l limiter) {
 
 func testConcurrentTakes(t *testing.T, _ subject, l limiter) {
 	key := newKey()
-	hundred := Policy{Publishes, 100, 100 * time.Hour}
+	hundred := policy.Policy{Name: policy.Publishes, Quota: 100, Window: 100 * time.Hour}
 	var passed atomic.Int64
 	var callers sync.WaitGroup
 	for range 20 {

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/paylogic/pushserver/ratelimit/policy"
 )
 
 // A MemoryLimiter is a [Limiter] and its [Leases] within one process. Its clock
@@ -79,7 +81,7 @@ func (m *MemoryLimiter) take(ask Ask, gateways int) Verdict {
 
 // share is what one of several gateways may let through when they cannot count
 // together.
-func share(p Policy, gateways int) Policy {
+func share(p policy.Policy, gateways int) policy.Policy {
 	p.Quota = cmp.Or(p.Quota/max(1, gateways), min(1, p.Quota))
 	return p
 }
@@ -87,7 +89,7 @@ func share(p Policy, gateways int) Policy {
 // within returns the cells that the charge is to a share of its policy. More
 // than the share at once takes all of it, or a batch would wait in vain for the
 // other gateways.
-func (c Charge) within(share Policy) int64 {
+func (c Charge) within(share policy.Policy) int64 {
 	if c.N > share.Quota && c.N <= c.Policy.Quota {
 		return int64(share.Quota)
 	}
@@ -98,7 +100,7 @@ func (c Charge) within(share Policy) int64 {
 // counts them, any number.
 func (a Ask) most(gateways int) int {
 	for _, c := range a.Charges {
-		if c.Policy.Concurrent() && c.Policy.Name != Filters {
+		if c.Policy.Concurrent() && c.Policy.Name != policy.Filters {
 			return share(c.Policy, gateways).Quota
 		}
 	}

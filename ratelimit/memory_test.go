@@ -5,12 +5,14 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/paylogic/pushserver/ratelimit/policy"
 )
 
 func TestMemoryForgetsIdleKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := NewMemoryLimiter("memory")
-		minute := Policy{Connects, 60, time.Minute}
+		minute := policy.Policy{Name: policy.Connects, Quota: 60, Window: time.Minute}
 		for i := range 20 * tidyMin {
 			key := strconv.Itoa(i)
 			if v := take(t, m, charge(key, minute, 1)); !v.Allowed {
@@ -56,14 +58,14 @@ func TestSharesOfALimit(t *testing.T) {
 	for _, test := range []struct{ quota, gateways, want int }{
 		{50, 0, 50}, {50, 1, 50}, {50, 2, 25}, {50, 3, 16}, {5, 10, 1}, {1, 2, 1}, {0, 2, 0},
 	} {
-		if got := share(Policy{Quota: test.quota}, test.gateways).Quota; got != test.want {
+		if got := share(policy.Policy{Quota: test.quota}, test.gateways).Quota; got != test.want {
 			t.Errorf("%d by %d gateways: got %d, want %d", test.quota, test.gateways, got, test.want)
 		}
 	}
 }
 
 func TestAPolicyOfNoKnownNameAllowsNothing(t *testing.T) {
-	if v := NewMemoryLimiter("").Take(t.Context(), charge("key", Defaults().Of("speed"), 1)); v.Allowed {
+	if v := NewMemoryLimiter("").Take(t.Context(), charge("key", policy.Defaults().Of("speed"), 1)); v.Allowed {
 		t.Errorf("a policy of no known name allows: %+v", v)
 	}
 }

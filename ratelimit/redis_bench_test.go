@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/paylogic/pushserver/ratelimit/policy"
 )
 
 // BenchmarkRedisTake is what limits cost a publish and a connect, one round trip
@@ -31,7 +33,7 @@ func BenchmarkRedisTake(b *testing.B) {
 					return l.client.Do(ctx, "EXISTS", ratesKey(keys[i%64])).Err() == nil
 				}},
 				{"publish", func(ctx context.Context, i int) bool {
-					return l.Take(ctx, Ask{Key: keys[i%64], Charges: []Charge{{generous.Of(Requests), 1}, {generous.Of(Publishes), 1}}}).Allowed
+					return l.Take(ctx, Ask{Key: keys[i%64], Charges: []Charge{{generous.Of(policy.Requests), 1}, {generous.Of(policy.Publishes), 1}}}).Allowed
 				}},
 				{"connect", func(ctx context.Context, i int) bool {
 					ask := connectOf(keys[i%64], "con_"+strconv.Itoa(i/64%50), generous)

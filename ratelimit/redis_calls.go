@@ -6,6 +6,8 @@ import (
 	"math"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/paylogic/pushserver/ratelimit/policy"
 )
 
 // A call is one call of a script.
@@ -86,11 +88,11 @@ func chargeArgs(charges []Charge) []any {
 }
 
 // kindOf returns how the scripts count a policy.
-func kindOf(p Policy) string {
+func kindOf(p policy.Policy) string {
 	switch {
 	case !p.Concurrent():
 		return "rate"
-	case p.Name == Filters:
+	case p.Name == policy.Filters:
 		return "filters"
 	}
 	return "leases"

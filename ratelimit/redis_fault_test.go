@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/paylogic/pushserver/internal/redistest"
+	"github.com/paylogic/pushserver/ratelimit/policy"
 )
 
 // diary is what a limiter logs.
@@ -262,7 +263,7 @@ func TestRedisLimitsHoldWhileAClusterChanges(t *testing.T) {
 	l, _ := openHasty(t, "changes", c.Addrs()...)
 	key := newKey()
 	awaitShared(t, l, key)
-	large := Policy{Publishes, 10_000, 100 * time.Hour}
+	large := policy.Policy{Name: policy.Publishes, Quota: 10_000, Window: 100 * time.Hour}
 	ctx, cancel := context.WithCancel(t.Context())
 	var callers sync.WaitGroup
 	var mu sync.Mutex

@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/paylogic/pushserver/internal/redistest"
+	"github.com/paylogic/pushserver/ratelimit/policy"
 )
 
 // roundTrips counts what a client sends: a command, or a pipeline of them.
@@ -37,10 +38,10 @@ func (r *roundTrips) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.P
 }
 
 // connectOf asks for all that a connect takes.
-func connectOf(key, id string, l Limits) Ask {
+func connectOf(key, id string, l policy.Limits) Ask {
 	return Ask{
 		Key:     key,
-		Charges: []Charge{{l.Of(Requests), 1}, {l.Of(Connects), 1}, {l.Of(Streams), 1}, {l.Of(Filters), 1}},
+		Charges: []Charge{{l.Of(policy.Requests), 1}, {l.Of(policy.Connects), 1}, {l.Of(policy.Streams), 1}, {l.Of(policy.Filters), 1}},
 		Lease:   &Lease{ID: id, Since: time.Now(), Filter: "types=payment.*", Info: []byte(`{"address":"203.0.113.0"}`)},
 	}
 }
@@ -49,7 +50,7 @@ func TestRedisTakesOneRoundTrip(t *testing.T) {
 	l := openLimiter(t, RedisOptions{}, sharedCluster(t).Addrs()...)
 	var sent roundTrips
 	l.client.AddHook(&sent)
-	limits := Defaults()
+	limits := policy.Defaults()
 	wantOneTrip := func(what string, ask Ask) {
 		t.Helper()
 		sent.n.Store(0)
@@ -62,9 +63,9 @@ func TestRedisTakesOneRoundTrip(t *testing.T) {
 	}
 	key := newKey()
 	take(t, l, connectOf(key, "con_0", limits)) // the node learns the scripts
-	take(t, l, charge(key, limits.Of(Publishes), 1))
+	take(t, l, charge(key, limits.Of(policy.Publishes), 1))
 	wantOneTrip("a connect", connectOf(key, "con_1", limits))
-	wantOneTrip("a publish", Ask{Key: key, Charges: []Charge{{limits.Of(Requests), 1}, {limits.Of(Publishes), 100}}})
+	wantOneTrip("a publish", Ask{Key: key, Charges: []Charge{{limits.Of(policy.Requests), 1}, {limits.Of(policy.Publishes), 100}}})
 
 	// Whoever does not wait for what refused it asks nothing of Redis.
 	refused := charge(key, slow, 5)
@@ -85,8 +86,8 @@ func TestRedisKeysOfAKeyShareASlotAndExpire(t *testing.T) {
 	node := redistest.StartStandalone(t)
 	l := openLimiter(t, RedisOptions{}, node.Addr())
 	key := newKey()
-	take(t, l, connectOf(key, "con_1", Defaults()))
-	take(t, l, connectOf(key, "con_2", Defaults()))
+	take(t, l, connectOf(key, "con_1", policy.Defaults()))
+	take(t, l, connectOf(key, "con_2", policy.Defaults()))
 	l.Release(t.Context(), Lease{Key: key, ID: "con_1"})
 	renew(t, l, key, "con_2")
 

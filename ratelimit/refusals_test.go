@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"github.com/paylogic/pushserver/ratelimit/policy"
 )
 
 func TestRefusalIsRememberedUntilSomethingComesBack(t *testing.T) {
@@ -27,7 +29,7 @@ func TestRefusalIsRememberedUntilSomethingComesBack(t *testing.T) {
 	for name, other := range map[string]Ask{
 		"another key":    {Key: "another", Charges: ask.Charges},
 		"less":           {Key: "key", Charges: []Charge{{slow, 2}, {other, 1}}},
-		"another limit":  {Key: "key", Charges: []Charge{{Policy{Requests, 6, slow.Window}, 5}, {other, 1}}},
+		"another limit":  {Key: "key", Charges: []Charge{{policy.Policy{Name: policy.Requests, Quota: 6, Window: slow.Window}, 5}, {other, 1}}},
 		"fewer":          {Key: "key", Charges: ask.Charges[:1]},
 		"another moment": ask,
 	} {

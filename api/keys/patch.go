@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/paylogic/pushserver/auth"
-	"github.com/paylogic/pushserver/ratelimit"
+	"github.com/paylogic/pushserver/ratelimit/policy"
 	"github.com/paylogic/pushserver/streams/filter"
 )
 
@@ -118,8 +118,8 @@ func check(k *auth.Key) error {
 	if err != nil {
 		return err
 	}
-	_, err = ratelimit.Parse(k.Limits.String())
-	var limit *ratelimit.FieldError
+	_, err = policy.Parse(k.Limits.String())
+	var limit *policy.FieldError
 	if errors.As(err, &limit) {
 		return &auth.FieldError{Field: "limits." + limit.Field, Reason: limit.Reason}
 	}

@@ -3,8 +3,6 @@
 package main
 
 import (
-	"github.com/paylogic/pushserver/streams/eventlog"
-
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,7 +22,8 @@ import (
 
 	"github.com/paylogic/pushserver/auth"
 	"github.com/paylogic/pushserver/internal/redistest"
-	"github.com/paylogic/pushserver/ratelimit"
+	"github.com/paylogic/pushserver/ratelimit/policy"
+	"github.com/paylogic/pushserver/streams/eventlog"
 )
 
 // build compiles the pushserver of this module into dir.
@@ -117,7 +116,7 @@ func (b *backend) issue(ctx context.Context, merchants int) error {
 	}
 	defer log.Close()
 	store := auth.NewRedisStore(log.Client(), auth.RedisOptions{})
-	limits, err := auth.ParseLimits(ratelimit.Largest().String())
+	limits, err := auth.ParseLimits(policy.Largest().String())
 	if err != nil {
 		return err
 	}

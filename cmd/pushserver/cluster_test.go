@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/paylogic/pushserver/internal/redistest"
-	"github.com/paylogic/pushserver/ratelimit"
+	"github.com/paylogic/pushserver/ratelimit/policy"
 )
 
 const (
@@ -115,7 +115,7 @@ func hotKey(merchant string) string {
 // createKey makes a key that is limited as little as possible, in any Redis.
 func createKey(t *testing.T, args ...string) string {
 	t.Helper()
-	code, out, errs := execute(t, "", append([]string{"keys", "create", "--json", "--durability", "best-effort", "--limits", ratelimit.Largest().String()}, args...)...)
+	code, out, errs := execute(t, "", append([]string{"keys", "create", "--json", "--durability", "best-effort", "--limits", policy.Largest().String()}, args...)...)
 	var made struct{ Key string }
 	if err := json.Unmarshal([]byte(out), &made); code != exitOK || err != nil || made.Key == "" {
 		t.Fatalf("keys create ended with %d, printed %d bytes and said %q", code, len(out), errs)

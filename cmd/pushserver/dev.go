@@ -1,8 +1,6 @@
 package main
 
 import (
-	"github.com/paylogic/pushserver/streams/eventlog"
-
 	"context"
 	"encoding/json"
 	"fmt"
@@ -10,7 +8,8 @@ import (
 	"log/slog"
 
 	"github.com/paylogic/pushserver/auth"
-	"github.com/paylogic/pushserver/ratelimit"
+	"github.com/paylogic/pushserver/ratelimit/policy"
+	"github.com/paylogic/pushserver/streams/eventlog"
 )
 
 // devMerchants are the merchants that dev makes.
@@ -48,7 +47,7 @@ func (d *devCommand) Run(ctx context.Context, c *console) error {
 		return err
 	}
 	log := eventlog.NewMemoryLog(eventlog.MemoryOptions{})
-	if err := g.open(d.Listen, log, store, behaviour{limits: ratelimit.Largest(), demo: true}); err != nil {
+	if err := g.open(d.Listen, log, store, behaviour{limits: policy.Largest(), demo: true}); err != nil {
 		return err
 	}
 	intro.URL, intro.OpsURL = g.url(), g.opsURL()

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"github.com/paylogic/pushserver/streams/eventlog"
-
 	"context"
 	"errors"
 	"fmt"
@@ -19,8 +17,9 @@ import (
 	"github.com/paylogic/pushserver/api"
 	"github.com/paylogic/pushserver/api/catalog"
 	"github.com/paylogic/pushserver/auth"
-	"github.com/paylogic/pushserver/ratelimit"
+	"github.com/paylogic/pushserver/ratelimit/policy"
 	"github.com/paylogic/pushserver/streams"
+	"github.com/paylogic/pushserver/streams/eventlog"
 )
 
 const (
@@ -95,11 +94,11 @@ type behaviour struct {
 	maxAge     time.Duration
 	stateTypes []string
 
-	limiter   api.Limiter      // nil: one in memory
-	limits    ratelimit.Limits // of keys that have none of their own
-	unlimited bool             // no key has limits, whatever was said of it
-	trusted   []netip.Prefix   // proxies
-	legacy    []api.Channel    // of the predecessor
+	limiter   api.Limiter    // nil: one in memory
+	limits    policy.Limits  // of keys that have none of their own
+	unlimited bool           // no key has limits, whatever was said of it
+	trusted   []netip.Prefix // proxies
+	legacy    []api.Channel  // of the predecessor
 	demo      bool
 	guard     guardOptions
 }

@@ -13,7 +13,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"github.com/paylogic/pushserver/ratelimit"
+	"github.com/paylogic/pushserver/ratelimit/policy"
 )
 
 // Exit codes.
@@ -71,7 +71,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		kong.Name("pushserver"),
 		kong.Description("A live, filtered, resumable feed of events for every API key."),
 		kong.Writers(stdout, stderr),
-		kong.Vars{"limits": ratelimit.Defaults().String()},
+		kong.Vars{"limits": policy.Defaults().String()},
 		kong.Exit(func(code int) { panic(exitRequest(code)) }),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(&console{in: stdin, out: stdout, err: stderr}),

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"github.com/paylogic/pushserver/streams/eventlog"
-
 	"context"
 	"crypto/tls"
 	"errors"
@@ -18,6 +16,8 @@ import (
 	"github.com/paylogic/pushserver/api"
 	"github.com/paylogic/pushserver/auth"
 	"github.com/paylogic/pushserver/ratelimit"
+	"github.com/paylogic/pushserver/ratelimit/policy"
+	"github.com/paylogic/pushserver/streams/eventlog"
 	"github.com/paylogic/pushserver/streams/filter"
 )
 
@@ -172,15 +172,15 @@ func (s *serveCommand) signing(logger *slog.Logger) (*auth.Tokens, error) {
 func (s *serveCommand) behaviour() (behaviour, error) {
 	b := behaviour{heartbeat: s.Heartbeat, maxAge: s.MaxStreamAge, stateTypes: s.StateTypes, guard: s.Guard, demo: s.Demo}
 	if b.unlimited = slices.Equal(s.Limits, []string{"off"}); !b.unlimited {
-		own, err := ratelimit.Parse(strings.Join(s.Limits, ","))
+		own, err := policy.Parse(strings.Join(s.Limits, ","))
 		if err != nil {
-			var field *ratelimit.FieldError
+			var field *policy.FieldError
 			if errors.As(err, &field) {
 				return b, fmt.Errorf("--limits: %s %s (or --limits off, and no key has any)", field.Field, field.Reason)
 			}
 			return b, err
 		}
-		b.limits = ratelimit.Defaults().With(own...)
+		b.limits = policy.Defaults().With(own...)
 	}
 	for _, text := range s.Legacy {
 		c, err := api.ParseChannel(text)

@@ -1,4 +1,10 @@
-package ratelimit
+// Package policy defines limits: what they are called, how they are written and
+// which of them a key may have.
+//
+// [Parse] reads them, and every part of the program that names a limit uses this
+// package: flags, requests, stored keys and the limiter. It imports nothing of
+// this module.
+package policy
 
 import (
 	"strconv"
