@@ -93,13 +93,13 @@ func (s *Server) channel(w http.ResponseWriter, r *http.Request) error {
 	if accepts(r, eventStream) == "" {
 		return problem("not-acceptable", "Accept "+eventStream+".")
 	}
-	after, foreign, err := cursor(r, q)
+	after, invalid, err := cursor(r, q)
 	if err != nil {
 		return err
 	}
 	req := streams.Request{
 		Framing: streams.SSEChannel, Connection: "con_" + rand.Text()[:16], Log: c.Merchant, Filter: f,
-		After: after, Foreign: foreign, Conflate: true,
+		Start: streams.Start{Invalid: invalid, After: after}, Conflate: true,
 	}
 	if q["names"] == "off" {
 		req.Framing = streams.SSEUnnamed

@@ -181,7 +181,7 @@ func quality(accept, offer string) float64 {
 // cursor returns the position that a stream's request asks to go on after, or
 // the text that should have been one. The header wins over the query, because
 // a page that reconnects sends its first URL again.
-func cursor(r *http.Request, q query) (after eventlog.ID, foreign string, err error) {
+func cursor(r *http.Request, q query) (after eventlog.ID, invalid string, err error) {
 	if q["last_event_id"] != "" && q["lastEventId"] != "" {
 		return after, "", problem("ambiguous-cursor", "Send last_event_id or lastEventId, not both.")
 	}

@@ -39,9 +39,9 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	req := streams.PageRequest{Log: f.log, Filter: f.filter, Since: f.since}
+	req := streams.PageRequest{Log: f.log, Filter: f.filter, Start: streams.Start{Since: f.since, Oldest: true}}
 	if q["after"] != "" {
-		if req.After, err = position(q["after"]); err != nil {
+		if req.Start.After, err = position(q["after"]); err != nil {
 			return err
 		}
 	}

@@ -38,28 +38,14 @@ func (s *Server) poll(w http.ResponseWriter, r *http.Request, c *caller, q query
 			return err
 		}
 	}
-	page := streams.Page{}
-	if req.After.IsZero() && req.Since.IsZero() {
-		bounds, err := s.log.Bounds(r.Context(), req.Log)
-		if err != nil {
-			return err
-		}
-		req.After = bounds.Head
-		if req.Foreign != "" {
-			page.Reset = &streams.Reset{Reason: eventlog.Unknown, Requested: shown(req.Foreign), ResumeFrom: bounds.Head, Oldest: bounds.Oldest, After: bounds.Head}
-		}
+	page, err := s.hub.Page(r.Context(), streams.PageRequest{
+		Log: req.Log, Filter: req.Filter, Start: req.Start, Limit: pageMax, Wait: pollWait,
+	})
+	if err != nil {
+		return err
 	}
-	if page.Reset == nil {
-		var err error
-		page, err = s.hub.Page(r.Context(), streams.PageRequest{
-			Log: req.Log, Filter: req.Filter, After: req.After, Since: req.Since, Limit: pageMax, Wait: pollWait,
-		})
-		if err != nil {
-			return err
-		}
-		if c != nil {
-			s.chargeReplay(r, c, page.Read)
-		}
+	if c != nil {
+		s.chargeReplay(r, c, page.Read)
 	}
 	streamHeader(w.Header(), form)
 	w.WriteHeader(http.StatusOK)

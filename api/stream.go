@@ -40,7 +40,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	after, foreign, err := cursor(r, q)
+	after, invalid, err := cursor(r, q)
 	if err != nil {
 		return err
 	}
@@ -66,8 +66,8 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) error {
 		Framing:    framing(accepted, f.data),
 		Connection: "con_" + rand.Text()[:16],
 		Log:        f.log, Filter: f.filter,
-		After: after, Foreign: foreign, Since: f.since,
-		Snapshot: q["snapshot"] == "1", Conflate: q["conflate"] != "off",
+		Start:    streams.Start{Invalid: invalid, After: after, Snapshot: q["snapshot"] == "1", Since: f.since},
+		Conflate: q["conflate"] != "off",
 	}
 	if q["names"] == "off" {
 		req.Framing = streams.SSEUnnamed

@@ -92,10 +92,10 @@ func (s *Server) follow(ctx context.Context, log string, begin func(), turn func
 	req := streams.PageRequest{Log: log, Filter: all, Limit: pageMax}
 	for ctx.Err() == nil {
 		began := time.Now()
-		if req.After.IsZero() {
+		if req.Start.After.IsZero() {
 			var bounds eventlog.Bounds
 			if bounds, err = s.log.Bounds(ctx, log); err == nil {
-				req.After = bounds.Head
+				req.Start.After = bounds.Head
 				begin()
 			}
 		}
@@ -113,7 +113,7 @@ func (s *Server) follow(ctx context.Context, log string, begin func(), turn func
 		if page.Reset != nil {
 			page.Cursor = page.Reset.After
 		}
-		req.After = page.Cursor
+		req.Start.After = page.Cursor
 		turn(began, page)
 	}
 }

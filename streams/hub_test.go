@@ -125,7 +125,7 @@ func TestResumeContinuesExactlyAfterTheCursor(t *testing.T) {
 				t.Fatal(err)
 			}
 			c := newClient(plenty)
-			subscribe(t, hub, Request{After: id}, c)
+			subscribe(t, hub, Request{Start: Start{After: id}}, c)
 			synctest.Wait()
 			wantIDs(t, c, want[at+1:])
 			if types := c.types(t); types[0] != "stream.open" || types[len(types)-1] != "stream.live" {
@@ -143,7 +143,7 @@ func TestGapIsAnnouncedAndEverythingRetainedFollows(t *testing.T) {
 		ids := publish(t, log, "a", 100)
 		old, _ := eventlog.ParseID(ids[10])
 		c := newClient(plenty)
-		subscribe(t, hub, Request{After: old}, c)
+		subscribe(t, hub, Request{Start: Start{After: old}}, c)
 		synctest.Wait()
 		wantIDs(t, c, ids[80:])
 		types := c.types(t)
@@ -164,7 +164,7 @@ func TestForeignCursorIsAnsweredByAResetAndLive(t *testing.T) {
 		defer hub.Close()
 		publish(t, log, "a", 5)
 		c := newClient(plenty)
-		subscribe(t, hub, Request{Foreign: "garbage"}, c)
+		subscribe(t, hub, Request{Start: Start{Invalid: "garbage"}}, c)
 		want := publish(t, log, "a", 1)
 		synctest.Wait()
 		if types := c.types(t); !slices.Equal(types, []string{"stream.open", "stream.reset", "stream.live", "a"}) {
@@ -217,7 +217,7 @@ func TestQuietFilteredStreamMovesItsCursor(t *testing.T) {
 		c.sub.Close(ErrGone)
 		id, _ := eventlog.ParseID(last.ID)
 		again := newClient(plenty)
-		subscribe(t, hub, Request{After: id}, again)
+		subscribe(t, hub, Request{Start: Start{After: id}}, again)
 		synctest.Wait()
 		if types := again.types(t); slices.Contains(types, "stream.reset") {
 			t.Errorf("reconnecting gave %v, want no reset", types)
@@ -313,7 +313,7 @@ func TestCursorAheadOfTheTailWaitsForIt(t *testing.T) {
 		// the client comes from.
 		ahead := log.appendUnheard(t)
 		c := newClient(plenty)
-		subscribe(t, hub, Request{After: ahead}, c)
+		subscribe(t, hub, Request{Start: Start{After: ahead}}, c)
 		synctest.Wait()
 		want := publish(t, log, "a", 3)
 		time.Sleep(2 * lookAround)
@@ -328,7 +328,7 @@ func TestSubscriptionClosedWhileItsClientIsStuckEnds(t *testing.T) {
 		defer hub.Close()
 		publish(t, log, "a", 300)
 		c := newClient(5000)
-		subscribe(t, hub, Request{Since: time.Now().Add(-time.Minute)}, c)
+		subscribe(t, hub, Request{Start: Start{Since: time.Now().Add(-time.Minute)}}, c)
 		c.sub.End(Goodbye{Reason: "test"})
 		synctest.Wait()
 		if n := hub.Stats().Subscriptions; n != 0 || !c.isClosed() {
@@ -379,7 +379,7 @@ func TestLongPollBehindTheTailDoesNotSpin(t *testing.T) {
 		defer hub.Close()
 		subscribe(t, hub, Request{}, newClient(plenty))
 		ahead := log.appendUnheard(t)
-		page, err := hub.Page(t.Context(), PageRequest{Log: "acme", Filter: mustFilter(t), After: ahead, Limit: 1, Wait: 5 * time.Second})
+		page, err := hub.Page(t.Context(), PageRequest{Log: "acme", Filter: mustFilter(t), Start: Start{After: ahead}, Limit: 1, Wait: 5 * time.Second})
 		if err != nil || len(page.Entries) != 0 {
 			t.Errorf("got %v, %v, want an empty page", page, err)
 		}

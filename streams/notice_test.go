@@ -53,7 +53,7 @@ func TestRescopedReaderThatLagsGetsNothingOfTheOldFilter(t *testing.T) {
 			publish(t, log, "b", 1)
 		}
 		c := newClient(3000)
-		subscribe(t, hub, Request{After: after}, c)
+		subscribe(t, hub, Request{Start: Start{After: after}}, c)
 		synctest.Wait()
 		c.sub.Rescope(mustFilter(t, filter.Spec{Types: []string{"b"}}), scope{[]string{"b"}})
 		last := publish(t, log, "b", 1)[0]

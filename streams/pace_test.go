@@ -60,7 +60,7 @@ func TestSlowReaderOfLargeEventsReadsEachOnce(t *testing.T) {
 		defer hub.Close()
 		want := publishLarge(t, log, 100)
 		c := newClient(1000)
-		subscribe(t, hub, Request{After: mustBounds(t, log, "acme").Origin}, c)
+		subscribe(t, hub, Request{Start: Start{After: mustBounds(t, log, "acme").Origin}}, c)
 		for range 1200 {
 			c.take(10_000)
 			synctest.Wait()
@@ -98,7 +98,7 @@ func TestPageOfLargeEventsEndsEarly(t *testing.T) {
 		hub, log := newTestHub(t, eventlog.Retention{})
 		defer hub.Close()
 		want := publishLarge(t, log, 20)
-		req := PageRequest{Log: "acme", Filter: mustFilter(t), Limit: 1000}
+		req := PageRequest{Log: "acme", Filter: mustFilter(t), Start: Start{Oldest: true}, Limit: 1000}
 		var got []string
 		for {
 			page, err := hub.Page(context.Background(), req)
@@ -111,7 +111,7 @@ func TestPageOfLargeEventsEndsEarly(t *testing.T) {
 			for _, e := range page.Entries {
 				got = append(got, e.ID.String())
 			}
-			if req.After = page.Cursor; !page.More {
+			if req.Start.After = page.Cursor; !page.More {
 				break
 			}
 		}
@@ -152,7 +152,7 @@ func TestLongPollsReadTheLogForWhatTheySee(t *testing.T) {
 		}
 		poll := func(types ...string) <-chan answer {
 			done := make(chan answer, 1)
-			req := PageRequest{Log: "acme", Filter: mustFilter(t, filter.Spec{Types: types}), After: after, Limit: 10, Wait: 30 * time.Second}
+			req := PageRequest{Log: "acme", Filter: mustFilter(t, filter.Spec{Types: types}), Start: Start{After: after}, Limit: 10, Wait: 30 * time.Second}
 			go func() {
 				page, err := hub.Page(context.Background(), req)
 				done <- answer{page, err}

@@ -1,11 +1,10 @@
 package streams
 
 import (
-	"github.com/paylogic/pushserver/streams/eventlog"
-
 	"context"
 	"time"
 
+	"github.com/paylogic/pushserver/streams/eventlog"
 	"github.com/paylogic/pushserver/streams/filter"
 )
 
@@ -13,8 +12,7 @@ import (
 type PageRequest struct {
 	Log    string
 	Filter *filter.Filter
-	After  eventlog.ID   // the position to go on after; it wins over Since
-	Since  time.Time     // the log time to start from; zero: the oldest retained event
+	Start  Start
 	Limit  int           // events at most
 	Wait   time.Duration // how long to wait for a first event if there is none
 }
@@ -53,15 +51,17 @@ func (h *Hub) Page(ctx context.Context, req PageRequest) (Page, error) {
 		if err != nil || !changed {
 			return page, err
 		}
-		req.After = page.Cursor
+		req.Start = Start{After: page.Cursor}
 	}
 }
 
 // page reads one page without waiting.
 func (h *Hub) page(ctx context.Context, req *PageRequest) (Page, error) {
-	after, reset, err := h.start(ctx, req)
-	page := Page{Cursor: after, Reset: reset}
-	if err != nil || reset != nil {
+	start, err := req.Start.resolve(ctx, h.log, req.Log, func(ctx context.Context, _ bool) (eventlog.Bounds, error) {
+		return h.log.Bounds(ctx, req.Log)
+	})
+	page := Page{Cursor: start.after, Reset: start.reset}
+	if err != nil || start.reset != nil {
 		return page, err
 	}
 	var pace pace
@@ -98,33 +98,6 @@ func (h *Hub) page(ctx context.Context, req *PageRequest) (Page, error) {
 	}
 	page.More = true
 	return page, nil
-}
-
-// start returns the position that the request means.
-func (h *Hub) start(ctx context.Context, req *PageRequest) (eventlog.ID, *Reset, error) {
-	switch {
-	case !req.After.IsZero():
-		return req.After, nil, nil
-	case req.Since.IsZero():
-		bounds, err := h.log.Bounds(ctx, req.Log)
-		return bounds.Floor(), nil, err
-	}
-	return h.seek(ctx, req.Log, req.Since)
-}
-
-// seek returns the position before the first event of a time, and a reset if
-// events of that time are gone.
-func (h *Hub) seek(ctx context.Context, log string, since time.Time) (eventlog.ID, *Reset, error) {
-	after, first, err := h.log.Seek(ctx, log, since)
-	if err != nil || after.IsOrigin() || after.Time().Before(since) {
-		return after, nil, err
-	}
-	// What came before the first one is of that time too.
-	reset := &Reset{Reason: eventlog.Trimmed, Requested: since.UTC().Format(time.RFC3339), ResumeFrom: first, Oldest: first, After: after}
-	if first.IsZero() {
-		reset.ResumeFrom = after
-	}
-	return after, reset, nil
 }
 
 // await waits until something that the filter lets through follows pos, and

@@ -16,7 +16,7 @@ func TestRatePacesAndDropsNothing(t *testing.T) {
 		past := publish(t, log, "a", 25)
 		origin, _ := eventlog.ParseID(past[0])
 		behind, live := newClient(plenty), newClient(plenty)
-		subscribe(t, hub, Request{After: origin, Rate: 10}, behind)
+		subscribe(t, hub, Request{Start: Start{After: origin}, Rate: 10}, behind)
 		subscribe(t, hub, Request{Rate: 10}, live)
 		synctest.Wait()
 		now := publish(t, log, "a", 25)
@@ -46,7 +46,7 @@ func TestReplayIsCountedAndWaits(t *testing.T) {
 		first, _ := eventlog.ParseID(ids[0])
 		c := newClient(plenty)
 		var counted, calls atomic.Int64
-		subscribe(t, hub, Request{After: first, Replayed: func(n int) time.Duration {
+		subscribe(t, hub, Request{Start: Start{After: first}, Replayed: func(n int) time.Duration {
 			counted.Add(int64(n))
 			calls.Add(1)
 			return 2 * time.Second

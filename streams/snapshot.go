@@ -186,16 +186,6 @@ func (s *Subscription) takeSnapshot() []byte {
 	return fresh.text
 }
 
-// beginWithPresent starts at the stream's position, with its states.
-func (s *Subscription) beginWithPresent(ctx context.Context) error {
-	if err := s.know(ctx); err != nil {
-		return err
-	}
-	s.opening.states = s.takeSnapshot()
-	s.opening.pending, s.owes = true, true
-	return nil
-}
-
 // before returns the states that a client which has forgotten everything does
 // not learn from what follows a position.
 func (s *Subscription) before(ctx context.Context, after eventlog.ID) ([]byte, error) {

@@ -67,8 +67,8 @@ func TestSnapshotComesFirstAndThenWhatChanges(t *testing.T) {
 		synctest.Wait()
 
 		c, some := newClient(plenty), newClient(plenty)
-		subscribe(t, hub, Request{Snapshot: true}, c)
-		subscribe(t, hub, Request{Snapshot: true, Filter: mustFilter(t, filter.Spec{Subjects: []string{"b"}})}, some)
+		subscribe(t, hub, Request{Start: Start{Snapshot: true}}, c)
+		subscribe(t, hub, Request{Start: Start{Snapshot: true}, Filter: mustFilter(t, filter.Spec{Subjects: []string{"b"}})}, some)
 		publishState(t, log, "b", "5")
 		synctest.Wait()
 		wantTold(t, c, "stream.open", "b=2", "a=4", "@stream.live", "@b=5")
@@ -78,9 +78,9 @@ func TestSnapshotComesFirstAndThenWhatChanges(t *testing.T) {
 		}
 
 		again, back := newClient(plenty), newClient(plenty)
-		subscribe(t, hub, Request{Snapshot: true}, again)
+		subscribe(t, hub, Request{Start: Start{Snapshot: true}}, again)
 		id, _ := eventlog.ParseID(at)
-		subscribe(t, hub, Request{Snapshot: true, After: id}, back) // a page that reconnects sends its first URL again
+		subscribe(t, hub, Request{Start: Start{Snapshot: true, After: id}}, back) // a page that reconnects sends its first URL again
 		synctest.Wait()
 		wantTold(t, again, "stream.open", "a=4", "b=5", "@stream.live")
 		wantTold(t, back, "@stream.open", "@b=5", "stream.live")
@@ -108,7 +108,7 @@ func TestSnapshotNeverShowsAnOlderStateAfterANewerOne(t *testing.T) {
 			for range 50 {
 				c := newClient(plenty)
 				clients = append(clients, c)
-				subscribe(t, hub, Request{Log: name, Snapshot: true}, c)
+				subscribe(t, hub, Request{Log: name, Start: Start{Snapshot: true}}, c)
 			}
 			running.Wait()
 			deadline := time.Now().Add(10 * time.Second)
@@ -146,8 +146,8 @@ func TestResetTellsTheStatesThatNothingLaterTells(t *testing.T) {
 		publish(t, log, "payment.failed", 1)
 
 		late, foreign := newClient(plenty), newClient(plenty)
-		subscribe(t, hub, Request{After: id}, late)
-		subscribe(t, hub, Request{Foreign: "$"}, foreign)
+		subscribe(t, hub, Request{Start: Start{After: id}}, late)
+		subscribe(t, hub, Request{Start: Start{Invalid: "$"}}, foreign)
 		synctest.Wait()
 		wantTold(t, foreign, "stream.open", "stream.reset", "a=1", "c=2", "b=3", "@stream.live")
 		told := late.told(t)
@@ -164,7 +164,7 @@ func TestRollbackUnderALiveReaderTellsTheStatesThatAreLeft(t *testing.T) {
 		publishState(t, log, "a", "1")
 		time.Sleep(time.Minute)
 		c := newClient(plenty)
-		subscribe(t, hub, Request{Snapshot: true}, c)
+		subscribe(t, hub, Request{Start: Start{Snapshot: true}}, c)
 		publishState(t, log, "b", "1")
 		publishState(t, log, "b", "2")
 		synctest.Wait()
@@ -230,7 +230,7 @@ func TestHistoryIsNotConflated(t *testing.T) {
 			want = append(want, publishState(t, log, "a", fmt.Sprint(n)))
 		}
 		c := newClient(plenty)
-		subscribe(t, hub, Request{After: after, Conflate: true}, c)
+		subscribe(t, hub, Request{Start: Start{After: after}, Conflate: true}, c)
 		synctest.Wait()
 		wantIDs(t, c, want)
 	})

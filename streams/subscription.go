@@ -17,11 +17,8 @@ type Request struct {
 	Framing    Framing
 	Connection string // names the connection to its client, in stream.open
 
-	After   eventlog.ID // the position to go on after; it wins over Since
-	Foreign string      // what the client sent as its position, if it is none: a reset answers it
-	Since   time.Time   // the log time to start from; zero: now
+	Start Start
 
-	Snapshot bool // start with what is true now; a position or Since wins over it
 	Conflate bool // when the client lags, skip states that were superseded
 
 	// Rate is how many events are delivered within a second at most; 0: as many as
@@ -98,7 +95,7 @@ func (h *Hub) Subscribe(ctx context.Context, req Request) (*Subscription, error)
 	if err := h.join(ctx, s, req.Log, req.Filter); err != nil {
 		return nil, err
 	}
-	if err := s.locate(ctx, req); err != nil {
+	if err := s.start(ctx, req); err != nil {
 		s.leave()
 		return nil, err
 	}

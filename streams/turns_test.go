@@ -104,7 +104,7 @@ func TestStormOfLateReadersReadsInTurns(t *testing.T) {
 		storm, served, last := make([]*client, 50), make([]int, 50), -1
 		for i := range storm {
 			storm[i] = newClient(plenty)
-			subscribe(t, hub, Request{After: after, Replayed: func(int) time.Duration {
+			subscribe(t, hub, Request{Start: Start{After: after}, Replayed: func(int) time.Duration {
 				// Only one is served at a time, so that these need no mutex.
 				if i == last {
 					return 0 // of the same turn
@@ -132,7 +132,7 @@ func TestReaderThatWaitsForItsTurnIsAliveAndCanBeEnded(t *testing.T) {
 		after, missed := fallBehind(t, log)
 		release := holdTurns(hub)
 		c := newClient(plenty)
-		subscribe(t, hub, Request{After: after}, c)
+		subscribe(t, hub, Request{Start: Start{After: after}}, c)
 		synctest.Wait()
 		before := c.size()
 		time.Sleep(2 * hub.heartbeat)
@@ -147,7 +147,7 @@ func TestReaderThatWaitsForItsTurnIsAliveAndCanBeEnded(t *testing.T) {
 			t.Errorf("the last of %d events is %s", len(got), got[len(got)-1])
 		}
 		ended := newClient(plenty)
-		subscribe(t, hub, Request{After: after}, ended)
+		subscribe(t, hub, Request{Start: Start{After: after}}, ended)
 		synctest.Wait()
 		ended.sub.End(Goodbye{Reason: "test"})
 		time.Sleep(2 * lookAround)
@@ -191,7 +191,7 @@ func TestServedReaderThatLeavesWhileItWaitsForItsTurnIsLetGo(t *testing.T) {
 		defer hub.Close()
 		after, _ := fallBehind(t, log)
 		defer holdTurns(hub)()
-		sub, err := hub.Subscribe(t.Context(), Request{Log: "acme", Filter: mustFilter(t), After: after})
+		sub, err := hub.Subscribe(t.Context(), Request{Log: "acme", Filter: mustFilter(t), Start: Start{After: after}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -242,7 +242,7 @@ func TestReadersOfASilentLogTakeNoTurns(t *testing.T) {
 		after, missed := fallBehind(t, log)
 		release := holdTurns(hub)
 		c := newClient(plenty)
-		subscribe(t, hub, Request{After: after}, c)
+		subscribe(t, hub, Request{Start: Start{After: after}}, c)
 		synctest.Wait()
 		log.muted.Store(true)
 		time.Sleep(2 * lookAround)

@@ -26,7 +26,7 @@ var plants = []plant{
 	},
 	{
 		"a stream resumes at the cursor, not after it",
-		[]bug{{"streams/opening.go", "s.seq, s.live = st.find(req.After)\n", "s.seq, s.live = st.find(req.After)\n\t\tif s.seq > 0 {\n\t\t\ts.seq--\n\t\t}\n"}},
+		[]bug{{"streams/start.go", "s.seq, s.live = st.find(pos)\n", "s.seq, s.live = st.find(pos)\n\t\tif s.seq > 0 {\n\t\t\ts.seq--\n\t\t}\n"}},
 		runRestless, func(v *verdict) int { return v.repeated },
 	},
 	{
