@@ -73,7 +73,7 @@ func (s *Server) channel(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return noChannel()
 	}
-	f, err := filter.Compile(filter.Spec{Subjects: []string{name}})
+	f, err := filter.Compile(filter.Clause{Subjects: []string{name}})
 	if err != nil || strings.Contains(name, "*") { // a pattern, and no name
 		return noChannel()
 	}

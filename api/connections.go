@@ -31,11 +31,11 @@ type connection struct {
 	id    string
 	since int64 // in Unix ms
 	addr  netip.Addr
-	agent string       // of the client, as it says
-	holds atomic.Bool  // it has a lease
-	owed  int32        // events that were read from the log for it and not charged; its reader's
-	slot  int          // in among, which guards it; -1 once it has left
-	asked *filter.Spec // what its request narrowed; nil: nothing
+	agent string         // of the client, as it says
+	holds atomic.Bool    // it has a lease
+	owed  int32          // events that were read from the log for it and not charged; its reader's
+	slot  int            // in among, which guards it; -1 once it has left
+	asked *filter.Clause // what its request narrowed; nil: nothing
 
 	mu     sync.Mutex // guards the following
 	caller caller

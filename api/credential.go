@@ -28,10 +28,10 @@ func (c *caller) May(scope string) bool {
 }
 
 // clauses returns what holds for every event that the caller sees.
-func (c *caller) clauses() []filter.Spec {
-	clauses := []filter.Spec{{Types: c.Types, Subjects: c.Subjects, Expr: c.Filter}}
+func (c *caller) clauses() []filter.Clause {
+	clauses := []filter.Clause{{Types: c.Types, Subjects: c.Subjects, Filter: c.Filter}}
 	if g := c.grant; g != nil {
-		clauses = append(clauses, filter.Spec{Types: g.Types, Subjects: g.Subjects, Expr: g.Filter})
+		clauses = append(clauses, filter.Clause{Types: g.Types, Subjects: g.Subjects, Filter: g.Filter})
 	}
 	return clauses
 }

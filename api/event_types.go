@@ -89,7 +89,7 @@ func mayKnow(c *caller, typ string) bool {
 	if c == nil || !c.Kind.Reads() {
 		return true
 	}
-	return !slices.ContainsFunc(c.clauses(), func(clause filter.Spec) bool { return !filter.MatchType(clause.Types, typ) })
+	return !slices.ContainsFunc(c.clauses(), func(clause filter.Clause) bool { return !filter.MatchType(clause.Types, typ) })
 }
 
 // checkData returns a problem if the catalogue excludes the event.

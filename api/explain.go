@@ -146,19 +146,19 @@ func explainTo(key *auth.Key, p *publication) explanation {
 	add("merchant", p.merchant == key.Merchant, key.Merchant, "the event is another merchant's")
 	mode := map[bool]string{false: "live", true: "test"}
 	add("mode", p.test == (key.Kind == auth.Test), mode[key.Kind == auth.Test], "the event is on the "+mode[p.test]+" log")
-	ask := func(name string, value any, isSet bool, spec filter.Spec, detail string) {
+	ask := func(name string, value any, isSet bool, clause filter.Clause, detail string) {
 		if !isSet {
 			return
 		}
-		f, err := filter.Compile(spec)
+		f, err := filter.Compile(clause)
 		add(name, err == nil && f.Match(&filter.Event{
 			ID: p.event.ID, Source: p.event.Source, Type: p.event.Type, Subject: p.event.Subject,
 			Merchant: p.merchant, Time: p.event.Time, Data: p.event.Data,
 		}), value, detail)
 	}
-	ask("types", key.Types, len(key.Types) > 0, filter.Spec{Types: key.Types}, "no pattern fits the event's type")
-	ask("subjects", key.Subjects, len(key.Subjects) > 0, filter.Spec{Subjects: key.Subjects}, "no pattern fits the event's subject")
-	ask("filter", key.Filter, key.Filter != "", filter.Spec{Expr: key.Filter},
+	ask("types", key.Types, len(key.Types) > 0, filter.Clause{Types: key.Types}, "no pattern fits the event's type")
+	ask("subjects", key.Subjects, len(key.Subjects) > 0, filter.Clause{Subjects: key.Subjects}, "no pattern fits the event's subject")
+	ask("filter", key.Filter, key.Filter != "", filter.Clause{Filter: key.Filter},
 		"the expression is false for this event, or cannot be decided: what it looks at may be missing")
 	return e
 }

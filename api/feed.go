@@ -66,8 +66,8 @@ func (s *Server) feed(c *caller, q query) (feed, error) {
 }
 
 // askedOf returns the clause that a request has.
-func askedOf(q query) filter.Spec {
-	asked := filter.Spec{Types: parseList(q["types"]), Expr: q["filter"]}
+func askedOf(q query) filter.Clause {
+	asked := filter.Clause{Types: parseList(q["types"]), Filter: q["filter"]}
 	if q["subject"] != "" {
 		asked.Subjects = []string{q["subject"]}
 	}
@@ -79,20 +79,20 @@ func askedOf(q query) filter.Spec {
 type filterCache struct {
 	mu      sync.Mutex // guards the following
 	filters map[string]*filter.Filter
-	specs   map[string]*filter.Spec
+	clauses map[string]*filter.Clause
 }
 
 const filterCacheMax = 4096
 
-func (c *filterCache) compile(specs ...filter.Spec) (*filter.Filter, error) {
-	key := specKey(specs)
+func (c *filterCache) compile(clauses ...filter.Clause) (*filter.Filter, error) {
+	key := clauseKey(clauses)
 	c.mu.Lock()
 	f := c.filters[key]
 	c.mu.Unlock()
 	if f != nil {
 		return f, nil
 	}
-	f, err := filter.Compile(specs...)
+	f, err := filter.Compile(clauses...)
 	if err != nil {
 		return nil, err
 	}
@@ -107,29 +107,29 @@ func (c *filterCache) compile(specs ...filter.Spec) (*filter.Filter, error) {
 
 // share returns a clause that is kept once for all who ask for the same, or nil
 // for one that narrows nothing.
-func (c *filterCache) share(spec filter.Spec) *filter.Spec {
-	if len(spec.Types) == 0 && len(spec.Subjects) == 0 && spec.Expr == "" {
+func (c *filterCache) share(clause filter.Clause) *filter.Clause {
+	if len(clause.Types) == 0 && len(clause.Subjects) == 0 && clause.Filter == "" {
 		return nil
 	}
-	key := specKey([]filter.Spec{spec})
+	key := clauseKey([]filter.Clause{clause})
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if shared := c.specs[key]; shared != nil {
+	if shared := c.clauses[key]; shared != nil {
 		return shared
 	}
-	if c.specs == nil || len(c.specs) >= filterCacheMax {
-		c.specs = make(map[string]*filter.Spec)
+	if c.clauses == nil || len(c.clauses) >= filterCacheMax {
+		c.clauses = make(map[string]*filter.Clause)
 	}
-	c.specs[key] = &spec
-	return &spec
+	c.clauses[key] = &clause
+	return &clause
 }
 
-// specKey writes clauses with the length of each part, so that no two can be
+// clauseKey writes clauses with the length of each part, so that no two can be
 // mistaken for each other.
-func specKey(specs []filter.Spec) string {
+func clauseKey(clauses []filter.Clause) string {
 	var b []byte
-	for _, spec := range specs {
-		for _, list := range [][]string{spec.Types, spec.Subjects, {spec.Expr}} {
+	for _, clause := range clauses {
+		for _, list := range [][]string{clause.Types, clause.Subjects, {clause.Filter}} {
 			b = append(strconv.AppendInt(b, int64(len(list)), 10), ':')
 			for _, part := range list {
 				b = append(strconv.AppendInt(b, int64(len(part)), 10), '"')

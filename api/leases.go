@@ -90,7 +90,7 @@ func (c *connection) lease() ratelimit.Lease {
 func (c *connection) info() []byte {
 	info := leaseInfo{Address: maskAddress(c.addr), Agent: c.agent}
 	if c.asked != nil {
-		info.Types, info.Filter = c.asked.Types, c.asked.Expr
+		info.Types, info.Filter = c.asked.Types, c.asked.Filter
 		info.Subject = strings.Join(c.asked.Subjects, ",")
 	}
 	c.mu.Lock()
@@ -114,9 +114,9 @@ func (c *connection) info() []byte {
 
 // filterName tells what a request asks for from others, on all gateways. There are
 // few of a key, so that two that differ have the same name about never.
-func filterName(asked *filter.Spec) string {
+func filterName(asked *filter.Clause) string {
 	h := fnv.New64a()
-	io.WriteString(h, specKey([]filter.Spec{*asked}))
+	io.WriteString(h, clauseKey([]filter.Clause{*asked}))
 	return strconv.FormatUint(h.Sum64(), 36)
 }
 

@@ -6,7 +6,6 @@ import (
 
 	"github.com/paylogic/pushserver/ratelimit/policy"
 	"github.com/paylogic/pushserver/streams"
-	"github.com/paylogic/pushserver/streams/eventlog"
 )
 
 // pollWait is well under the 50 s after which the clients that need this give up a

@@ -44,7 +44,7 @@ func (s *Server) mint(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	clause := filter.Spec{Types: asked.Types, Subjects: asked.Subjects, Expr: asked.Filter}
+	clause := filter.Clause{Types: asked.Types, Subjects: asked.Subjects, Filter: asked.Filter}
 	if _, err := filter.Compile(clause); err != nil {
 		return err
 	}

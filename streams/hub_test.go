@@ -25,7 +25,7 @@ func newTestHub(t *testing.T, retention eventlog.Retention) (*Hub, *eventlog.Mem
 	return hub, log
 }
 
-func mustFilter(t testing.TB, specs ...filter.Spec) *filter.Filter {
+func mustFilter(t testing.TB, specs ...filter.Clause) *filter.Filter {
 	t.Helper()
 	f, err := filter.Compile(specs...)
 	if err != nil {
@@ -82,7 +82,7 @@ func TestLiveSubscriberGetsWhatMatchesInOrder(t *testing.T) {
 		defer hub.Close()
 		all, some := newClient(plenty), newClient(plenty)
 		subscribe(t, hub, Request{}, all)
-		subscribe(t, hub, Request{Filter: mustFilter(t, filter.Spec{Types: []string{"b"}})}, some)
+		subscribe(t, hub, Request{Filter: mustFilter(t, filter.Clause{Types: []string{"b"}})}, some)
 		var want, wantB []string
 		for range 50 {
 			want = append(want, publish(t, log, "a", 2)...)
@@ -203,7 +203,7 @@ func TestQuietFilteredStreamMovesItsCursor(t *testing.T) {
 		hub, log := newTestHub(t, eventlog.Retention{Age: 2 * time.Minute})
 		defer hub.Close()
 		c := newClient(plenty)
-		subscribe(t, hub, Request{Filter: mustFilter(t, filter.Spec{Types: []string{"never"}})}, c)
+		subscribe(t, hub, Request{Filter: mustFilter(t, filter.Clause{Types: []string{"never"}})}, c)
 		for range 40 {
 			publish(t, log, "a", 1)
 			time.Sleep(15 * time.Second)

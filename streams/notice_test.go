@@ -23,11 +23,11 @@ func TestRescopedSubscriptionGoesOnAtOnePosition(t *testing.T) {
 		hub, log := newTestHub(t, eventlog.Retention{})
 		defer hub.Close()
 		c := newClient(plenty)
-		subscribe(t, hub, Request{Filter: mustFilter(t, filter.Spec{Types: []string{"a", "b"}})}, c)
+		subscribe(t, hub, Request{Filter: mustFilter(t, filter.Clause{Types: []string{"a", "b"}})}, c)
 		want := append(publish(t, log, "a", 1), publish(t, log, "b", 1)...)
 		publish(t, log, "c", 1)
 		synctest.Wait()
-		c.sub.Rescope(mustFilter(t, filter.Spec{Types: []string{"b", "c"}}), scope{[]string{"b", "c"}})
+		c.sub.Rescope(mustFilter(t, filter.Clause{Types: []string{"b", "c"}}), scope{[]string{"b", "c"}})
 		synctest.Wait()
 		publish(t, log, "a", 1)
 		want = append(want, publish(t, log, "c", 1)...)
@@ -55,7 +55,7 @@ func TestRescopedReaderThatLagsGetsNothingOfTheOldFilter(t *testing.T) {
 		c := newClient(3000)
 		subscribe(t, hub, Request{Start: Start{After: after}}, c)
 		synctest.Wait()
-		c.sub.Rescope(mustFilter(t, filter.Spec{Types: []string{"b"}}), scope{[]string{"b"}})
+		c.sub.Rescope(mustFilter(t, filter.Clause{Types: []string{"b"}}), scope{[]string{"b"}})
 		last := publish(t, log, "b", 1)[0]
 		for n := 0; !slices.Contains(c.ids(t), last); n++ {
 			if n > 100 {
@@ -114,7 +114,7 @@ func TestFilterToldLastHolds(t *testing.T) {
 	hub := NewHub(log, Options{})
 	defer hub.Close()
 	filters := []*filter.Filter{
-		mustFilter(t, filter.Spec{Types: []string{"a"}}), mustFilter(t, filter.Spec{Types: []string{"b"}}), mustFilter(t),
+		mustFilter(t, filter.Clause{Types: []string{"a"}}), mustFilter(t, filter.Clause{Types: []string{"b"}}), mustFilter(t),
 	}
 	allowed := []string{"a", "b", "ab"}
 	var clients []*client

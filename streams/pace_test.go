@@ -152,7 +152,7 @@ func TestLongPollsReadTheLogForWhatTheySee(t *testing.T) {
 		}
 		poll := func(types ...string) <-chan answer {
 			done := make(chan answer, 1)
-			req := PageRequest{Log: "acme", Filter: mustFilter(t, filter.Spec{Types: types}), Start: Start{After: after}, Limit: 10, Wait: 30 * time.Second}
+			req := PageRequest{Log: "acme", Filter: mustFilter(t, filter.Clause{Types: types}), Start: Start{After: after}, Limit: 10, Wait: 30 * time.Second}
 			go func() {
 				page, err := hub.Page(context.Background(), req)
 				done <- answer{page, err}

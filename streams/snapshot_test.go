@@ -68,7 +68,7 @@ func TestSnapshotComesFirstAndThenWhatChanges(t *testing.T) {
 
 		c, some := newClient(plenty), newClient(plenty)
 		subscribe(t, hub, Request{Start: Start{Snapshot: true}}, c)
-		subscribe(t, hub, Request{Start: Start{Snapshot: true}, Filter: mustFilter(t, filter.Spec{Subjects: []string{"b"}})}, some)
+		subscribe(t, hub, Request{Start: Start{Snapshot: true}, Filter: mustFilter(t, filter.Clause{Subjects: []string{"b"}})}, some)
 		publishState(t, log, "b", "5")
 		synctest.Wait()
 		wantTold(t, c, "stream.open", "b=2", "a=4", "@stream.live", "@b=5")
@@ -283,7 +283,7 @@ func TestStateOfAFeedIsThatOfItsPosition(t *testing.T) {
 		publishState(t, log, "a", "1")
 		publishState(t, log, "b", "2")
 		head := publish(t, log, "a", 1)[0]
-		s, err := hub.State(context.Background(), "acme", mustFilter(t, filter.Spec{Subjects: []string{"b"}}))
+		s, err := hub.State(context.Background(), "acme", mustFilter(t, filter.Clause{Subjects: []string{"b"}}))
 		if err != nil || s.Head.String() != head || len(s.Entries) != 1 || s.Entries[0].Event.Subject != "b" {
 			t.Errorf("the state is %+v, %v; want b alone at %s", s, err, head)
 		}

@@ -206,7 +206,7 @@ func (s *serveCommand) behaviour() (behaviour, error) {
 // checkStateTypes refuses what is no pattern of types, so that a typo does not
 // leave a type without its state.
 func checkStateTypes(patterns []string) error {
-	if _, err := filter.Compile(filter.Spec{Types: patterns}); err != nil {
+	if _, err := filter.Compile(filter.Clause{Types: patterns}); err != nil {
 		var clause *filter.Error
 		if errors.As(err, &clause) {
 			return fmt.Errorf("--state-types: %s", clause.Reason)

@@ -78,7 +78,7 @@ func TestAttack57And58HostileExpressionIsRefusedSoon(t *testing.T) {
 		var err error
 		for range 5 {
 			start := time.Now()
-			_, err = Compile(Spec{Expr: expr})
+			_, err = Compile(Clause{Filter: expr})
 			best = min(best, time.Since(start))
 			if best < within {
 				break
@@ -121,10 +121,10 @@ func checkSafe(t *testing.T, name string, e *Error) {
 }
 
 func TestAttack34SubjectStaysATextAndItsStarsAreCounted(t *testing.T) {
-	if err := compileError(Spec{Subjects: []string{"event/42/" + strings.Repeat("*", 10_000)}}); err == nil {
+	if err := compileError(Clause{Subjects: []string{"event/42/" + strings.Repeat("*", 10_000)}}); err == nil {
 		t.Error("a subject of 10,000 stars is accepted")
 	}
-	if err := compileError(Spec{Subjects: []string{strings.Repeat("*a", 17)}}); err == nil {
+	if err := compileError(Clause{Subjects: []string{strings.Repeat("*a", 17)}}); err == nil {
 		t.Error("17 wildcards are accepted")
 	}
 	tests := []struct {
@@ -140,13 +140,13 @@ func TestAttack34SubjectStaysATextAndItsStarsAreCounted(t *testing.T) {
 		{"event//42", "event/42", false},
 	}
 	for _, tt := range tests {
-		f := mustCompile(t, Spec{Subjects: []string{"**"}}, Spec{Subjects: []string{tt.pattern}})
+		f := mustCompile(t, Clause{Subjects: []string{"**"}}, Clause{Subjects: []string{tt.pattern}})
 		if got := f.Match(&Event{Subject: tt.subject}); got != tt.want {
 			t.Errorf("Match of %q on %q = %v, want %v", tt.pattern, tt.subject, got, tt.want)
 		}
 	}
 	for _, request := range []string{"*", "**", "../B/*", "B/**", "event/*", "event/42/*"} {
-		f := mustCompile(t, Spec{Subjects: []string{"event/42/**"}}, Spec{Subjects: []string{request}})
+		f := mustCompile(t, Clause{Subjects: []string{"event/42/**"}}, Clause{Subjects: []string{request}})
 		for _, subject := range []string{"B/1", "../B/1", "event/43/type/1", "event/42", ""} {
 			if f.Match(&Event{Subject: subject}) {
 				t.Errorf("subject %q is seen through event/42/** by asking for %q", subject, request)
@@ -156,7 +156,7 @@ func TestAttack34SubjectStaysATextAndItsStarsAreCounted(t *testing.T) {
 }
 
 func TestAttack34StarsDoNotMultiply(t *testing.T) {
-	f := mustCompile(t, Spec{Subjects: []string{"**" + strings.Repeat("a*", MaxWildcards-2) + "b*"}})
+	f := mustCompile(t, Clause{Subjects: []string{"**" + strings.Repeat("a*", MaxWildcards-2) + "b*"}})
 	e := &Event{Subject: strings.Repeat("a", 100_000)} // 3 million steps; trying all ways would not end
 	done := make(chan bool)
 	go func() { done <- f.Match(e) }()
@@ -171,7 +171,7 @@ func TestAttack34StarsDoNotMultiply(t *testing.T) {
 }
 
 func TestAttack57PatternIsLinearInTheText(t *testing.T) {
-	f := mustCompile(t, Spec{Expr: `data.x.matches("^a+a+a+a+$")`})
+	f := mustCompile(t, Clause{Filter: `data.x.matches("^a+a+a+a+$")`})
 	e := newEvent(`{"x":"` + strings.Repeat("a", MaxMatchText-1) + `!"}`)
 	if f.Match(e) {
 		t.Error("a text with a ! matches")
@@ -186,7 +186,7 @@ func TestAttack58AcceptedExpressionStaysWithinItsCost(t *testing.T) {
 		`data.a.contains("x") && data.b.contains("y") && size(data.c) > 3 && "vip" in data.tags`,
 		strings.Repeat(`data.a == 1 || `, MaxTerms-1) + `data.b == 2`,
 	} {
-		f, err := Compile(Spec{Expr: expr})
+		f, err := Compile(Clause{Filter: expr})
 		if err != nil {
 			t.Errorf("%s: %v", expr, err)
 			continue
@@ -203,7 +203,7 @@ func TestAttack58AcceptedExpressionStaysWithinItsCost(t *testing.T) {
 func TestAttack90EachFilterSeesTheSameDecodedEvent(t *testing.T) {
 	var filters []*Filter
 	for i := range 1000 {
-		filters = append(filters, mustCompile(t, Spec{Expr: fmt.Sprintf(`data.n >= %d && data.l[0] == 1 && "a" in data.l`, i)}))
+		filters = append(filters, mustCompile(t, Clause{Filter: fmt.Sprintf(`data.n >= %d && data.l[0] == 1 && "a" in data.l`, i)}))
 	}
 	e := newEvent(`{"n":500,"l":[1,"a"]}`)
 	rand.Shuffle(len(filters), func(i, j int) { filters[i], filters[j] = filters[j], filters[i] })
@@ -219,7 +219,7 @@ func TestAttack90EachFilterSeesTheSameDecodedEvent(t *testing.T) {
 }
 
 func TestFilterIsSharedByGoroutines(t *testing.T) {
-	f := mustCompile(t, Spec{Types: []string{"payment.*"}, Subjects: []string{"*/*"}, Expr: `data.n == 1 && subject.matches("^o.*9$")`})
+	f := mustCompile(t, Clause{Types: []string{"payment.*"}, Subjects: []string{"*/*"}, Filter: `data.n == 1 && subject.matches("^o.*9$")`})
 	done := make(chan bool)
 	for range 4 {
 		go func() {
@@ -250,7 +250,7 @@ func FuzzCompile(f *testing.F) {
 		f.Add("*", "a/*", expr, `{"a":[1,{"b":null}],"x":"y","n":1e400}`)
 	}
 	f.Fuzz(func(t *testing.T, typ, subject, expr, data string) {
-		s := Spec{Types: []string{typ}, Subjects: []string{subject}, Expr: expr}
+		s := Clause{Types: []string{typ}, Subjects: []string{subject}, Filter: expr}
 		one, err := Compile(s)
 		if err != nil {
 			e, ok := err.(*Error)
@@ -260,7 +260,7 @@ func FuzzCompile(f *testing.F) {
 			checkShort(t, e)
 			return
 		}
-		held := Spec{Types: []string{"a*", "payment.failed"}, Subjects: []string{"a/**", "event/42"}, Expr: `!has(data.secret)`}
+		held := Clause{Types: []string{"a*", "payment.failed"}, Subjects: []string{"a/**", "event/42"}, Filter: `!has(data.secret)`}
 		both, err := Compile(held, s)
 		if err != nil {
 			t.Fatalf("two good clauses: %v", err)

@@ -10,30 +10,30 @@ const payload = `{"amount":12000,"currency":"EUR","customer":{"country":"NL","vi
 
 func BenchmarkMatch(b *testing.B) {
 	tests := []struct {
-		name string
-		spec Spec
-		want bool
+		name   string
+		clause Clause
+		want   bool
 	}{
-		{"everything", Spec{}, true},
-		{"type/one", Spec{Types: []string{"payment.failed"}}, true},
-		{"type/prefix", Spec{Types: []string{"payment.*"}}, true},
-		{"type/none of 32", Spec{Types: numbered("seat.status", MaxTypes)}, false},
-		{"subject/literal", Spec{Subjects: []string{"event/42/type/7"}}, true},
-		{"subject/tail", Spec{Subjects: []string{"event/42/**"}}, true},
-		{"subject/segments", Spec{Subjects: []string{"event/*/type/*"}}, true},
-		{"subject/across", Spec{Subjects: []string{"**/type/*"}}, true},
-		{"subject/none of 32", Spec{Subjects: numbered("event/7/*/", MaxSubjects)}, false},
-		{"expr/envelope", Spec{Expr: `type == "payment.failed" && subject.startsWith("event/")`}, true},
-		{"expr/data", Spec{Expr: `data.amount >= 10000`}, true},
-		{"expr/data, three terms", Spec{Expr: `data.amount >= 10000 && data.currency == "EUR" && has(data.customer.country)`}, true},
-		{"expr/missing field", Spec{Expr: `data.total >= 10000`}, false},
-		{"expr/in", Spec{Expr: `data.customer.country in ["BE", "DE", "NL"]`}, true},
-		{"expr/matches", Spec{Expr: `subject.matches("^event/4[0-9]/type/[0-9]+$")`}, true},
-		{"all three", Spec{Types: []string{"payment.*"}, Subjects: []string{"event/42/**"}, Expr: `data.amount >= 10000`}, true},
+		{"everything", Clause{}, true},
+		{"type/one", Clause{Types: []string{"payment.failed"}}, true},
+		{"type/prefix", Clause{Types: []string{"payment.*"}}, true},
+		{"type/none of 32", Clause{Types: numbered("seat.status", MaxTypes)}, false},
+		{"subject/literal", Clause{Subjects: []string{"event/42/type/7"}}, true},
+		{"subject/tail", Clause{Subjects: []string{"event/42/**"}}, true},
+		{"subject/segments", Clause{Subjects: []string{"event/*/type/*"}}, true},
+		{"subject/across", Clause{Subjects: []string{"**/type/*"}}, true},
+		{"subject/none of 32", Clause{Subjects: numbered("event/7/*/", MaxSubjects)}, false},
+		{"expr/envelope", Clause{Filter: `type == "payment.failed" && subject.startsWith("event/")`}, true},
+		{"expr/data", Clause{Filter: `data.amount >= 10000`}, true},
+		{"expr/data, three terms", Clause{Filter: `data.amount >= 10000 && data.currency == "EUR" && has(data.customer.country)`}, true},
+		{"expr/missing field", Clause{Filter: `data.total >= 10000`}, false},
+		{"expr/in", Clause{Filter: `data.customer.country in ["BE", "DE", "NL"]`}, true},
+		{"expr/matches", Clause{Filter: `subject.matches("^event/4[0-9]/type/[0-9]+$")`}, true},
+		{"all three", Clause{Types: []string{"payment.*"}, Subjects: []string{"event/42/**"}, Filter: `data.amount >= 10000`}, true},
 	}
 	for _, tt := range tests {
 		b.Run(tt.name, func(b *testing.B) {
-			f := mustCompile(b, tt.spec)
+			f := mustCompile(b, tt.clause)
 			e := newEvent(payload)
 			e.Subject = "event/42/type/7"
 			b.ReportAllocs()
@@ -48,7 +48,7 @@ func BenchmarkMatch(b *testing.B) {
 
 // BenchmarkFirstMatch includes what is done once for each event.
 func BenchmarkFirstMatch(b *testing.B) {
-	f := mustCompile(b, Spec{Expr: `data.amount >= 10000`})
+	f := mustCompile(b, Clause{Filter: `data.amount >= 10000`})
 	for _, tt := range []struct{ name, data string }{
 		{"200 bytes", payload},
 		{"64 KiB of text", `{"amount":12000,"x":"` + strings.Repeat("a", 64<<10) + `"}`},
@@ -96,7 +96,7 @@ func BenchmarkWorst(b *testing.B) {
 	}
 	for _, tt := range tests {
 		b.Run(tt.name, func(b *testing.B) {
-			f := mustCompile(b, Spec{Expr: tt.expr})
+			f := mustCompile(b, Clause{Filter: tt.expr})
 			e := newEvent(tt.data)
 			f.Match(e)
 			s := f.exprs[0]
@@ -112,7 +112,7 @@ func BenchmarkWorst(b *testing.B) {
 		for i := range MaxAllWildcards / MaxWildcards {
 			globs = append(globs, "**"+strings.Repeat("a*", MaxWildcards-2)+strings.Repeat("b", i+1)+"*")
 		}
-		f := mustCompile(b, Spec{Subjects: globs})
+		f := mustCompile(b, Clause{Subjects: globs})
 		e := newEvent(`{}`)
 		e.Subject = strings.Repeat("a", 200) + "/" + strings.Repeat("a", 55)
 		for b.Loop() {
@@ -123,17 +123,17 @@ func BenchmarkWorst(b *testing.B) {
 
 func BenchmarkCompile(b *testing.B) {
 	for _, tt := range []struct {
-		name string
-		spec Spec
+		name   string
+		clause Clause
 	}{
-		{"types", Spec{Types: []string{"payment.*", "ticket.availability"}}},
-		{"types and subjects", Spec{Types: []string{"payment.*", "ticket.availability"}, Subjects: []string{"event/42/*", "event/43/**"}}},
-		{"expression", Spec{Expr: `data.amount >= 10000`}},
-		{"expression of 32 terms", Spec{Expr: strings.Repeat(`data.amount == 1 || `, MaxTerms-1) + `data.amount == 2`}},
+		{"types", Clause{Types: []string{"payment.*", "ticket.availability"}}},
+		{"types and subjects", Clause{Types: []string{"payment.*", "ticket.availability"}, Subjects: []string{"event/42/*", "event/43/**"}}},
+		{"expression", Clause{Filter: `data.amount >= 10000`}},
+		{"expression of 32 terms", Clause{Filter: strings.Repeat(`data.amount == 1 || `, MaxTerms-1) + `data.amount == 2`}},
 	} {
 		b.Run(tt.name, func(b *testing.B) {
 			for b.Loop() {
-				if _, err := Compile(tt.spec); err != nil {
+				if _, err := Compile(tt.clause); err != nil {
 					b.Fatal(err)
 				}
 			}

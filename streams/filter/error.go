@@ -11,7 +11,7 @@ import (
 // met more text, or a longer list, than it may look through.
 var ErrTooLong = errors.New("filter: the event has more text or items than an expression may look through")
 
-// The parts of a [Spec], as an [Error] names them. They are the names of the query
+// The parts of a [Clause], as an [Error] names them. They are the names of the query
 // parameters too.
 const (
 	PartTypes   = "types"

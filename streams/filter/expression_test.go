@@ -14,7 +14,7 @@ func newEvent(data string) *Event {
 	}
 }
 
-func mustCompile(t testing.TB, clauses ...Spec) *Filter {
+func mustCompile(t testing.TB, clauses ...Clause) *Filter {
 	t.Helper()
 	f, err := Compile(clauses...)
 	if err != nil {
@@ -116,7 +116,7 @@ func TestExpressionDecidesOverTheEvent(t *testing.T) {
 		{`data.missing || data.ok`, true},
 	}
 	for _, tt := range tests {
-		f, err := Compile(Spec{Expr: tt.expr})
+		f, err := Compile(Clause{Filter: tt.expr})
 		if err != nil {
 			t.Errorf("Compile(%s): %v", tt.expr, err)
 			continue
@@ -151,7 +151,7 @@ func TestDataThatIsNoObjectIsUsable(t *testing.T) {
 		{`id == "pay-77" && !(data.x == 1)`, `{`, false},
 	}
 	for _, tt := range tests {
-		if got := mustCompile(t, Spec{Expr: tt.expr}).Match(newEvent(tt.data)); got != tt.want {
+		if got := mustCompile(t, Clause{Filter: tt.expr}).Match(newEvent(tt.data)); got != tt.want {
 			t.Errorf("Match(%s) over %s = %v, want %v", tt.expr, tt.data, got, tt.want)
 		}
 	}
@@ -162,7 +162,7 @@ func TestEventWithoutTimeMatchesNothingAboutTime(t *testing.T) {
 		e := newEvent(`{}`)
 		e.Time = text
 		for _, expr := range []string{`time > timestamp("2000-01-01T00:00:00Z")`, `!(time > timestamp("2000-01-01T00:00:00Z"))`} {
-			if mustCompile(t, Spec{Expr: expr}).Match(e) {
+			if mustCompile(t, Clause{Filter: expr}).Match(e) {
 				t.Errorf("Match(%s) with time %q = true, want false", expr, text)
 			}
 		}
@@ -193,7 +193,7 @@ func TestLongTextAndListsAreNotLookedThrough(t *testing.T) {
 		{`size(data.x) == 100000 && data.x[99999] == "b"`, items(100_000), true, nil},
 	}
 	for _, tt := range tests {
-		f := mustCompile(t, Spec{Expr: tt.expr})
+		f := mustCompile(t, Clause{Filter: tt.expr})
 		got, err := f.Evaluate(newEvent(tt.data))
 		if got != tt.want || !errors.Is(err, tt.err) || err != nil && tt.err == nil {
 			t.Errorf("Evaluate(%s) over %d bytes = %v, %v; want %v, %v", tt.expr, len(tt.data), got, err, tt.want, tt.err)
@@ -215,7 +215,7 @@ func TestDataIsDecodedOnlyForWhoReadsIt(t *testing.T) {
 		{`size(data) > 1`, true},
 	}
 	for _, tt := range tests {
-		f := mustCompile(t, Spec{Types: []string{"*"}, Expr: tt.expr}, Spec{Subjects: []string{"**"}})
+		f := mustCompile(t, Clause{Types: []string{"*"}, Filter: tt.expr}, Clause{Subjects: []string{"**"}})
 		e := newEvent(`{"x":1}`)
 		f.Match(e)
 		if got := f.ReadsData(); got != tt.want {
@@ -229,7 +229,7 @@ func TestDataIsDecodedOnlyForWhoReadsIt(t *testing.T) {
 
 func TestDataIsDecodedOnce(t *testing.T) {
 	e := newEvent(`{"x":1}`)
-	one, two := mustCompile(t, Spec{Expr: `data.x == 1`}), mustCompile(t, Spec{Expr: `has(data.x)`})
+	one, two := mustCompile(t, Clause{Filter: `data.x == 1`}), mustCompile(t, Clause{Filter: `has(data.x)`})
 	if !one.Match(e) {
 		t.Fatal("the first filter does not match")
 	}
@@ -284,7 +284,7 @@ func TestRefusedExpressionSaysWhereAndWhatToDo(t *testing.T) {
 		{`[1] + [2] == data`, 1, 5, `does not take`},
 	}
 	for _, tt := range tests {
-		_, err := Compile(Spec{Expr: tt.expr})
+		_, err := Compile(Clause{Filter: tt.expr})
 		var e *Error
 		if !errors.As(err, &e) {
 			t.Errorf("Compile(%s) = %v, want an *Error", tt.expr, err)

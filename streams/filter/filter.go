@@ -48,12 +48,16 @@ import (
 	"strings"
 )
 
-// A Spec is one clause: what somebody asked for, or what a key may see. Its parts
-// must all hold. The zero value matches everything.
-type Spec struct {
-	Types    []string // patterns, any of them; empty: all
-	Subjects []string // globs, any of them; empty: all
-	Expr     string   // an expression over the event; empty: none
+// A Clause says which events a key, a token or a request may see. Each part that
+// is set must hold, and an event matches a list if it matches any of its
+// patterns. The zero value matches every event.
+//
+// It is the one form of this rule: keys, tokens and answers embed it, and its JSON
+// is part of each of theirs.
+type Clause struct {
+	Types    []string `json:"types,omitempty"`    // patterns of event types; empty: all
+	Subjects []string `json:"subjects,omitempty"` // globs of subjects; empty: all
+	Filter   string   `json:"filter,omitempty"`   // an expression over the event; empty: none
 }
 
 // A Filter is a compiled conjunction of clauses. It does not change and may be
@@ -71,7 +75,7 @@ type Filter struct {
 //
 // Clauses that contradict each other are no error: their filter matches nothing.
 // See [Overlap] to tell a holder so.
-func Compile(clauses ...Spec) (*Filter, error) {
+func Compile(clauses ...Clause) (*Filter, error) {
 	f := new(Filter)
 	for _, c := range clauses {
 		types, err := parseTypes(c.Types)
@@ -88,10 +92,10 @@ func Compile(clauses ...Spec) (*Filter, error) {
 		if subjects != nil {
 			f.subjects = append(f.subjects, subjects)
 		}
-		if c.Expr == "" {
+		if c.Filter == "" {
 			continue
 		}
-		x, err := compileExpression(c.Expr)
+		x, err := compileExpression(c.Filter)
 		if err != nil {
 			return nil, err
 		}

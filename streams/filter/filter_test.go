@@ -7,16 +7,16 @@ import (
 	"pgregory.net/rapid"
 )
 
-func drawSpec() *rapid.Generator[Spec] {
+func drawClause() *rapid.Generator[Clause] {
 	exprs := []string{
 		"", `type == "a"`, `subject.startsWith("a")`, `!(type == "b")`, `data.n > 1`, `data.n != 1`,
 		`data.n == 1 || subject == ""`, `has(data.n)`, `!has(data.n)`, `data.n`, `true`, `false`,
 	}
-	return rapid.Custom(func(t *rapid.T) Spec {
-		return Spec{
+	return rapid.Custom(func(t *rapid.T) Clause {
+		return Clause{
 			Types:    rapid.SliceOfN(drawTypePattern(), 0, 2).Draw(t, "types"),
 			Subjects: rapid.SliceOfN(drawGlob(), 0, 2).Draw(t, "subjects"),
-			Expr:     rapid.SampledFrom(exprs).Draw(t, "expr"),
+			Filter:   rapid.SampledFrom(exprs).Draw(t, "expr"),
 		}
 	})
 }
@@ -33,7 +33,7 @@ func drawEvent() *rapid.Generator[Event] {
 
 func TestFilterMatchesWhatEveryClauseMatches(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		clauses := rapid.SliceOfN(drawSpec(), 0, 3).Draw(t, "clauses")
+		clauses := rapid.SliceOfN(drawClause(), 0, 3).Draw(t, "clauses")
 		e := drawEvent().Draw(t, "event")
 		both, err := Compile(clauses...)
 		if err != nil {
@@ -50,9 +50,9 @@ func TestFilterMatchesWhatEveryClauseMatches(t *testing.T) {
 		if got := both.Match(&e); got != want {
 			t.Fatalf("Match = %v, want %v: the clauses one by one", got, want)
 		}
-		reversed := make([]Spec, 0, 2*len(clauses)+1)
+		reversed := make([]Clause, 0, 2*len(clauses)+1)
 		for i := len(clauses) - 1; i >= 0; i-- {
-			reversed = append(reversed, clauses[i], Spec{}, clauses[i])
+			reversed = append(reversed, clauses[i], Clause{}, clauses[i])
 		}
 		again, err := Compile(reversed...)
 		if err != nil {
@@ -65,7 +65,7 @@ func TestFilterMatchesWhatEveryClauseMatches(t *testing.T) {
 }
 
 func TestFilterWithoutClausesMatchesEverything(t *testing.T) {
-	for _, clauses := range [][]Spec{nil, {{}}, {{}, {}}, {{Types: []string{"*"}, Subjects: []string{"**"}}}} {
+	for _, clauses := range [][]Clause{nil, {{}}, {{}, {}}, {{Types: []string{"*"}, Subjects: []string{"**"}}}} {
 		f := mustCompile(t, clauses...)
 		if !f.Match(&Event{}) || !f.Match(newEvent(`{`)) {
 			t.Errorf("the filter of %+v leaves something out", clauses)
@@ -77,12 +77,12 @@ func TestFilterWithoutClausesMatchesEverything(t *testing.T) {
 }
 
 func TestContradictionMatchesNothing(t *testing.T) {
-	want := mustCompile(t, Spec{Types: []string{"a"}}, Spec{Types: []string{"b"}}).Key()
-	for _, clauses := range [][]Spec{
+	want := mustCompile(t, Clause{Types: []string{"a"}}, Clause{Types: []string{"b"}}).Key()
+	for _, clauses := range [][]Clause{
 		{{Types: []string{"payment.*"}}, {Types: []string{"ticket.*", "seat.status"}}},
 		{{Types: []string{"a"}}, {Types: []string{"b"}}, {Types: []string{"a"}}},
 		{{Subjects: []string{"a/*"}}, {Subjects: []string{"b/1", "b/2"}}},
-		{{Subjects: []string{"a"}}, {Subjects: []string{"b"}}, {Subjects: []string{"**"}}, {Expr: "true"}},
+		{{Subjects: []string{"a"}}, {Subjects: []string{"b"}}, {Subjects: []string{"**"}}, {Filter: "true"}},
 	} {
 		f := mustCompile(t, clauses...)
 		for _, e := range []Event{{}, {Type: "payment.failed"}, {Type: "a", Subject: "a"}, {Type: "b", Subject: "b/1"}} {
@@ -97,7 +97,7 @@ func TestContradictionMatchesNothing(t *testing.T) {
 }
 
 func TestKeyIsTheSameForEverySpelling(t *testing.T) {
-	for _, same := range [][][]Spec{
+	for _, same := range [][][]Clause{
 		{
 			{{Types: []string{"payment.*", "seat.status"}}},
 			{{Types: []string{"seat.status", "payment.*"}}},
@@ -114,14 +114,14 @@ func TestKeyIsTheSameForEverySpelling(t *testing.T) {
 		},
 		{{{Subjects: []string{"a**"}}}, {{Subjects: []string{"a***"}}}, {{Subjects: []string{"a****", "ab"}}}},
 		{
-			{{Expr: `data.amount >= 10000 && type == "a"`}},
-			{{Expr: "data . amount>=10000\n\t&& type=='a' // comment"}},
-			{{Expr: `((data.amount >= 0x2710) && (type == "\u0061"))`}, {Expr: ``}},
-			{{Expr: `data.amount >= 10000 && type == "a"`}, {Expr: `data.amount >= 10000 && (type == r"a")`}},
+			{{Filter: `data.amount >= 10000 && type == "a"`}},
+			{{Filter: "data . amount>=10000\n\t&& type=='a' // comment"}},
+			{{Filter: `((data.amount >= 0x2710) && (type == "\u0061"))`}, {Filter: ``}},
+			{{Filter: `data.amount >= 10000 && type == "a"`}, {Filter: `data.amount >= 10000 && (type == r"a")`}},
 		},
 		{
-			{{Expr: `data.a == 1`}, {Expr: `data.b == 2`}},
-			{{Expr: `data.b == 2`}, {Expr: `data.a == 1`}, {Expr: `data.b==2`}},
+			{{Filter: `data.a == 1`}, {Filter: `data.b == 2`}},
+			{{Filter: `data.b == 2`}, {Filter: `data.a == 1`}, {Filter: `data.b==2`}},
 		},
 	} {
 		want := mustCompile(t, same[0]...).Key()
@@ -134,20 +134,20 @@ func TestKeyIsTheSameForEverySpelling(t *testing.T) {
 }
 
 func TestKeysOfDifferentFiltersDiffer(t *testing.T) {
-	seen := map[string]Spec{}
-	for _, s := range []Spec{
+	seen := map[string]Clause{}
+	for _, s := range []Clause{
 		{}, {Types: []string{"a"}}, {Types: []string{"a*"}}, {Types: []string{"a", "b"}}, {Types: []string{"a,b"}}, {Types: []string{"a1:b"}},
-		{Types: []string{"a", "bc"}}, {Types: []string{"ab", "c"}}, {Expr: `data in ["a", "bsc"]`}, {Expr: `data in ["asb", "c"]`},
+		{Types: []string{"a", "bc"}}, {Types: []string{"ab", "c"}}, {Filter: `data in ["a", "bsc"]`}, {Filter: `data in ["asb", "c"]`},
 		{Subjects: []string{"a"}}, {Subjects: []string{"a*"}}, {Subjects: []string{"a**"}}, {Subjects: []string{"a", "b"}},
 		{Types: []string{"a"}, Subjects: []string{"b"}}, {Types: []string{"b"}, Subjects: []string{"a"}},
-		{Expr: `true`}, {Expr: `"true" == type`}, {Expr: `data == 1`}, {Expr: `data == 1u`}, {Expr: `data == 1.0`}, {Expr: `data == "1"`},
-		{Expr: `data == null`}, {Expr: `data == "null"`}, {Expr: `data == true`}, {Expr: `data == -1`}, {Expr: `data == -(1)`},
-		{Expr: `data.a == 1`}, {Expr: `data["a"] == 1`}, {Expr: `has(data.a)`}, {Expr: `data.a`}, {Expr: `data.a.b`}, {Expr: `data["a.b"]`},
-		{Expr: `data.a - data.b - data.c == 0`}, {Expr: `data.a - (data.b - data.c) == 0`},
-		{Expr: `!data.a && data.b`}, {Expr: `!(data.a && data.b)`}, {Expr: `data.a || data.b && data.c`}, {Expr: `(data.a || data.b) && data.c`},
-		{Expr: `data in ["a", "b"]`}, {Expr: `data in ["a1:sb"]`}, {Expr: `data in [["a"], "b"]`}, {Expr: `data in []`}, {Expr: `data in [[]]`},
-		{Expr: `size(data) == 1`}, {Expr: `data.a ? data.b : data.c`}, {Expr: `data.a ? data.c : data.b`},
-		{Expr: `type.matches("a")`}, {Expr: `type.contains("a")`}, {Expr: `type == subject`}, {Expr: `subject == type`},
+		{Filter: `true`}, {Filter: `"true" == type`}, {Filter: `data == 1`}, {Filter: `data == 1u`}, {Filter: `data == 1.0`}, {Filter: `data == "1"`},
+		{Filter: `data == null`}, {Filter: `data == "null"`}, {Filter: `data == true`}, {Filter: `data == -1`}, {Filter: `data == -(1)`},
+		{Filter: `data.a == 1`}, {Filter: `data["a"] == 1`}, {Filter: `has(data.a)`}, {Filter: `data.a`}, {Filter: `data.a.b`}, {Filter: `data["a.b"]`},
+		{Filter: `data.a - data.b - data.c == 0`}, {Filter: `data.a - (data.b - data.c) == 0`},
+		{Filter: `!data.a && data.b`}, {Filter: `!(data.a && data.b)`}, {Filter: `data.a || data.b && data.c`}, {Filter: `(data.a || data.b) && data.c`},
+		{Filter: `data in ["a", "b"]`}, {Filter: `data in ["a1:sb"]`}, {Filter: `data in [["a"], "b"]`}, {Filter: `data in []`}, {Filter: `data in [[]]`},
+		{Filter: `size(data) == 1`}, {Filter: `data.a ? data.b : data.c`}, {Filter: `data.a ? data.c : data.b`},
+		{Filter: `type.matches("a")`}, {Filter: `type.contains("a")`}, {Filter: `type == subject`}, {Filter: `subject == type`},
 	} {
 		key := mustCompile(t, s).Key()
 		if other, ok := seen[key]; ok {
@@ -158,12 +158,12 @@ func TestKeysOfDifferentFiltersDiffer(t *testing.T) {
 }
 
 func TestErrorOfAClauseNamesItsPart(t *testing.T) {
-	for part, s := range map[string]Spec{
+	for part, s := range map[string]Clause{
 		PartTypes:   {Types: []string{"a*b"}, Subjects: []string{"a"}},
 		PartSubject: {Subjects: []string{"\n"}},
-		PartFilter:  {Expr: "nonsense("},
+		PartFilter:  {Filter: "nonsense("},
 	} {
-		_, err := Compile(Spec{Types: []string{"a"}}, s)
+		_, err := Compile(Clause{Types: []string{"a"}}, s)
 		if e, ok := err.(*Error); !ok || e.Part != part || !strings.HasPrefix(err.Error(), part+": ") {
 			t.Errorf("Compile(%+v) = %v, want an *Error about %s", s, err, part)
 		}

@@ -74,7 +74,7 @@ func TestGlobStandsForSubjects(t *testing.T) {
 		if naive(tt.pattern, tt.subject) != tt.want {
 			t.Errorf("the reference says %v of %q on %q", !tt.want, tt.pattern, tt.subject)
 		}
-		f := mustCompile(t, Spec{Subjects: []string{tt.pattern}})
+		f := mustCompile(t, Clause{Subjects: []string{tt.pattern}})
 		if got := f.Match(&Event{Subject: tt.subject}); got != tt.want {
 			t.Errorf("Match of %q on %q = %v, want %v", tt.pattern, tt.subject, got, tt.want)
 		}
@@ -120,10 +120,10 @@ func TestSubjectListsWithOneKeyMatchTheSame(t *testing.T) {
 		subject := drawSubject().Draw(t, "subject")
 
 		want := true // by the reference, clause by clause
-		var clauses []Spec
+		var clauses []Clause
 		for _, l := range lists {
 			want = want && slices.ContainsFunc(l, func(p string) bool { return naive(p, subject) })
-			clauses = append(clauses, Spec{Subjects: l})
+			clauses = append(clauses, Clause{Subjects: l})
 		}
 		f, err := Compile(clauses...)
 		if err != nil {
@@ -152,17 +152,17 @@ func TestSubjectListsWithOneKeyMatchTheSame(t *testing.T) {
 
 func TestSubjectIsKnownWhereThereIsOnlyOne(t *testing.T) {
 	tests := []struct {
-		clauses []Spec
+		clauses []Clause
 		want    string
 		ok      bool
 	}{
 		{nil, "", false},
-		{[]Spec{{Subjects: []string{"event/42"}}}, "event/42", true},
-		{[]Spec{{Subjects: []string{"event/*"}}}, "", false},
-		{[]Spec{{Subjects: []string{"event/42", "event/43"}}}, "", false},
-		{[]Spec{{Subjects: []string{"event/**"}}, {Subjects: []string{"event/42"}}}, "event/42", true},
-		{[]Spec{{Subjects: []string{"event/4*"}}, {Subjects: []string{"event/42", "event/53"}}}, "event/42", true},
-		{[]Spec{{Subjects: []string{"event/42"}}, {Subjects: []string{"event/43"}}}, "", false}, // nothing at all
+		{[]Clause{{Subjects: []string{"event/42"}}}, "event/42", true},
+		{[]Clause{{Subjects: []string{"event/*"}}}, "", false},
+		{[]Clause{{Subjects: []string{"event/42", "event/43"}}}, "", false},
+		{[]Clause{{Subjects: []string{"event/**"}}, {Subjects: []string{"event/42"}}}, "event/42", true},
+		{[]Clause{{Subjects: []string{"event/4*"}}, {Subjects: []string{"event/42", "event/53"}}}, "event/42", true},
+		{[]Clause{{Subjects: []string{"event/42"}}, {Subjects: []string{"event/43"}}}, "", false}, // nothing at all
 	}
 	for _, tt := range tests {
 		if got, ok := mustCompile(t, tt.clauses...).Subject(); got != tt.want || ok != tt.ok {
@@ -181,11 +181,11 @@ func TestInvalidSubjectIsRefused(t *testing.T) {
 		slices.Repeat([]string{"a"}, MaxSubjects+1),
 	} {
 		var e *Error
-		if err := compileError(Spec{Subjects: list}); !errors.As(err, &e) || e.Part != PartSubject || e.Reason == "" {
+		if err := compileError(Clause{Subjects: list}); !errors.As(err, &e) || e.Part != PartSubject || e.Reason == "" {
 			t.Errorf("Compile of %.60q = %v, want an *Error about subject", list, err)
 		}
 	}
-	if err := compileError(Spec{Subjects: []string{strings.Repeat("*/", MaxWildcards)}}); err != nil {
+	if err := compileError(Clause{Subjects: []string{strings.Repeat("*/", MaxWildcards)}}); err != nil {
 		t.Errorf("%d wildcards: %v", MaxWildcards, err)
 	}
 }

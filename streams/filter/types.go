@@ -47,7 +47,7 @@ func (p typePattern) compare(q typePattern) int {
 	return strings.Compare(p.String(), q.String())
 }
 
-// ValidType returns an [*Error] unless pattern can stand in the types of a [Spec].
+// ValidType returns an [*Error] unless pattern can stand in the types of a [Clause].
 func ValidType(pattern string) error {
 	if err := checkText(PartTypes, pattern); err != nil {
 		return err

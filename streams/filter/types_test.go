@@ -43,7 +43,7 @@ func TestTypePatternStandsForItselfOrForAPrefix(t *testing.T) {
 		if got := MatchType(tt.patterns, tt.typ); got != tt.want {
 			t.Errorf("MatchType(%q, %q) = %v, want %v", tt.patterns, tt.typ, got, tt.want)
 		}
-		f := mustCompile(t, Spec{Types: tt.patterns})
+		f := mustCompile(t, Clause{Types: tt.patterns})
 		if got := f.Match(&Event{Type: tt.typ}); got != tt.want {
 			t.Errorf("Match of types %q on %q = %v, want %v", tt.patterns, tt.typ, got, tt.want)
 		}
@@ -83,7 +83,7 @@ func TestOverlapAgreesWithMatching(t *testing.T) {
 		if MatchType(a, typ) && MatchType(b, typ) && !Overlap(a, b) {
 			t.Fatalf("%q matches %q and %q, which do not overlap", typ, a, b)
 		}
-		f, err := Compile(Spec{Types: a}, Spec{Types: b})
+		f, err := Compile(Clause{Types: a}, Clause{Types: b})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -110,7 +110,7 @@ func TestTypeListsHaveOneKeyExactlyIfTheyMatchTheSame(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		list := rapid.SliceOfN(drawTypePattern(), 1, 3)
 		draw := func(label string) *Filter {
-			f, err := Compile(Spec{Types: list.Draw(t, label)}, Spec{Types: list.Draw(t, label)})
+			f, err := Compile(Clause{Types: list.Draw(t, label)}, Clause{Types: list.Draw(t, label)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -131,7 +131,7 @@ func TestInvalidTypeIsRefused(t *testing.T) {
 	} {
 		for what, err := range map[string]error{
 			"ValidType": ValidType(pattern),
-			"Compile":   compileError(Spec{Types: []string{"ok", pattern}}),
+			"Compile":   compileError(Clause{Types: []string{"ok", pattern}}),
 		} {
 			var e *Error
 			if !errors.As(err, &e) || e.Part != PartTypes || e.Reason == "" {
@@ -144,12 +144,12 @@ func TestInvalidTypeIsRefused(t *testing.T) {
 			t.Errorf("ValidType(%q) = %v, want nil", pattern, err)
 		}
 	}
-	if err := compileError(Spec{Types: slices.Repeat([]string{"a"}, MaxTypes+1)}); err == nil {
+	if err := compileError(Clause{Types: slices.Repeat([]string{"a"}, MaxTypes+1)}); err == nil {
 		t.Errorf("%d types are accepted", MaxTypes+1)
 	}
 }
 
-func compileError(clauses ...Spec) error {
+func compileError(clauses ...Clause) error {
 	_, err := Compile(clauses...)
 	return err
 }
