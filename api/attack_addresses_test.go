@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paylogic/pushserver/api/transport"
 	"github.com/paylogic/pushserver/auth"
 )
 
@@ -21,9 +22,9 @@ func TestAttack73ConnectionsOfOneAddress(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := newRig(t, eventlog.MemoryOptions{})
-	guarded := Guard(l, GuardOptions{Connections: 100, PerAddress: 3, Clear: true})
+	limited := transport.LimitListener(l, transport.LimitOptions{Connections: 100, PerAddress: 3, Clear: true})
 	server := NewHTTPServer(r.server.Handler(), r.server.logger)
-	go server.Serve(guarded)
+	go server.Serve(limited)
 	t.Cleanup(func() { server.Close() })
 	ask := func(from string) (*http.Response, error) {
 		dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}

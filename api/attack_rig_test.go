@@ -22,6 +22,7 @@ import (
 	"github.com/paylogic/pushserver"
 	"github.com/paylogic/pushserver/api/catalog"
 	"github.com/paylogic/pushserver/api/conform"
+	"github.com/paylogic/pushserver/api/transport"
 	"github.com/paylogic/pushserver/auth"
 	"github.com/paylogic/pushserver/streams"
 	"github.com/paylogic/pushserver/streams/sse"
@@ -82,7 +83,7 @@ func startRig(t testing.TB, o eventlog.MemoryOptions, secure bool, configure ...
 	r.http = httptest.NewUnstartedServer(handler)
 	r.http.Config = NewHTTPServer(handler, logger)
 	if secure {
-		config := ListenConfig(true)
+		config := transport.ListenConfig(true)
 		r.http.Listener.Close()
 		if r.http.Listener, err = config.Listen(t.Context(), "tcp", "127.0.0.1:0"); err != nil {
 			t.Fatal(err)

@@ -140,6 +140,6 @@ func (s *Server) openPublic(w http.ResponseWriter, r *http.Request, preface []by
 		return err
 	}
 	streamHeader(w.Header(), eventStream)
-	s.carry(w, r, &connection{among: s.connections, slot: -1}, sub, preface)
+	s.poller.Serve(w, r, sub, preface, nil)
 	return nil
 }

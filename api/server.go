@@ -18,6 +18,7 @@ import (
 
 	"github.com/paylogic/pushserver"
 	"github.com/paylogic/pushserver/api/catalog"
+	"github.com/paylogic/pushserver/api/transport"
 	"github.com/paylogic/pushserver/api/web"
 	"github.com/paylogic/pushserver/auth"
 	"github.com/paylogic/pushserver/ratelimit"
@@ -81,7 +82,7 @@ type Server struct {
 	doubts    chan struct{} // has a token when leases are to be confirmed
 
 	connections *connections
-	poller      *poller
+	poller      *transport.Poller
 	metrics     *metrics
 	catalog     *catalog.Catalog
 	composer    *catalog.Composer
@@ -137,7 +138,7 @@ func New(c Config) (*Server, error) {
 	if s.site, err = newSite(c.Demo != nil); err != nil {
 		return nil, err
 	}
-	if s.poller, err = newPoller(); err != nil {
+	if s.poller, err = transport.NewPoller(); err != nil {
 		return nil, fmt.Errorf("wait for connections: %w", err)
 	}
 	s.metrics = newMetrics(prometheus.NewRegistry(), c.Hub, s.limiter, c.Version)

@@ -17,6 +17,14 @@ const (
 	lineStream  = "application/x-ndjson"
 )
 
+// streamHeader sets the header that all streams share.
+func streamHeader(h http.Header, form string) {
+	h.Set("Content-Type", form+"; charset=utf-8")
+	h.Set("Cache-Control", "no-store, no-transform")
+	h.Set("X-Accel-Buffering", "no")
+	h.Set("Vary", "Authorization, Origin")
+}
+
 // stream answers GET /v1/stream.
 func (s *Server) stream(w http.ResponseWriter, r *http.Request) error {
 	q, err := parseQuery(r.URL.RawQuery, r.Header.Get("Authorization") != "",
@@ -148,7 +156,7 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, who *caller, q que
 		}
 		s.connections.time(c, !now.ends().IsZero())
 		streamHeader(w.Header(), form)
-		s.carry(w, r, c, sub, preface)
+		s.poller.Serve(w, r, sub, preface, c.left)
 		return nil
 	}
 }

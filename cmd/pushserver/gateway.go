@@ -16,6 +16,7 @@ import (
 
 	"github.com/paylogic/pushserver/api"
 	"github.com/paylogic/pushserver/api/catalog"
+	"github.com/paylogic/pushserver/api/transport"
 	"github.com/paylogic/pushserver/auth"
 	"github.com/paylogic/pushserver/ratelimit/policy"
 	"github.com/paylogic/pushserver/streams"
@@ -147,7 +148,7 @@ func (g *gateway) open(listen string, log eventlog.Log, store auth.Store, b beha
 	if redis, ok := log.(*eventlog.RedisLog); ok {
 		g.beside.Go(func() { redis.Take(ctx, server.Intake()) })
 	}
-	public, err := bind(api.ListenConfig(g.cert != ""), listen, "--listen")
+	public, err := bind(transport.ListenConfig(g.cert != ""), listen, "--listen")
 	if err != nil {
 		return err
 	}

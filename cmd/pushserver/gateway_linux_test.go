@@ -6,11 +6,11 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/paylogic/pushserver/api"
+	"github.com/paylogic/pushserver/api/transport"
 )
 
 func TestDeadPeersAreNoticedOverTLS(t *testing.T) {
-	l, err := bind(api.ListenConfig(true), "127.0.0.1:0", "--listen")
+	l, err := bind(transport.ListenConfig(true), "127.0.0.1:0", "--listen")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,7 @@ import (
 	"net"
 	"net/netip"
 
-	"github.com/paylogic/pushserver/api"
+	"github.com/paylogic/pushserver/api/transport"
 )
 
 // guardOptions say how many connections a server holds.
@@ -33,7 +33,7 @@ func guard(l net.Listener, o guardOptions, trusted []netip.Prefix, clear bool) (
 			most = left
 		}
 	}
-	return api.Guard(l, api.GuardOptions{
+	return transport.LimitListener(l, transport.LimitOptions{
 		Connections: most, PerAddress: o.PerAddress, Trusted: trusted, Clear: clear,
 	}), nil
 }

@@ -1,8 +1,8 @@
 //go:build !linux
 
-package api
+package transport
 
 import "net"
 
 // ListenConfig returns how to listen for clients of the public API.
-func ListenConfig(secure bool) net.ListenConfig { return net.ListenConfig{} }
+func ListenConfig(bool) net.ListenConfig { return net.ListenConfig{} }

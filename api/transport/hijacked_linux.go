@@ -1,4 +1,4 @@
-package api
+package transport
 
 import (
 	"net"
@@ -12,38 +12,37 @@ import (
 )
 
 const (
-	// sendBuffer caps what the kernel keeps for a client that does not read,
-	// which is 4 MB otherwise.
+	// sendBuffer caps what the kernel keeps for a client that does not read. The
+	// kernel's own limit is 4 MB.
 	sendBuffer = 64 << 10
 
-	// deadAfter is how long the client's machine may confirm nothing, although
-	// there is something to confirm, before the connection counts as dead.
-	// TCP_USER_TIMEOUT (RFC 5482) would also end slow clients, whose machine
-	// keeps on answering that there is no room.
+	// deadAfter is how long a client's machine may leave sent bytes unconfirmed
+	// before the connection counts as dead. TCP_USER_TIMEOUT (RFC 5482) would also
+	// end slow clients, whose machine keeps answering that it has no room.
 	deadAfter = 25 * time.Second
 
-	// discardMax is how much input is thrown away in one go.
+	// discardMax is how much input one call of discard reads.
 	discardMax = 256 << 10
 )
 
 // hijacked is the [streams.Writer] of a cleartext HTTP/1.1 connection that has
 // left net/http behind: a descriptor, and no goroutine, buffer or timer.
 type hijacked struct {
-	poller     *poller
+	poller     *Poller
 	sub        *streams.Subscription
 	fd         int
-	admission  admission // counts the connection; nil: nobody counts
-	generation int32     // tells it from earlier connections with the same descriptor
+	onClose    func()
+	release    func() // ends the listener's count of the connection; nil: it is not counted
+	generation int32  // tells the connection from earlier ones with the same descriptor
 
 	mu     sync.Mutex // held while the descriptor is used
-	stream *connection
 	closed bool
-	acked  uint64 // bytes that the client's machine had confirmed when last asked
+	acked  uint64 // bytes that the client's machine had confirmed at the last Progress
 }
 
-// hijack takes the connection over and starts sub on it, after more bytes. It reports false, having
-// done nothing, where that is impossible.
-func (s *Server) hijack(w http.ResponseWriter, r *http.Request, stream *connection, sub *streams.Subscription, more []byte) bool {
+// hijack takes the connection over and starts sub on it, after the head and
+// preface. It reports false, with nothing done, where that is impossible.
+func (p *Poller) hijack(w http.ResponseWriter, r *http.Request, sub *streams.Subscription, preface []byte, onClose func()) bool {
 	if r.ProtoMajor != 1 || r.TLS != nil {
 		return false
 	}
@@ -51,33 +50,33 @@ func (s *Server) hijack(w http.ResponseWriter, r *http.Request, stream *connecti
 	if err != nil {
 		return false
 	}
-	preface := append(head(w.Header()), more...)
-	var counts admission
-	if a, ok := conn.(*admitted); ok {
-		conn, counts = a.handOver()
+	first := append(head(w.Header()), preface...)
+	var release func()
+	if counted, ok := conn.(*countedConn); ok {
+		conn, release = counted.handOver()
 	}
 	fd, err := duplicate(conn)
 	conn.Close()
 	if err != nil {
 		sub.Close(err)
-		stream.left()
-		if counts != nil {
-			counts.leave()
+		onClose()
+		if release != nil {
+			release()
 		}
 		return true
 	}
-	c := &hijacked{poller: s.poller, sub: sub, fd: fd, stream: stream, admission: counts}
-	if err := s.poller.add(c); err != nil {
+	c := &hijacked{poller: p, sub: sub, fd: fd, onClose: onClose, release: release}
+	if err := p.add(c); err != nil {
 		c.Close()
 		sub.Close(err)
 		return true
 	}
-	sub.Start(c, preface)
+	sub.Start(c, first)
 	return true
 }
 
-// duplicate returns a descriptor of the connection's own, set up for a stream.
-// It does not block, as the one that it is a copy of does not.
+// duplicate returns a second descriptor of the connection, set up for a stream.
+// It does not block, since the original does not.
 func duplicate(conn net.Conn) (int, error) {
 	tcp, ok := conn.(*net.TCPConn)
 	if !ok {
@@ -92,7 +91,7 @@ func duplicate(conn net.Conn) (int, error) {
 		if fd, err = unix.FcntlInt(original, unix.F_DUPFD_CLOEXEC, 0); err != nil {
 			return
 		}
-		// Where this is refused the connection works without it.
+		// The connection also works without the cap.
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, sendBuffer)
 	})
 	if controlErr != nil {
@@ -154,8 +153,8 @@ func (c *hijacked) Lost() bool {
 	return err == nil && info.Unacked > 0 && time.Duration(info.Last_ack_recv)*time.Millisecond > deadAfter
 }
 
-// discard throws away what the client has sent: closing a socket with unread
-// input resets the connection and destroys what is under way to the client.
+// discard reads and drops the client's input. Closing a socket with unread input
+// resets the connection and destroys what is still on its way to the client.
 func (c *hijacked) discard(scratch []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -168,7 +167,7 @@ func (c *hijacked) discard(scratch []byte) {
 			return
 		}
 		if total += n; total >= discardMax {
-			_ = c.poller.arm(c) // there may be more: be told again
+			_ = c.poller.arm(c) // the poller reports the rest again
 			return
 		}
 	}
@@ -185,9 +184,9 @@ func (c *hijacked) Close() error {
 	}
 	c.closed = true
 	c.poller.drop(c)
-	c.stream.left()
-	if c.admission != nil {
-		c.admission.leave()
+	c.onClose()
+	if c.release != nil {
+		c.release()
 	}
 	return unix.Close(c.fd)
 }

@@ -1,4 +1,4 @@
-package api
+package transport
 
 import (
 	"errors"
@@ -9,10 +9,10 @@ import (
 	"github.com/paylogic/pushserver/streams"
 )
 
-// A poller watches hijacked connections: one goroutine and one epoll set for
-// all of them. It learns when a client has left, takes more again, or sends
-// something, which is thrown away.
-type poller struct {
+// A Poller watches the connections that it took over: one goroutine and one epoll
+// set for all of them. It learns when a client has left, when it can take more,
+// and when it has sent something, which the poller drops.
+type Poller struct {
 	epoll int
 	wake  int // an eventfd that ends the goroutine
 	done  chan struct{}
@@ -22,7 +22,9 @@ type poller struct {
 	last  int32       // generation
 }
 
-func newPoller() (*poller, error) {
+// NewPoller returns a poller with its goroutine running. It fails if the system
+// has no descriptor left.
+func NewPoller() (*Poller, error) {
 	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, err
@@ -32,7 +34,7 @@ func newPoller() (*poller, error) {
 		unix.Close(epoll)
 		return nil, err
 	}
-	p := &poller{epoll: epoll, wake: wake, done: make(chan struct{})}
+	p := &Poller{epoll: epoll, wake: wake, done: make(chan struct{})}
 	event := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(wake)}
 	if err := unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, wake, &event); err != nil {
 		unix.Close(wake)
@@ -43,8 +45,8 @@ func newPoller() (*poller, error) {
 	return p, nil
 }
 
-// Close ends the poller. Its connections must have been closed.
-func (p *poller) Close() error {
+// Close ends the poller. Its connections must have been closed before.
+func (p *Poller) Close() error {
 	_, err := unix.Write(p.wake, []byte{1, 0, 0, 0, 0, 0, 0, 0})
 	if err != nil {
 		return err
@@ -58,8 +60,7 @@ const (
 	finished = unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR
 )
 
-// add makes c one of the poller's connections.
-func (p *poller) add(c *hijacked) error {
+func (p *Poller) add(c *hijacked) error {
 	p.mu.Lock()
 	for len(p.conns) <= c.fd {
 		p.conns = append(p.conns, make([]*hijacked, len(p.conns)+64)...)
@@ -72,27 +73,27 @@ func (p *poller) add(c *hijacked) error {
 	return unix.EpollCtl(p.epoll, unix.EPOLL_CTL_ADD, c.fd, &event)
 }
 
-// arm has the connection resumed when its client takes more.
-func (p *poller) arm(c *hijacked) error {
+// arm makes the poller resume c once its client can take more.
+func (p *Poller) arm(c *hijacked) error {
 	event := c.event(watched | unix.EPOLLOUT)
 	return unix.EpollCtl(p.epoll, unix.EPOLL_CTL_MOD, c.fd, &event)
 }
 
-// drop ends what add began. Closing the descriptor takes it out of the set.
-func (p *poller) drop(c *hijacked) {
+// drop forgets c. Closing its descriptor takes it out of the epoll set.
+func (p *Poller) drop(c *hijacked) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.conns[c.fd] = nil
 }
 
-func (p *poller) run() {
+func (p *Poller) run() {
 	defer close(p.done)
 	events := make([]unix.EpollEvent, 256)
 	scratch := make([]byte, 16<<10)
 	for {
 		n, err := unix.EpollWait(p.epoll, events, -1)
 		if err != nil && err != unix.EINTR {
-			panic("api: wait for connections: " + err.Error()) // the set is ours and open
+			panic("transport: wait for connections: " + err.Error()) // no other code closes the set
 		}
 		for _, event := range events[:max(n, 0)] {
 			if event.Fd == int32(p.wake) {
@@ -103,12 +104,12 @@ func (p *poller) run() {
 	}
 }
 
-func (p *poller) handle(event unix.EpollEvent, scratch []byte) {
+func (p *Poller) handle(event unix.EpollEvent, scratch []byte) {
 	p.mu.Lock()
 	c := p.conns[event.Fd]
 	p.mu.Unlock()
 	if c == nil || c.generation != event.Pad {
-		return // the descriptor is another connection's by now
+		return // the descriptor belongs to another connection by now
 	}
 	if event.Events&unix.EPOLLIN != 0 {
 		c.discard(scratch)
