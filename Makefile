@@ -18,7 +18,7 @@ FUZZ ?= ^Fuzz
 
 # Programs of other people that consume our streams in tests, and that read our
 # description; their packages are installed here and never committed.
-FOREIGN := cmd/pushserver/testdata/foreign api/testdata/redocly
+FOREIGN := test/e2e/testdata/foreign api/testdata/redocly
 
 # command:package, for Debian and Ubuntu. The race detector needs a C compiler.
 NEEDED := redis-server:redis-server chromium:chromium nginx:nginx-light python3:python3 curl:curl gcc:build-essential

@@ -2,11 +2,8 @@ package main
 
 import (
 	"encoding/json"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/paylogic/pushserver/api/keys"
 	"github.com/paylogic/pushserver/auth"
@@ -86,30 +83,5 @@ func TestKeysCommands(t *testing.T) {
 	}
 	if _, out, _ := execute(t, "", "merchants", "list", "--redis", redis); out != "box-office\nshop-1\n" {
 		t.Errorf("merchants list printed %q", out)
-	}
-}
-
-func TestServeBeginsWithTheAdminKeyOfAFile(t *testing.T) {
-	secret := auth.Mint(auth.Adm).Reveal()
-	file := filepath.Join(t.TempDir(), "admin-key")
-	if err := os.WriteFile(file, []byte(secret+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	url, _ := startGateway(t, "--admin-key-file", file)
-	for tries := 0; ; tries++ { // the key is made right after serve says where it listens
-		code, _, errs := execute(t, "", "keys", "list", "--url", url, "--key", secret)
-		if code == exitOK {
-			break
-		}
-		if tries == 50 {
-			t.Fatalf("keys list with the key of the file said %q", errs)
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	if err := os.WriteFile(file, []byte("hello"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if code, _, errs := execute(t, "", "serve", "--admin-key-file", file); code != exitFailed || !strings.Contains(errs, "--admin-key-file") {
-		t.Errorf("serve with another file ended with %d and said %q", code, errs)
 	}
 }

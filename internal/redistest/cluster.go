@@ -21,6 +21,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/paylogic/pushserver/internal/reaper"
 )
 
 const (
@@ -38,7 +40,7 @@ type Cluster struct {
 	dir     string
 	server  string
 	options Options
-	nursery *nursery
+	reaper  *reaper.Reaper
 	fatal   func(error)
 	close   sync.Once
 
@@ -70,7 +72,7 @@ func open(ctx context.Context, options Options) (*Cluster, error) {
 	}
 	c := &Cluster{
 		dir: dir, server: server, options: options,
-		nursery: newNursery(), fatal: func(err error) { panic(err) },
+		reaper: reaper.New(), fatal: func(err error) { panic(err) },
 	}
 	if err := c.boot(ctx); err != nil {
 		err = fmt.Errorf("start a cluster: %w\n%s", err, c.logs())
@@ -89,7 +91,7 @@ func (c *Cluster) boot(ctx context.Context) error {
 		n := c.newNode(ports[2*i], ports[2*i+1])
 		if i < masters && c.options.Disk > 0 {
 			n.disk = newDisk(c.options.Disk)
-			n.nursery = n.disk.nursery
+			n.reaper = n.disk.reaper
 		}
 		if err := n.create(c.dir, c.options); err != nil {
 			return err
@@ -110,7 +112,7 @@ func (c *Cluster) boot(ctx context.Context) error {
 func (c *Cluster) newNode(port, busPort int) *Node {
 	n := &Node{
 		server:  c.server,
-		nursery: c.nursery,
+		reaper:  c.reaper,
 		fatal:   func(err error) { c.fatal(err) },
 		port:    port,
 		busPort: busPort,
@@ -166,10 +168,10 @@ func (c *Cluster) Close() {
 		for _, n := range c.Nodes() {
 			n.Kill()
 			if n.disk != nil {
-				n.disk.nursery.close()
+				n.disk.reaper.Close()
 			}
 		}
-		c.nursery.close()
+		c.reaper.Close()
 		os.RemoveAll(c.dir)
 	})
 }

@@ -5,17 +5,19 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+
+	"github.com/paylogic/pushserver/internal/reaper"
 )
 
 // A disk is where the data of one node lie, as small as its test wants it.
 type disk struct {
-	nursery *nursery // of the node alone: only what it starts sees the disk
-	size    int64
-	dir     string // where it is mounted
-	limits  bool   // it is none: each file of the server is limited instead
+	reaper *reaper.Reaper // of the node alone: only what it starts sees the disk
+	size   int64
+	dir    string // where it is mounted
+	limits bool   // it is none: each file of the server is limited instead
 }
 
-func newDisk(size int64) *disk { return &disk{nursery: newNursery(), size: size} }
+func newDisk(size int64) *disk { return &disk{reaper: reaper.New(), size: size} }
 
 // ResizeDisk changes how much the disk of a node holds that was started with
 // [Options.Disk]. One that holds more already is full. What a full disk kept from
@@ -43,7 +45,7 @@ func (n *Node) Wipe() {
 	cmd := exec.Command("rm", "-rf", filepath.Join(dir, "appendonlydir"), filepath.Join(dir, "dump.rdb"))
 	var said bytes.Buffer
 	cmd.Stderr = &said
-	err := n.nursery.start(cmd) // where the disk is seen
+	err := n.reaper.Start(cmd) // where the disk is seen
 	if err == nil {
 		err = cmd.Wait()
 	}

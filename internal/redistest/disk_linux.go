@@ -22,7 +22,7 @@ func (d *disk) mount(dir string) error {
 	if d.limits {
 		return nil
 	}
-	err := d.nursery.do(func() error {
+	err := d.reaper.Do(func() error {
 		if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
 			return err
 		}
@@ -46,7 +46,7 @@ func (d *disk) resize(pid int) error {
 	if d.limits {
 		return d.limit(pid)
 	}
-	return d.nursery.do(func() error {
+	return d.reaper.Do(func() error {
 		var now unix.Statfs_t
 		if err := unix.Statfs(d.dir, &now); err != nil {
 			return err

@@ -55,7 +55,7 @@ func TestNodeOnAFullDiskRefusesWritesUntilThereIsRoom(t *testing.T) {
 func startOnDisk(t *testing.T, size int64, limited bool) *Node {
 	t.Helper()
 	n := &Node{disk: newDisk(size), fatal: func(err error) { t.Fatal(err) }}
-	n.nursery, n.disk.limits = n.disk.nursery, limited
+	n.reaper, n.disk.limits = n.disk.reaper, limited
 	ports, err := freePorts(1)
 	if err != nil {
 		t.Fatal(err)
@@ -66,7 +66,7 @@ func startOnDisk(t *testing.T, size int64, limited bool) *Node {
 	}
 	t.Cleanup(func() {
 		n.Kill()
-		n.nursery.close()
+		n.reaper.Close()
 	})
 	if err := n.create(t.TempDir(), Options{}); err != nil {
 		t.Fatal(err)

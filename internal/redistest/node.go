@@ -15,6 +15,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/paylogic/pushserver/internal/reaper"
 )
 
 const host = "127.0.0.1"
@@ -32,7 +34,7 @@ type Node struct {
 	dir     string
 	port    int
 	busPort int // zero without cluster mode
-	nursery *nursery
+	reaper  *reaper.Reaper
 	disk    *disk // nil: that of everyone
 	fatal   func(error)
 
@@ -244,7 +246,7 @@ func (n *Node) spawn() error {
 	cmd := exec.Command(n.server, "redis.conf")
 	cmd.Dir = n.dir
 	cmd.Stdout, cmd.Stderr = log, log
-	if err := n.nursery.start(cmd); err != nil {
+	if err := n.reaper.Start(cmd); err != nil {
 		return fmt.Errorf("start %s: %w", n.server, err)
 	}
 	exited := make(chan struct{})

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"testing"
+
+	"github.com/paylogic/pushserver/internal/reaper"
 )
 
 // Start returns a cluster on whose every node cluster_state is ok, every
@@ -47,10 +49,10 @@ func startStandalone(tb testing.TB, options Options) (*Node, error) {
 	if err != nil {
 		return n, err
 	}
-	n.server, n.port, n.nursery = server, ports[0], newNursery()
+	n.server, n.port, n.reaper = server, ports[0], reaper.New()
 	tb.Cleanup(func() {
 		n.Kill()
-		n.nursery.close()
+		n.reaper.Close()
 	})
 	if err := n.create(options.Dir, options); err != nil {
 		return n, err

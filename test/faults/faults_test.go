@@ -1,0 +1,67 @@
+//go:build linux
+
+package faults
+
+import (
+	"flag"
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
+
+var (
+	faultsFlag = flag.String("faults", "smoke", "what TestFaults runs: smoke, full (half an hour) or soak (until -timeout is near); the figures are printed with -v")
+	seedFlag   = flag.Uint64("seed", 0, "seed of the faults stand; 0: any")
+)
+
+// A faultRow is one kind of fault and what must hold under it.
+type faultRow struct {
+	name  string
+	smoke bool
+	run   func(*testing.T, *fixture)
+}
+
+var faultRows = []faultRow{
+	{"T1 rolled-back log", true, testRolledBackLog},
+	{"T2 paused master", true, testPausedMaster},
+	{"T3 killed master", false, testKilledMaster},
+	{"T5 killed gateway", true, testKilledGateway},
+	{"T6 moved slot", false, testMovedSlot},
+	{"T7 trimmed log", true, testTrimmedLog},
+	{"T8 partition", false, testPartition},
+	{"T10 full disk", true, testFullDisk},
+	{"T11 full memory", false, testFullMemory},
+	{"T14 cut frame", true, testCutFrame},
+	{"T15 slow readers", false, testSlowReaders},
+	{"T16 drain", true, testDrain},
+	{"T18 durable directory", true, testDurableDirectory},
+	{"T19 late answers", false, testLateAnswers},
+	{"all at once", false, testNemesis},
+}
+
+// What the product promises (see README.md), under faults of every kind, seen
+// from outside: the program is built and run as it is, its readers share no code
+// with it, and what they and the publisher noted is judged when all is over.
+func TestFaults(t *testing.T) {
+	if !slices.Contains([]string{"smoke", "full", "soak"}, *faultsFlag) {
+		t.Fatalf("-faults is %q, want smoke, full or soak", *faultsFlag)
+	}
+	seed := *seedFlag
+	if seed == 0 {
+		seed = uint64(rand.Uint32())
+	}
+	t.Logf("faults: %s, seed %d", *faultsFlag, seed)
+	s := openFixture(t, seed)
+	s.full, s.soak = *faultsFlag == "full", *faultsFlag == "soak"
+	if s.soak {
+		t.Run("soak", func(t *testing.T) { testNemesis(t, s) })
+		return
+	}
+	for _, row := range faultRows {
+		if s.full || row.smoke {
+			t.Run(row.name, func(t *testing.T) { row.run(t, s) })
+		}
+	}
+	t.Run("planted bugs", func(t *testing.T) { testPlantedBugs(t, s) })
+	t.Log(s.report.String())
+}

@@ -1,0 +1,99 @@
+//go:build linux
+
+package faults
+
+import (
+	"sync"
+	"testing"
+	"time"
+)
+
+// The faults that a nemesis causes. Each is over when everything runs again.
+
+// pauseMaster stops the master of a merchant's log and lets it go on when its
+// replica has taken over.
+func (tr *trial) pauseMaster(merchant string) {
+	c := tr.fixture.cluster
+	master := c.Master(logKey(merchant))
+	master.Pause()
+	c.AwaitMaster(logKey(merchant), master)
+	master.Resume()
+	c.AwaitHealthy()
+}
+
+// killMaster kills the master of a merchant's log and restarts it when its
+// replica has taken over.
+func (tr *trial) killMaster(merchant string) {
+	c := tr.fixture.cluster
+	master := c.Master(logKey(merchant))
+	master.Kill()
+	c.AwaitMaster(logKey(merchant), master)
+	master.Restart()
+	c.AwaitHealthy()
+}
+
+// killGateway kills a gateway, which is away for a while.
+func (tr *trial) killGateway(i int, away time.Duration) {
+	instance := tr.instances[i]
+	instance.process().Kill()
+	_ = pause(tr.ctx, away) // its readers are at the other one meanwhile
+	instance.begin()
+}
+
+// failOver has a replica take over as planned.
+func (tr *trial) failOver(merchant string) {
+	c := tr.fixture.cluster
+	c.Failover(c.Replica(c.Master(logKey(merchant))))
+	c.AwaitHealthy()
+}
+
+// moveSlot moves the slot of a merchant's log to another master.
+func (tr *trial) moveSlot(merchant string) {
+	c := tr.fixture.cluster
+	c.MigrateSlot(logKey(merchant), anotherMaster(tr.t, c, c.Master(logKey(merchant))))
+	c.AwaitHealthy()
+}
+
+// After each other and by chance, a fault of Redis, and with every other one a
+// gateway is killed in the midst of it.
+func testNemesis(t *testing.T, s *fixture) {
+	limit := 15 * time.Minute
+	end := time.Now().Add(5 * time.Minute)
+	if deadline, ok := t.Deadline(); ok && s.soak {
+		limit = time.Until(deadline) - time.Minute
+		end = deadline.Add(-3 * time.Minute)
+	}
+	tr := s.newTrial(t, setting{limit: limit})
+	tr.begin()
+	faults := []struct {
+		name  string
+		cause func(merchant string)
+	}{
+		{"log rolled back", tr.loseTail},
+		{"master paused", tr.pauseMaster},
+		{"master killed", tr.killMaster},
+		{"planned failover", tr.failOver},
+		{"slot moved", tr.moveSlot},
+	}
+	for n := 0; time.Now().Before(end); n++ {
+		fault, merchant := faults[s.dice.IntN(len(faults))], s.pick()
+		gateway, late, away := s.dice.IntN(2), s.dice.IntN(3000), s.dice.IntN(3000)
+		name := fault.name
+		if n%2 == 1 {
+			name += ", and a gateway killed"
+		}
+		tr.during(name, func() {
+			var killing sync.WaitGroup
+			if n%2 == 1 {
+				killing.Go(func() {
+					_ = pause(tr.ctx, time.Duration(late)*time.Millisecond)
+					tr.killGateway(gateway, time.Duration(away)*time.Millisecond)
+				})
+			}
+			fault.cause(merchant)
+			killing.Wait()
+		})
+		_ = pause(tr.ctx, time.Duration(s.dice.IntN(3000))*time.Millisecond)
+	}
+	tr.finish()
+}

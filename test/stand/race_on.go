@@ -1,0 +1,6 @@
+//go:build race
+
+package stand
+
+// RaceDetector reports whether the tests have the race detector.
+const RaceDetector = true
