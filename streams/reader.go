@@ -284,7 +284,7 @@ func (s *Subscription) replay(entries []eventlog.Entry) bool {
 	done := 0 // of entries
 	var items []*item
 	for i := range entries {
-		if s.feed.filter.Match(entries[i].Event.Predicate()) {
+		if s.feed.filter.Match(entries[i].Event.Predicate()) { //mutant:always filter
 			items = append(items, &item{entry: entries[i]})
 		}
 	}

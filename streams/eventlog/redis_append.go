@@ -87,7 +87,7 @@ func (l *RedisLog) appendPart(ctx context.Context, log string, events []Event) (
 		if err != nil {
 			return nil, err
 		}
-		if r.Err == nil && !done.confirmed && l.durability == Replicated {
+		if r.Err == nil && !done.confirmed && l.durability == Replicated { //mutant:never confirmation
 			r.Err = ErrNotReplicated
 		}
 		receipts[i] = r

@@ -61,10 +61,11 @@ func continues(entries []Entry, after ID, limit int) (Batch, bool) {
 	}
 	prev := after
 	for i, e := range entries {
-		if e.Prev != prev && i == 0 {
+		if e.Prev != prev && i == 0 { //mutant:never continuity
 			return Batch{}, false
 		}
-		if e.Prev != prev || i == limit { // the next read begins here, and finds the gap
+		// The next read begins here, and finds the gap.
+		if e.Prev != prev || i == limit { //mutant:never continuity
 			entries = entries[:i]
 			break
 		}

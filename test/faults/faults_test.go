@@ -62,6 +62,6 @@ func TestFaults(t *testing.T) {
 			t.Run(row.name, func(t *testing.T) { row.run(t, s) })
 		}
 	}
-	t.Run("planted bugs", func(t *testing.T) { testPlantedBugs(t, s) })
+	t.Run("mutations", func(t *testing.T) { testMutations(t, s) })
 	t.Log(s.report.String())
 }

@@ -28,6 +28,7 @@ type fixture struct {
 	seed      uint64
 	dice      *rand.Rand // of the nemesis
 	program   stand.Program
+	mutant    stand.Program      // see testMutations
 	cluster   *redistest.Cluster // nil: the events lie in data
 	data      string             // a directory for one gateway
 	merchants []string

@@ -26,7 +26,7 @@ type instance struct {
 	program      stand.Program
 	in           *netns
 	address, ops string
-	args         []string
+	args, env    []string
 	log          string       // a file with what all its processes logged
 	client       *http.Client // for its publisher
 	opsClient    *http.Client
@@ -43,12 +43,15 @@ func (i *instance) process() *stand.Process {
 }
 
 // newInstance returns an instance that is not yet begun.
-func newInstance(t *testing.T, p stand.Program, in *netns, args ...string) *instance {
+func newInstance(t *testing.T, s *fixture, m *mutation, in *netns, args ...string) *instance {
 	t.Helper()
 	addresses := stand.FreeAddresses(t, 2)
 	i := &instance{
-		t: t, program: p, in: in, address: addresses[0], ops: addresses[1],
+		t: t, program: s.program, in: in, address: addresses[0], ops: addresses[1],
 		log: filepath.Join(t.TempDir(), "gateway.log"),
+	}
+	if m != nil {
+		i.program, i.env = s.mutant, []string{mutantVariable + "=" + m.name}
 	}
 	i.args = append([]string{"serve", "--listen", i.address, "--ops-listen", i.ops, "--heartbeat", "1s",
 		"--max-stream-age", "0", "--state-types", stateType}, args...)
@@ -68,7 +71,7 @@ func (i *instance) begin() {
 		i.t.Fatal(err)
 	}
 	i.t.Cleanup(func() { log.Close() }) // after its process has ended
-	started := i.program.Start(i.t, stand.Launch{Reaper: i.in.Reaper, Log: log}, i.args...)
+	started := i.program.Start(i.t, stand.Launch{Reaper: i.in.Reaper, Log: log, Env: i.env}, i.args...)
 	i.mu.Lock()
 	i.running = started
 	i.mu.Unlock()

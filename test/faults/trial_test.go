@@ -27,13 +27,13 @@ const (
 
 // A setting says what is particular to a trial. The zero value works.
 type setting struct {
-	limit     time.Duration  // of the whole trial
-	args      []string       // of serve, besides those that every trial has
-	program   *stand.Program // other than the stand's
-	networks  [2]*netns      // of the instances; nil: this machine's
-	merchants []string       // other than the stand's
-	rate      int            // events a second; 0: publishRate
-	trims     bool           // see evidence
+	limit     time.Duration // of the whole trial
+	args      []string      // of serve, besides those that every trial has
+	mutation  *mutation     // of the program; nil: none
+	networks  [2]*netns     // of the instances; nil: this machine's
+	merchants []string      // other than the stand's
+	rate      int           // events a second; 0: publishRate
+	trims     bool          // see evidence
 }
 
 // A trial is one row's run: two gateways, a publisher, readers, and what they
@@ -71,9 +71,6 @@ func (s *fixture) newTrial(t *testing.T, o setting) *trial {
 	if o.limit == 0 {
 		o.limit = trialLimit
 	}
-	if o.program == nil {
-		o.program = &s.program
-	}
 	if o.rate == 0 {
 		o.rate = publishRate
 	}
@@ -98,7 +95,7 @@ func (s *fixture) newTrial(t *testing.T, o setting) *trial {
 		if in == nil {
 			in = newThread(t)
 		}
-		i := newInstance(t, *o.program, in, append(s.storage(), o.args...)...)
+		i := newInstance(t, s, o.mutation, in, append(s.storage(), o.args...)...)
 		i.begin()
 		tr.instances = append(tr.instances, i)
 	}
