@@ -6,22 +6,22 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-//go:embed find.lua
+//go:embed redis_find.lua
 var findLua string
 
-//go:embed create.lua
+//go:embed redis_create.lua
 var createLua string
 
-//go:embed replace.lua
+//go:embed redis_replace.lua
 var replaceLua string
 
-//go:embed revoke.lua
+//go:embed redis_revoke.lua
 var revokeLua string
 
-//go:embed used.lua
+//go:embed redis_used.lua
 var usedLua string
 
-//go:embed merchant.lua
+//go:embed redis_merchant.lua
 var merchantLua string
 
 var findScript = redis.NewScript(findLua)
