@@ -35,6 +35,7 @@ var arrows = []struct {
 	{"ratelimit", []string{".", "cmd", "test", "api", "streams", "auth"}},
 	{"streams", []string{".", "cmd", "test", "api", "auth", "ratelimit"}},
 	{"internal", []string{".", "cmd", "test", "api", "auth", "streams", "ratelimit"}},
+	{"internal/rediscluster", []string{"internal/redistest"}},
 	{"streams/filter", []string{"streams"}},
 	{"streams/sse", []string{"streams"}},
 }
@@ -46,7 +47,8 @@ var outside = []struct {
 	who      string
 }{
 	{"github.com/redis/go-redis", func(file string) bool {
-		return strings.HasPrefix(path.Base(file), "redis") || within(file, "internal/redistest")
+		return strings.HasPrefix(path.Base(file), "redis") ||
+			within(file, "internal/redistest") || within(file, "internal/rediscluster")
 	}, "files named redis*.go"},
 	{"go.etcd.io/bbolt", func(file string) bool {
 		return strings.HasPrefix(path.Base(file), "bolt") || within(file, "internal/boltfile")
@@ -126,6 +128,14 @@ func TestHouseRulesBite(t *testing.T) {
 
 		{"streams/eventlog/redis_read.go", imports("github.com/redis/go-redis/v9"), ""},
 		{"internal/redistest/node.go", imports("github.com/redis/go-redis/v9"), ""},
+		{"internal/rediscluster/client.go", imports("github.com/redis/go-redis/v9/maintnotifications"), ""},
+		{"internal/rediscluster/client.go", imports(module + "/streams/eventlog"), "internal never imports"},
+		{"internal/rediscluster/client.go", imports(module), "internal never imports ."},
+		{"internal/rediscluster/client.go", imports(module + "/internal/redistest"), "internal/rediscluster never imports"},
+		{"internal/redistest/node.go", imports(module + "/internal/rediscluster"), ""},
+		{"internal/boltfile/file.go", imports("github.com/redis/go-redis/v9"), "only files named redis*.go"},
+		{"auth/record.go", imports("github.com/redis/go-redis/v9"), "only files named redis*.go"},
+		{"auth/redis.go", imports(module + "/internal/rediscluster"), ""},
 		{"streams/log.go", imports("github.com/redis/go-redis/v9/internal"), "only files named redis*.go"},
 		{"auth/bolt.go", imports(module + "/internal/boltfile"), ""},
 		{"internal/boltfile/file.go", imports(module + "/streams"), "internal never imports"},
