@@ -33,7 +33,7 @@ type record struct {
 	Scopes    []string  `json:"scopes,omitempty"`
 	Created   time.Time `json:"created"`
 	Expires   time.Time `json:"expires,omitzero"`
-	Revision  int64     `json:"rev"` // replace.lua reads it, and the two hashes
+	Revision  int64     `json:"rev"` // redis_replace.lua reads it and the two hashes
 	Secret    Hash      `json:"secret"`
 
 	// What follows came with version 2.
@@ -119,7 +119,7 @@ func decodeRecord(text string) (*Key, error) {
 // replaces returns nil if next may take the place of the key that is kept under
 // its id, else [ErrRevoked] or [ErrConflict]. What is there already may: to
 // write it again is how a change is confirmed. Every [Store] decides by it, or,
-// as replace.lua, like it.
+// as redis_replace.lua, like it.
 func replaces(kept, next *Key) error {
 	switch {
 	case !kept.Revoked.IsZero():

@@ -5,19 +5,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/paylogic/pushserver/internal/rediscluster"
 )
 
 // All keys of the store share the hash tag {auth}, so that one script can see
-// them in a cluster too. They are few and small, and gateways ask for each
-// only when their cache does not know.
+// them in a cluster too. They are small, and a gateway reads an entry only when
+// its cache misses.
 const (
 	redisRecords   = "ps:{auth}:records"   // hash: id → record
-	redisSecrets   = "ps:{auth}:secrets"   // hash: hash of a secret → id; what the record says of it holds
+	redisSecrets   = "ps:{auth}:secrets"   // hash: hash of a secret → id; the record decides whether the secret is valid
 	redisRevoked   = "ps:{auth}:revoked"   // hash: id → when (ms)
 	redisUsed      = "ps:{auth}:used"      // hash: id → when (ms)
 	redisCreated   = "ps:{auth}:created"   // sorted set: ids by creation (ms)
@@ -26,34 +27,33 @@ const (
 	redisTimeout = time.Second
 )
 
-// RedisOptions of a [RedisStore]. The zero value is for a Redis without
+// RedisOptions of a [RedisStore]. The zero value suits a Redis without
 // replicas.
 type RedisOptions struct {
-	// Replicated has every change confirmed by a replica before it succeeds.
+	// Replicated makes every change wait until a replica has it.
 	Replicated bool
 	// WaitTimeout is how long a change waits for a replica. Zero: 500 ms.
 	WaitTimeout time.Duration
 }
 
-// A RedisStore is a [Store] in a Redis Cluster, or in a Redis that stands
-// alone. Any number of processes may share one.
+// A RedisStore is a [Store] in a Redis Cluster or a standalone Redis. Any number
+// of processes may share one.
 //
-// Each call has a deadline of a second, a change that waits for a replica as
-// much more as it may wait; the client keeps it only with
-// ContextTimeoutEnabled. The client must read from masters, as it does by
-// default: a replica may not have heard of a revocation.
+// Each call has a deadline of one second. A change that waits for a replica gets
+// WaitTimeout on top. All reads go to masters, because a replica may not know of
+// a revocation yet.
 type RedisStore struct {
-	client  redis.UniversalClient
+	client  *rediscluster.Client
 	timeout time.Duration
-	wait    time.Duration // for a replica; 0: it is not waited for
+	wait    time.Duration // for a replica; 0: changes do not wait
 }
 
-// NewRedisStore returns the store that lies in client's Redis. It asks Redis
-// for nothing yet, and does not close the client.
-func NewRedisStore(client redis.UniversalClient, o RedisOptions) *RedisStore {
+// NewRedisStore returns the store in the client's Redis. It sends nothing yet,
+// and never closes the client.
+func NewRedisStore(client *rediscluster.Client, o RedisOptions) *RedisStore {
 	s := &RedisStore{client: client, timeout: redisTimeout}
 	if o.Replicated {
-		s.wait = cmp.Or(max(o.WaitTimeout.Truncate(time.Millisecond), 0), 500*time.Millisecond) // to WAIT, 0 is for ever
+		s.wait = cmp.Or(max(o.WaitTimeout.Truncate(time.Millisecond), 0), 500*time.Millisecond) // WAIT with 0 would never end
 	}
 	return s
 }
@@ -94,7 +94,7 @@ func (s *RedisStore) List(ctx context.Context, after string, limit int) ([]*Key,
 		if err != nil {
 			return nil, s.unavailable("list keys", err)
 		}
-		from = rank + 1 // it stays true: keys are not removed
+		from = rank + 1 // ranks are stable: keys are never removed
 	}
 	ids, err := s.client.ZRange(ctx, redisCreated, from, from+int64(pageSize(limit))-1).Result()
 	if err != nil {
@@ -106,7 +106,7 @@ func (s *RedisStore) List(ctx context.Context, after string, limit int) ([]*Key,
 	return s.keysOf(ctx, ids)
 }
 
-// keysOf returns the keys with these ids, all of which must be there.
+// keysOf fails with [ErrUnknown] if one of the ids is missing.
 func (s *RedisStore) keysOf(ctx context.Context, ids []string) ([]*Key, error) {
 	var fields [3]*redis.SliceCmd
 	_, err := s.client.Pipelined(ctx, func(p redis.Pipeliner) error {
@@ -159,25 +159,14 @@ func (s *RedisStore) Merchants(ctx context.Context, after string, limit int) ([]
 	return names, nil
 }
 
-// unavailable says that Redis could not be asked, and has a cluster client
-// look at the cluster again: left alone it may ask a dead master for long.
+// unavailable returns err as [ErrUnavailable].
 func (s *RedisStore) unavailable(what string, err error) error {
-	s.reload()
-	var op *net.OpError
-	if errors.As(err, &op) {
-		err = op.Err // without the node's address: errors are logged
-	}
-	return fmt.Errorf("%s: %w: %w", what, ErrUnavailable, err)
+	s.client.Reload()
+	return fmt.Errorf("%s: %w: %w", what, ErrUnavailable, rediscluster.WithoutAddress(err))
 }
 
-func (s *RedisStore) reload() {
-	if c, ok := s.client.(*redis.ClusterClient); ok {
-		c.ReloadState(context.Background())
-	}
-}
-
-// keyOf returns the key of a record, the time of its revocation and that of its
-// last use, as Redis answers them: text, or nil for what is not there.
+// keyOf decodes a Redis answer: the record, the time of revocation and the time
+// of the last use, each as text, or nil if missing.
 func keyOf(fields []any) (*Key, error) {
 	if len(fields) == 0 {
 		return nil, ErrUnknown

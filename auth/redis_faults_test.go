@@ -5,21 +5,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/paylogic/pushserver/internal/redistest"
 )
 
 func TestSilentRedisIsUnavailableAtTheDeadline(t *testing.T) {
 	node := redistest.StartStandalone(t)
-	client := redis.NewClient(&redis.Options{
-		Addr:                  node.Addr(),
-		ContextTimeoutEnabled: true,
-		MaxRetries:            -1,
-		ReadTimeout:           -1, // the store's own deadline is the only one
-	})
-	t.Cleanup(func() { _ = client.Close() })
-	store := NewRedisStore(client, RedisOptions{})
+	store := NewRedisStore(openClient(t, node.Addr()), RedisOptions{})
 	secret, key := issue(t, store, Key{Kind: Live, Merchant: "acme"})
 	uncached, _ := issue(t, store, Key{Kind: Live, Merchant: "acme"})
 	ring := NewKeyring(store, KeyringOptions{TTL: time.Nanosecond}) // asks every time
@@ -64,10 +55,10 @@ func TestStoreFollowsItsSlot(t *testing.T) {
 		}
 	}
 
-	first := testCluster.Master(redisRecords)
-	testCluster.Failover(testCluster.Replica(first))
+	cluster := redistest.Shared(t)
+	cluster.Failover(cluster.Replica(cluster.Master(redisRecords)))
 	works("a failover")
-	testCluster.MigrateSlot(redisRecords, testCluster.Master("elsewhere"))
+	cluster.MigrateSlot(redisRecords, cluster.Master("elsewhere"))
 	works("a migration")
 
 	if _, err := store.Revoke(t.Context(), key.ID); err != nil {

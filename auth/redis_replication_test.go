@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/paylogic/pushserver/internal/redistest"
 )
 
 // Each change is made while the only replica is frozen, then again on a
@@ -15,7 +17,7 @@ func TestChangeIsConfirmedByAReplicaOrSaysThatItIsNot(t *testing.T) {
 	client := emptyCluster(t)
 	patient := NewRedisStore(client, RedisOptions{Replicated: true, WaitTimeout: 10 * time.Second})
 	short := RedisOptions{Replicated: true, WaitTimeout: 50 * time.Millisecond}
-	hasty, another := NewRedisStore(client, short), NewRedisStore(newClient(t), short)
+	hasty, another := NewRedisStore(client, short), NewRedisStore(openClient(t, redistest.Shared(t).Addrs()...), short)
 	best := NewRedisStore(client, RedisOptions{})
 
 	_, edited := issue(t, patient, Key{Kind: Adm})
@@ -63,7 +65,8 @@ func TestChangeIsConfirmedByAReplicaOrSaysThatItIsNot(t *testing.T) {
 	if _, err := another.FindByID(t.Context(), edited.ID); err != nil { // it knows who serves what
 		t.Fatal(err)
 	}
-	replica := testCluster.Replica(testCluster.Master(redisRecords))
+	cluster := redistest.Shared(t)
+	replica := cluster.Replica(cluster.Master(redisRecords))
 	replica.Pause()
 	all("with its replica frozen", hasty, ErrNotReplicated)
 	all("again", another, ErrNotReplicated)
@@ -78,7 +81,7 @@ func TestChangeIsConfirmedByAReplicaOrSaysThatItIsNot(t *testing.T) {
 		}
 	}
 	replica.Resume()
-	testCluster.AwaitHealthy()
+	cluster.AwaitHealthy()
 	all("once the replica is back", patient, nil)
 	if got, err := patient.FindByID(t.Context(), edited.ID); err != nil || got.Revision != 2 {
 		t.Errorf("the edited key is %+v (%v), want it edited once", got, err)
@@ -90,11 +93,12 @@ func TestFirstKeyIsHandedOverThoughItIsNotReplicated(t *testing.T) {
 	if err := store.MarkUsed(t.Context(), map[string]time.Time{"key_none": {}}); err != nil { // it knows who serves what
 		t.Fatal(err)
 	}
-	replica := testCluster.Replica(testCluster.Master(redisRecords))
+	cluster := redistest.Shared(t)
+	replica := cluster.Replica(cluster.Master(redisRecords))
 	replica.Pause()
 	secret, key, err := EnsureAdmin(t.Context(), store, Secret{})
 	replica.Resume()
-	testCluster.AwaitHealthy()
+	cluster.AwaitHealthy()
 	if !errors.Is(err, ErrNotReplicated) || key == nil {
 		t.Fatalf("got %+v (%v), want a key and ErrNotReplicated", key, err)
 	}
@@ -108,7 +112,7 @@ func TestChangeReachesANodeThatDoesNotKnowItsScript(t *testing.T) {
 	store := NewRedisStore(client, RedisOptions{Replicated: true, WaitTimeout: 10 * time.Second})
 	forget := func() {
 		t.Helper()
-		err := client.ForEachMaster(t.Context(), func(ctx context.Context, node *redis.Client) error {
+		err := client.EachMaster(t.Context(), func(ctx context.Context, node *redis.Client) error {
 			return node.ScriptFlush(ctx).Err()
 		})
 		if err != nil {

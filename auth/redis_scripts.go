@@ -24,19 +24,11 @@ var usedLua string
 //go:embed redis_merchant.lua
 var merchantLua string
 
-var findScript = redis.NewScript(findLua)
-
-// A change is a script that changes something, by its text and its hash.
-type changeScript struct{ text, sha string }
-
-func newChangeScript(text string) changeScript {
-	return changeScript{text, redis.NewScript(text).Hash()}
-}
-
 var (
-	createScript   = newChangeScript(createLua)
-	replaceScript  = newChangeScript(replaceLua)
-	revokeScript   = newChangeScript(revokeLua)
-	usedScript     = newChangeScript(usedLua)
-	merchantScript = newChangeScript(merchantLua)
+	findScript     = redis.NewScript(findLua)
+	createScript   = redis.NewScript(createLua)
+	replaceScript  = redis.NewScript(replaceLua)
+	revokeScript   = redis.NewScript(revokeLua)
+	usedScript     = redis.NewScript(usedLua)
+	merchantScript = redis.NewScript(merchantLua)
 )

@@ -13,42 +13,17 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/paylogic/pushserver/internal/rediscluster"
 	"github.com/paylogic/pushserver/internal/redistest"
 )
 
-// One cluster serves all tests of this package, one after the other.
-var (
-	clusterOnce sync.Once
-	testCluster *redistest.Cluster
-)
+func TestMain(m *testing.M) { os.Exit(redistest.Main(m)) }
 
-func TestMain(m *testing.M) {
-	redis.SetLogger(silent{}) // about nodes that tests have killed
-	code := m.Run()
-	if testCluster != nil {
-		testCluster.Close()
-	}
-	os.Exit(code)
-}
-
-type silent struct{}
-
-func (silent) Printf(context.Context, string, ...any) {}
-
-// emptyCluster returns a client of the cluster, in which nothing is kept.
-func emptyCluster(t testing.TB) *redis.ClusterClient {
+// emptyCluster deletes everything in the shared cluster and returns a client.
+func emptyCluster(t testing.TB) *rediscluster.Client {
 	t.Helper()
-	clusterOnce.Do(func() {
-		var err error
-		if testCluster, err = redistest.Open(context.Background(), redistest.Options{}); err != nil {
-			t.Fatal(err)
-		}
-	})
-	if testCluster == nil {
-		t.Fatal("the cluster did not start")
-	}
-	client := newClient(t)
-	err := client.ForEachMaster(t.Context(), func(ctx context.Context, node *redis.Client) error {
+	client := openClient(t, redistest.Shared(t).Addrs()...)
+	err := client.EachMaster(t.Context(), func(ctx context.Context, node *redis.Client) error {
 		return node.FlushAll(ctx).Err()
 	})
 	if err != nil {
@@ -57,22 +32,24 @@ func emptyCluster(t testing.TB) *redis.ClusterClient {
 	return client
 }
 
-// newClient returns another client of the cluster, with connections of its own.
-func newClient(t testing.TB) *redis.ClusterClient {
-	client := redis.NewClusterClient(&redis.ClusterOptions{
-		Addrs:                 testCluster.Addrs(),
-		ContextTimeoutEnabled: true,
-	})
+// openClient returns a client with connections of its own. The store's own
+// deadlines are the only ones.
+func openClient(t testing.TB, addrs ...string) *rediscluster.Client {
+	t.Helper()
+	client, err := rediscluster.Open(t.Context(), rediscluster.Options{Addrs: addrs, PoolSize: 32, ReadTimeout: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() { _ = client.Close() })
 	return client
 }
 
 // keyspace returns every key of the cluster, and all that is kept under it.
-func keyspace(t *testing.T, client *redis.ClusterClient) map[string]string {
+func keyspace(t *testing.T, client *rediscluster.Client) map[string]string {
 	t.Helper()
 	var mu sync.Mutex // masters are visited at once
 	found := map[string]string{}
-	err := client.ForEachMaster(t.Context(), func(ctx context.Context, node *redis.Client) error {
+	err := client.EachMaster(t.Context(), func(ctx context.Context, node *redis.Client) error {
 		keys := node.Scan(ctx, 0, "*", 100).Iterator()
 		for keys.Next(ctx) {
 			content, err := contentOf(ctx, node, keys.Val())
@@ -164,9 +141,7 @@ func TestRedisHoldsNoSecret(t *testing.T) {
 
 func TestRedisThatIsAwayIsUnavailable(t *testing.T) {
 	node := redistest.StartStandalone(t)
-	client := redis.NewClient(&redis.Options{Addr: node.Addr(), ContextTimeoutEnabled: true, MaxRetries: -1, DialerRetries: 1})
-	t.Cleanup(func() { _ = client.Close() })
-	store := NewRedisStore(client, RedisOptions{})
+	store := NewRedisStore(openClient(t, node.Addr()), RedisOptions{})
 	secret, key := issue(t, store, Key{Kind: Live, Merchant: "acme"})
 	if got, err := store.Find(t.Context(), secret.Hash()); err != nil || !sameKey(got, key) {
 		t.Fatalf("alone, Redis answers %+v (%v), want %+v", got, err, key)

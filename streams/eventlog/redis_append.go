@@ -10,17 +10,18 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/paylogic/pushserver/internal/rediscluster"
 )
 
-// How much of one call goes into one script, which holds up everyone else on
-// that master while it runs.
+// Bounds of one script call, because a script blocks its master while it runs.
 const (
 	maxScriptEvents = 128
 	maxScriptBytes  = 1 << 20
 )
 
 // Append implements [Log]. A batch that is too large for one script is appended
-// in several, one after the other. It answers within 1.2 s, whatever Redis does.
+// by several, one after the other. It returns within 1.2 s, whatever Redis does.
 func (l *RedisLog) Append(ctx context.Context, log string, events []Event) ([]Receipt, error) {
 	patient, cancel := context.WithTimeout(ctx, appendPatience)
 	defer cancel()
@@ -28,7 +29,7 @@ func (l *RedisLog) Append(ctx context.Context, log string, events []Event) ([]Re
 	var failure error
 	reached := len(events) == 0
 	for len(events) > 0 {
-		part := events[:scriptful(events)]
+		part := events[:fitting(events)]
 		events = events[len(part):]
 		if failure == nil {
 			var more []Receipt
@@ -49,8 +50,8 @@ func (l *RedisLog) Append(ctx context.Context, log string, events []Event) ([]Re
 	return receipts, nil
 }
 
-// scriptful returns how many of the events go into one script.
-func scriptful(events []Event) int {
+// fitting returns how many of the events fit into one script call.
+func fitting(events []Event) int {
 	size := 0
 	for i := range events {
 		size += weigh(&events[i])
@@ -63,31 +64,35 @@ func scriptful(events []Event) int {
 
 func weigh(e *Event) int { return len(e.Data) + len(e.Extensions) + 512 }
 
-// appendPart appends what one script can.
+// appendPart appends events that fit into one script call.
 func (l *RedisLog) appendPart(ctx context.Context, log string, events []Event) ([]Receipt, error) {
 	tags := make([][tagLen]byte, len(events))
-	job := job{log: log, size: 0}
+	j := job{log: log}
 	for i := range events {
 		tags[i] = newTag()
-		job.size += weigh(&events[i])
+		j.size += weigh(&events[i])
 	}
-	job.call = l.appendCall(log, events, tags)
-	done, err := l.send(ctx, job)
+	j.Call = l.appendCall(log, events, tags)
+	done, err := l.send(ctx, j)
 	if err != nil {
 		return nil, err
 	}
-	if len(done.replies) != len(events) {
-		return nil, fmt.Errorf("%d replies for %d events", len(done.replies), len(events))
+	replies, err := done.Cmd.Slice()
+	if err != nil {
+		return nil, err
+	}
+	if len(replies) != len(events) {
+		return nil, fmt.Errorf("%d replies for %d events", len(replies), len(events))
 	}
 
 	receipts := make([]Receipt, len(events))
-	for i, reply := range done.replies {
+	for i, reply := range replies {
 		text, _ := reply.(string)
 		r, err := readReceipt(log, text, tags[i])
 		if err != nil {
 			return nil, err
 		}
-		if r.Err == nil && !done.confirmed && l.durability == Replicated { //mutant:never confirmation
+		if r.Err == nil && !done.Confirmed { //mutant:never confirmation
 			r.Err = ErrNotReplicated
 		}
 		receipts[i] = r
@@ -95,7 +100,7 @@ func (l *RedisLog) appendPart(ctx context.Context, log string, events []Event) (
 	return receipts, nil
 }
 
-// readReceipt reads what the script says of one event that was sent with tag.
+// readReceipt decodes the script's reply about one event that was sent with tag.
 func readReceipt(log, reply string, tag [tagLen]byte) (Receipt, error) {
 	if reply == "" {
 		return Receipt{}, errors.New("an empty reply")
@@ -116,29 +121,26 @@ func readReceipt(log, reply string, tag [tagLen]byte) (Receipt, error) {
 	if verdict == '!' {
 		return Receipt{ID: id, Err: ErrReused}, nil
 	}
-	// With the tag that was made for it, it is what an earlier try of this very
-	// call appended.
+	// If the tag is ours, an earlier try of this call appended the event.
 	return Receipt{ID: id, Duplicate: id.tag != tag}, nil
 }
 
-// appendCall returns the call of the script, by its hash.
-func (l *RedisLog) appendCall(log string, events []Event, tags [][tagLen]byte) []any {
+func (l *RedisLog) appendCall(log string, events []Event, tags [][tagLen]byte) rediscluster.Call {
 	k := keysOf(log)
 	retention := l.retention.of(log)
 	half := max(l.window/2, time.Millisecond)
 	bucket := l.now().UnixNano() / int64(half)
 	incarnation := newTag()
 
-	const keysAt = 2
-	args := make([]any, 0, keysAt+17+7*len(events))
-	args = append(args, "EVALSHA", appendScript.Hash(), 6, k.log, k.head)
+	keys := make([]string, 0, 8)
+	keys = append(keys, k.log, k.head)
 	for b := bucket - 2; b <= bucket+1; b++ {
-		args = append(args, k.duplicates+strconv.FormatInt(b%4, 10))
+		keys = append(keys, k.duplicates+strconv.FormatInt(b%4, 10))
 	}
 	if slices.ContainsFunc(events, func(e Event) bool { return e.State }) {
-		args[keysAt] = 8
-		args = append(args, k.states, k.ages)
+		keys = append(keys, k.states, k.ages)
 	}
+	args := make([]any, 0, 8+7*len(events))
 	args = append(args,
 		retention.Events, max(retention.Age.Milliseconds(), 1),
 		bucket, max(4*half.Milliseconds(), 1), string(incarnation[:]),
@@ -150,11 +152,11 @@ func (l *RedisLog) appendCall(log string, events []Event, tags [][tagLen]byte) [
 			eventKeyHash(e), digest[:], string(tags[i][:]), packAttributes(e), e.Data,
 			e.stateMark(), e.stateField())
 	}
-	return args
+	return rediscluster.Call{Script: appendScript, Keys: keys, Args: args}
 }
 
-// eventKeyHash names an event in its duplicate bucket, in 16 bytes, however long
-// its source and id are.
+// eventKeyHash names an event in its duplicate bucket, in 16 bytes for any length
+// of source and id.
 func eventKeyHash(e *Event) []byte {
 	h := sha256.New()
 	h.Write([]byte(e.Source))
@@ -163,63 +165,58 @@ func eventKeyHash(e *Event) []byte {
 	return h.Sum(nil)[:16]
 }
 
-// send has a job done by the master of its log, and tries again while that may
-// help: what was redirected or refused is not covered by the confirmation of
-// the pipeline that it was in, and what was not answered is safe to repeat,
-// because the script finds what is there.
-func (l *RedisLog) send(ctx context.Context, j job) (outcome, error) {
-	var at *shard // where Redis said to go; nil: to the master as we know it
+// send sends a job to the master of its log, and retries transient errors. A job
+// that was redirected or refused is not covered by its pipeline's confirmation. A
+// job without an answer is safe to repeat, because the script finds its events.
+func (l *RedisLog) send(ctx context.Context, j job) (rediscluster.Call, error) {
+	const maxRedirects = 4 // beyond that, nodes redirect in a circle
+	var at *shard          // the node of a redirection; nil: the log's master
 	for try := 0; ; try++ {
 		done, err := l.attempt(ctx, at, j)
 		if err == nil {
 			return done, nil
 		}
-		at, j.asking = nil, false
+		at, j.Asking = nil, false
 		if moved, ok := redis.IsMovedError(err); ok {
 			at = l.shardAt(moved)
 			l.reload()
 		} else if asked, ok := redis.IsAskError(err); ok {
 			at = l.shardAt(asked)
-			j.asking = at != nil
+			j.Asking = at != nil
 		}
 		switch {
-		case at != nil && try < 4: // beyond that, nodes send us in a circle
+		case at != nil && try < maxRedirects:
 			continue
-		case redis.HasErrorPrefix(err, "NOSCRIPT ") && !j.whole:
-			j.whole = true
-			continue
-		case !l.isPassing(err):
-			return outcome{}, err
+		case !rediscluster.IsTransient(err):
+			return done, err
 		case redis.HasErrorPrefix(err, "TRYAGAIN "):
-			// The keys of this log are being moved, which is short.
-			if !pause(ctx, min(try, 2)) {
-				return outcome{}, err
+			// The keys of this log are moving, which is short.
+			if !rediscluster.Pause(ctx, min(try, 2)) {
+				return done, err
 			}
 			continue
 		}
 		l.reload()
-		if !pause(ctx, try) {
-			return outcome{}, err
+		if !rediscluster.Pause(ctx, try) {
+			return done, err
 		}
 	}
 }
 
 // attempt sends a job once.
-func (l *RedisLog) attempt(ctx context.Context, at *shard, j job) (outcome, error) {
+func (l *RedisLog) attempt(ctx context.Context, at *shard, j job) (done rediscluster.Call, err error) {
 	if at == nil {
-		var err error
 		if at, err = l.shardOf(ctx, j.log); err != nil {
-			return outcome{}, err
+			return done, err
 		}
 	}
-	deadline, _ := ctx.Deadline()
-	j.until = deadline
-	j.done = make(chan outcome, 1)
+	j.until, _ = ctx.Deadline()
+	j.done = make(chan struct{})
 	at.submit(&j)
 	select {
-	case done := <-j.done:
-		return done, done.err
+	case <-j.done:
+		return j.Call, j.Err
 	case <-ctx.Done():
-		return outcome{}, ctx.Err()
+		return done, ctx.Err()
 	}
 }

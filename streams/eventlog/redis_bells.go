@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/paylogic/pushserver/internal/rediscluster"
 )
 
 // A blocked read ends after bellBlock: a context that is done does not end it.
@@ -49,7 +51,7 @@ func (t *bellTail) follow(ctx context.Context) {
 		}
 		t.log.reload()
 		t.log.logger.Debug("a bell is out of reach", "bell", t.key, "error", err)
-		sleep(ctx, 50*time.Millisecond+rand.N(100*time.Millisecond))
+		rediscluster.Sleep(ctx, 50*time.Millisecond+rand.N(100*time.Millisecond))
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/paylogic/pushserver/internal/rediscluster"
 )
 
 // channelCheck is how long a channel may be silent before its connection is asked
@@ -21,9 +23,9 @@ func (l *RedisLog) takeChannels(ctx context.Context, in *Intake) {
 	}
 	for ctx.Err() == nil {
 		if err := l.listen(ctx, in); err != nil && ctx.Err() == nil {
-			l.logger.Warn("channels cannot be heard at the moment", "error", unaddressed(err))
+			l.logger.Warn("channels cannot be heard at the moment", "error", rediscluster.WithoutAddress(err))
 			l.reload()
-			sleep(ctx, inboxRetry)
+			rediscluster.Sleep(ctx, inboxRetry)
 		}
 	}
 }
@@ -71,7 +73,7 @@ func first(names []string, channel string) int {
 func (l *RedisLog) takeMessage(ctx context.Context, in *Intake, m *redis.Message) {
 	var err error
 	for range messageTries {
-		if err = l.publishMessage(ctx, in, m); !errors.Is(err, ErrUnavailable) && !errors.Is(err, ErrNotReplicated) || !sleep(ctx, inboxRetry) {
+		if err = l.publishMessage(ctx, in, m); !errors.Is(err, ErrUnavailable) && !errors.Is(err, ErrNotReplicated) || !rediscluster.Sleep(ctx, inboxRetry) {
 			break
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/paylogic/pushserver/internal/rediscluster"
 )
 
 // Check implements [Log]. With [Replicated] every master must be set up to lose
@@ -23,10 +25,7 @@ func (l *RedisLog) Check(ctx context.Context) error {
 	if l.durability == BestEffort {
 		check = func(ctx context.Context, master *redis.Client) error { return master.Ping(ctx).Err() }
 	}
-	if l.cluster == nil {
-		return l.unsafe(check(ctx, l.direct.node()))
-	}
-	return l.unsafe(l.cluster.ForEachMaster(ctx, check))
+	return l.unsafe(l.client.EachMaster(ctx, check))
 }
 
 // unsafe is err for an operator's eyes who may show it around: without
@@ -36,9 +35,9 @@ func (l *RedisLog) unsafe(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.As(err, &setting), isReply(err) && !l.isPassing(err):
+	case errors.As(err, &setting), rediscluster.IsReply(err) && !rediscluster.IsTransient(err):
 		return fmt.Errorf("check Redis: %w", err)
-	case isReply(err):
+	case rediscluster.IsReply(err):
 		word, _, _ := strings.Cut(err.Error(), " ")
 		return fmt.Errorf("check Redis: a master answers %s: %w", word, ErrUnavailable)
 	}

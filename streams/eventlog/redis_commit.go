@@ -7,40 +7,33 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/paylogic/pushserver/internal/rediscluster"
 )
 
-// Group commit: appends to logs of one master that come while others are under
-// way share a pipeline and its WAIT. Several pipelines are under way at once,
-// so that one which waits for a slow replica does not hold up all.
+// Group commit: appends to logs of one master that arrive while others are on
+// their way share a pipeline and its WAIT. Several pipelines run at once, so that
+// one slow confirmation does not stall all appends.
 const (
 	maxPipelines     = 4
 	maxPipelineJobs  = 128
 	maxPipelineBytes = 4 << 20
 )
 
-// bellLength is about how many bells a partition keeps. Whoever misses one
-// finds the log by its head.
+// bellLength is about how many entries a partition's bell keeps. A gateway that
+// misses one finds the log by its head.
 const bellLength = 4096
 
 // A job is one call of the append script.
 type job struct {
-	log    string
-	call   []any        // by the hash of the script
-	size   int          // about how many bytes it is
-	asking bool         // the node is to serve a slot that is on its way to it
-	whole  bool         // send the script itself, for the node does not know it
-	until  time.Time    // nobody waits for it any more
-	done   chan outcome // takes one
+	rediscluster.Call
+	log   string
+	size  int           // in bytes, about
+	until time.Time     // its caller gives up then
+	done  chan struct{} // closed once the call has its outcome
 }
 
-// An outcome is what became of a job.
-type outcome struct {
-	replies   []any
-	confirmed bool  // a replica has it
-	err       error // it was not done, or nobody knows whether it was
-}
-
-// A shard takes the jobs for one node.
+// A shard sends the jobs of one node.
 type shard struct {
 	log *RedisLog
 
@@ -50,14 +43,10 @@ type shard struct {
 	running int
 }
 
-func (l *RedisLog) newShard(node *redis.Client) *shard { return &shard{log: l, client: node} }
-
-// shardOf returns the shard of the master that serves a log, as far as we know.
+// shardOf returns the shard of the master that serves a log, as far as the
+// client knows.
 func (l *RedisLog) shardOf(ctx context.Context, log string) (*shard, error) {
-	if l.cluster == nil {
-		return l.direct, nil
-	}
-	node, err := l.cluster.MasterForKey(ctx, keysOf(log).log)
+	node, err := l.client.Master(ctx, keysOf(log).log)
 	if err != nil {
 		return nil, err
 	}
@@ -74,21 +63,15 @@ func (l *RedisLog) shardAt(addr string) *shard {
 	return l.shards[addr]
 }
 
-// replace notes that there is a new client for the node.
+// replace sets a new client for the node.
 func (s *shard) replace(node *redis.Client) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.client = node
 }
 
-func (s *shard) node() *redis.Client {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.client
-}
-
-// submit takes a job. If fewer than maxPipelines are under way it is sent at
-// once; else with what else has come when the first of them is back.
+// submit takes a job. It goes out at once if fewer than maxPipelines are on their
+// way, and otherwise with the next one.
 func (s *shard) submit(j *job) {
 	s.mu.Lock()
 	s.waiting = append(s.waiting, j)
@@ -102,7 +85,6 @@ func (s *shard) submit(j *job) {
 	}
 }
 
-// run sends jobs until none waits.
 func (s *shard) run() {
 	for {
 		s.mu.Lock()
@@ -118,8 +100,8 @@ func (s *shard) run() {
 	}
 }
 
-// take removes the jobs of the next pipeline, and those for which nobody waits
-// any more. The caller holds s.mu.
+// take removes the jobs of the next pipeline, and drops those whose caller has
+// given up. The caller holds s.mu.
 func (s *shard) take() []*job {
 	var batch []*job
 	size, n := 0, 0
@@ -141,62 +123,27 @@ func (s *shard) take() []*job {
 	return batch
 }
 
-// commit sends a batch of jobs and a WAIT on one connection: a WAIT speaks of
-// what was written before it on its own.
+// commit sends a batch of jobs, and rings the bells of their partitions.
 func (l *RedisLog) commit(node *redis.Client, batch []*job) {
-	ctx, cancel := context.WithTimeout(context.Background(), l.wait+dialTimeout)
+	const pipelines = 2 // the second one if the node did not know the script
+	ctx, cancel := context.WithTimeout(context.Background(), pipelines*(l.wait+rediscluster.DialTimeout))
 	defer cancel()
-	pipe := node.Pipeline()
-	calls := make([]*redis.Cmd, len(batch))
+	calls := make([]*rediscluster.Call, len(batch))
 	for i, j := range batch {
-		if j.asking {
-			pipe.Do(ctx, "ASKING") // for the next command only
-		}
-		calls[i] = redis.NewCmd(ctx, j.command()...)
-		_ = pipe.Process(ctx, calls[i])
+		calls[i] = &j.Call
 	}
-	rings := ringIn(ctx, pipe, batch)
-	var wait *redis.IntCmd
-	if l.durability == Replicated {
-		wait = redis.NewIntCmd(ctx, "WAIT", 1, l.wait.Milliseconds())
-		_ = pipe.Process(ctx, wait)
-	}
-	_, _ = pipe.Exec(ctx) // each command has its own error
-
-	for i, j := range batch {
-		j.done <- l.outcomeOf(calls[i], wait)
+	var rings []ring
+	rediscluster.Confirm(ctx, node, l.wait, calls, func(pipe redis.Pipeliner) {
+		rings = ringIn(ctx, pipe, batch)
+	})
+	for _, j := range batch {
+		close(j.done)
 	}
 	for _, r := range rings {
-		if r.cmd.Err() != nil && isReply(r.cmd.Err()) {
+		if rediscluster.IsReply(r.cmd.Err()) {
 			l.ringElsewhere(r)
 		}
 	}
-}
-
-// command returns the job's call of the script.
-func (j *job) command() []any {
-	if j.whole {
-		return append([]any{"EVAL", appendSource}, j.call[2:]...)
-	}
-	return j.call
-}
-
-// outcomeOf reads what a pipeline brought back for one job. wait is nil if no
-// replica was waited for.
-func (l *RedisLog) outcomeOf(call *redis.Cmd, wait *redis.IntCmd) outcome {
-	replies, err := call.Slice()
-	if err != nil {
-		return outcome{err: err}
-	}
-	if wait == nil {
-		return outcome{replies: replies}
-	}
-	// An error here is that of a connection, or of a node that stopped being a
-	// master while it waited: what it took may be lost already.
-	if err := wait.Err(); err != nil {
-		return outcome{err: err}
-	}
-	return outcome{replies: replies, confirmed: wait.Val() > 0}
 }
 
 // A ring is one entry of a partition's bell: its fields are names of logs.
@@ -205,9 +152,9 @@ type ring struct {
 	cmd  *redis.Cmd
 }
 
-// ringIn adds a ring for each partition that the batch appends to. Jobs whose
-// slot is on its way ring as well: the bell may still be here, and what its
-// entry says is only "look".
+// ringIn adds a ring for each partition that the batch appends to. This includes
+// jobs whose slot is moving: the bell may still be here, and its entry only says
+// "look".
 func ringIn(ctx context.Context, pipe redis.Pipeliner, batch []*job) []ring {
 	at := make(map[int]int, 1) // index into rings, by partition
 	var rings []ring
@@ -227,12 +174,12 @@ func ringIn(ctx context.Context, pipe redis.Pipeliner, batch []*job) []ring {
 	return rings
 }
 
-// ringElsewhere rings a bell that another node has. It may fail: the log is then
-// found by its head.
+// ringElsewhere rings a bell on another node. A failure is harmless: gateways
+// find the log by its head.
 func (l *RedisLog) ringElsewhere(r ring) {
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()
 	if err := l.client.Do(ctx, r.args...).Err(); err != nil {
-		l.logger.Debug("a bell was not rung", "error", err)
+		l.logger.Debug("a bell was not rung", "error", rediscluster.WithoutAddress(err))
 	}
 }

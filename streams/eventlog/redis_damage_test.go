@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"github.com/paylogic/pushserver/internal/redistest"
 )
 
 func TestRedisPoisonedLogHarmsItselfOnly(t *testing.T) {
@@ -136,7 +138,7 @@ func TestRedisLogWithoutHeadGoesOnInOneChain(t *testing.T) {
 }
 
 func TestRedisForgottenScriptsAreLoadedAgain(t *testing.T) {
-	c, l := sharedCluster(t), openCluster(t)
+	c, l := redistest.Shared(t), openCluster(t)
 	log := newName()
 	ids := mustAppend(t, l, log, newEvent("before"))
 	for _, n := range c.Nodes() {
@@ -152,7 +154,7 @@ func TestRedisForgottenScriptsAreLoadedAgain(t *testing.T) {
 }
 
 func TestRedisRetentionTrims(t *testing.T) {
-	c := sharedCluster(t)
+	c := redistest.Shared(t)
 	short := openRedis(t, RedisOptions{Addrs: c.Addrs(), Retention: Retention{Events: 100}})
 	log := newName()
 	var ids []ID
@@ -179,7 +181,7 @@ func TestRedisRetentionTrims(t *testing.T) {
 func newTagText() []byte { tag := newTag(); return tag[:] }
 
 func TestRedisDuplicateWindowEnds(t *testing.T) {
-	l := openRedis(t, RedisOptions{Addrs: sharedCluster(t).Addrs(), DuplicateWindow: time.Hour})
+	l := openRedis(t, RedisOptions{Addrs: redistest.Shared(t).Addrs(), DuplicateWindow: time.Hour})
 	start := time.Now().Truncate(time.Hour)
 	log := newName()
 	at := func(d time.Duration) Receipt {
@@ -238,17 +240,17 @@ func TestRedisBellsRingAfterABellIsMadeAnew(t *testing.T) {
 }
 
 func TestRedisIdleLogsAreSweptAndTheirHeadStaysProof(t *testing.T) {
-	l := openRedis(t, RedisOptions{Addrs: sharedCluster(t).Addrs(), Retention: Retention{Age: time.Hour}})
+	l := openRedis(t, RedisOptions{Addrs: redistest.Shared(t).Addrs(), Retention: Retention{Age: time.Hour}})
 	log := newName()
 	head := mustAppend(t, l, log, newEvents(300)...)[299]
-	if err := l.sweepOnce(t.Context()); err != nil {
+	if err := l.client.EachMaster(t.Context(), l.sweepNode); err != nil {
 		t.Fatal(err)
 	}
 	if got := len(mustReadAll(t, l, log)); got != 300 {
 		t.Errorf("%d events are left of 300 that are not old", got)
 	}
 	l.now = func() time.Time { return time.Now().Add(2 * time.Hour) }
-	if err := l.sweepOnce(t.Context()); err != nil {
+	if err := l.client.EachMaster(t.Context(), l.sweepNode); err != nil {
 		t.Fatal(err)
 	}
 	if n := mustDo(t, l, "XLEN", keysOf(log).log); n != int64(0) {

@@ -15,7 +15,7 @@ import (
 )
 
 func TestRedisKilledMasterLosesNothingAccepted(t *testing.T) {
-	c, l := sharedCluster(t), openCluster(t)
+	c, l := redistest.Shared(t), openCluster(t)
 	log := newName()
 	d := startLoad(t, l, log)
 	d.await(100)
@@ -29,7 +29,7 @@ func TestRedisKilledMasterLosesNothingAccepted(t *testing.T) {
 }
 
 func TestRedisPlannedFailoverLosesAndRepeatsNothing(t *testing.T) {
-	c, l := sharedCluster(t), openCluster(t)
+	c, l := redistest.Shared(t), openCluster(t)
 	log := newName()
 	d := startLoad(t, l, log)
 	d.await(100)
@@ -41,7 +41,7 @@ func TestRedisPlannedFailoverLosesAndRepeatsNothing(t *testing.T) {
 }
 
 func TestRedisSlotMigrationLosesAndRepeatsNothing(t *testing.T) {
-	c, l := sharedCluster(t), openCluster(t)
+	c, l := redistest.Shared(t), openCluster(t)
 	log := newName()
 	from := c.Master(keysOf(log).log)
 	to := otherMaster(t, c, from)
@@ -74,7 +74,7 @@ func otherMaster(t *testing.T, c *redistest.Cluster, not *redistest.Node) *redis
 // is still to come: all that its script names exist, so that Redis does not say
 // TRYAGAIN until the last key has gone.
 func TestRedisAppendsWhileASlotMoves(t *testing.T) {
-	c, l := sharedCluster(t), openCluster(t)
+	c, l := redistest.Shared(t), openCluster(t)
 	log := newName()
 	k := keysOf(log)
 	ids := mustAppend(t, l, log, newEvent("before"))
@@ -109,7 +109,7 @@ func TestRedisAppendsWhileASlotMoves(t *testing.T) {
 // What is written here is more than the sockets to the replica hold: with less,
 // the kernel would deliver it after the master's death, and nothing be lost.
 func TestRedisFailoverThatLosesEventsIsTold(t *testing.T) {
-	c, l := sharedCluster(t), openCluster(t)
+	c, l := redistest.Shared(t), openCluster(t)
 	log := newName()
 	kept := mustAppend(t, l, log, newEvents(5)...)
 	master := c.Master(keysOf(log).log)
@@ -165,7 +165,7 @@ func TestRedisFailoverThatLosesEventsIsTold(t *testing.T) {
 }
 
 func TestRedisFrozenReplicaMeansNotReplicated(t *testing.T) {
-	c, l := sharedCluster(t), openCluster(t)
+	c, l := redistest.Shared(t), openCluster(t)
 	log := newName()
 	mustAppend(t, l, log, newEvent("before"))
 	replica := c.Replica(c.Master(keysOf(log).log))
@@ -191,7 +191,7 @@ func TestRedisFrozenReplicaMeansNotReplicated(t *testing.T) {
 }
 
 func TestRedisFrozenMasterIsAnsweredInTime(t *testing.T) {
-	c, l := sharedCluster(t), openCluster(t)
+	c, l := redistest.Shared(t), openCluster(t)
 	log := newName()
 	mustAppend(t, l, log, newEvent("before"))
 	master := c.Master(keysOf(log).log)

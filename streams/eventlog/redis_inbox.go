@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/paylogic/pushserver/internal/rediscluster"
 )
 
 // The inbox takes events from services that speak Redis and not HTTP:
@@ -74,8 +76,8 @@ func (l *RedisLog) takeInbox(ctx context.Context, in *Intake) {
 			err = l.deliver(ctx, in, entries)
 		}
 		if err != nil && ctx.Err() == nil {
-			l.logger.Warn("the inbox cannot be emptied at the moment", "error", unaddressed(err))
-			sleep(ctx, inboxRetry)
+			l.logger.Warn("the inbox cannot be emptied at the moment", "error", rediscluster.WithoutAddress(err))
+			rediscluster.Sleep(ctx, inboxRetry)
 		}
 	}
 }
@@ -87,7 +89,7 @@ func (l *RedisLog) inbox(ctx context.Context, pending bool) ([]redis.XMessage, e
 	if pending {
 		from = "0"
 	}
-	ctx, cancel := context.WithTimeout(ctx, inboxBlock+answerTimeout)
+	ctx, cancel := context.WithTimeout(ctx, inboxBlock+rediscluster.AnswerTimeout)
 	defer cancel()
 	found, err := l.bells.XReadGroup(ctx, &redis.XReadGroupArgs{
 		Group: inboxGroup, Consumer: inboxReader, Streams: []string{InboxKey, from}, Count: inboxBatch, Block: inboxBlock,

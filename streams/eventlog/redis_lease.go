@@ -6,12 +6,14 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/paylogic/pushserver/internal/rediscluster"
 )
 
 // A lease lets one gateway at a time do something. Who stops renewing it, as by
 // dying, loses it within leaseLife.
 type lease struct {
-	client redis.UniversalClient
+	client *rediscluster.Client
 	key    string
 	owner  string // unlike all others'
 	until  time.Time
@@ -22,7 +24,7 @@ const (
 	leaseRenew = 800 * time.Millisecond // how often it is renewed, or tried for
 )
 
-func newLease(client redis.UniversalClient, key string) *lease {
+func newLease(client *rediscluster.Client, key string) *lease {
 	return &lease{client: client, key: key, owner: rand.Text()}
 }
 

@@ -42,7 +42,7 @@ func TestRedisThatIsAwayIsUnavailable(t *testing.T) {
 }
 
 func TestRedisCheckSaysWhatToSet(t *testing.T) {
-	c, l := sharedCluster(t), openCluster(t)
+	c, l := redistest.Shared(t), openCluster(t)
 	if err := l.Check(t.Context()); err != nil {
 		t.Errorf("a healthy cluster: %v", err)
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"strconv"
 	"time"
+
+	"github.com/paylogic/pushserver/internal/rediscluster"
 )
 
 // rollbackPause is how long a read that finds a log rolled back waits before it
@@ -29,7 +31,7 @@ func (l *RedisLog) Read(ctx context.Context, log string, after ID, limit int) (B
 		return batch, err
 	}
 	l.reload()
-	sleep(ctx, rollbackPause)
+	rediscluster.Sleep(ctx, rollbackPause)
 	return l.readProving(ctx, log, after, limit)
 }
 

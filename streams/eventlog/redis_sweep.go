@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/paylogic/pushserver/internal/rediscluster"
 )
 
 // Logs are trimmed when something is appended. What nobody appends to any more
@@ -31,20 +33,12 @@ func (l *RedisLog) sweep(ctx context.Context) {
 		}
 		mine, err := l.client.SetNX(ctx, sweepKey, 1, period*9/10).Result()
 		if err == nil && mine {
-			err = l.sweepOnce(ctx)
+			err = l.client.EachMaster(ctx, l.sweepNode)
 		}
 		if err != nil && ctx.Err() == nil {
-			l.logger.Debug("idle logs were not swept", "error", unaddressed(err))
+			l.logger.Debug("idle logs were not swept", "error", rediscluster.WithoutAddress(err))
 		}
 	}
-}
-
-// sweepOnce trims every log by age.
-func (l *RedisLog) sweepOnce(ctx context.Context) error {
-	if l.cluster == nil {
-		return l.sweepNode(ctx, l.direct.node())
-	}
-	return l.cluster.ForEachMaster(ctx, l.sweepNode)
 }
 
 func (l *RedisLog) sweepNode(ctx context.Context, node *redis.Client) error {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -13,33 +12,7 @@ import (
 	"github.com/paylogic/pushserver/internal/redistest"
 )
 
-// One cluster serves all tests of this package, one after the other.
-var (
-	clusterOnce sync.Once
-	testCluster *redistest.Cluster
-)
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if testCluster != nil {
-		testCluster.Close()
-	}
-	os.Exit(code)
-}
-
-func sharedCluster(t testing.TB) *redistest.Cluster {
-	t.Helper()
-	clusterOnce.Do(func() {
-		var err error
-		if testCluster, err = redistest.Open(t.Context(), redistest.Options{}); err != nil {
-			t.Fatal(err)
-		}
-	})
-	if testCluster == nil {
-		t.Fatal("the cluster did not start")
-	}
-	return testCluster
-}
+func TestMain(m *testing.M) { os.Exit(redistest.Main(m)) }
 
 // openRedis opens a log that the test closes.
 func openRedis(t testing.TB, o RedisOptions) *RedisLog {
@@ -55,7 +28,7 @@ func openRedis(t testing.TB, o RedisOptions) *RedisLog {
 // openCluster opens a log in the shared cluster.
 func openCluster(t testing.TB) *RedisLog {
 	t.Helper()
-	return openRedis(t, RedisOptions{Addrs: sharedCluster(t).Addrs()})
+	return openRedis(t, RedisOptions{Addrs: redistest.Shared(t).Addrs()})
 }
 
 var clusterSubject = subject{
