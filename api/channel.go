@@ -33,9 +33,9 @@ func ParseChannel(text string) (Channel, error) {
 	}
 	switch {
 	case !found || c.Name == "" || c.Name == "*" || strings.Contains(strings.TrimSuffix(c.Name, "*"), "*") || !filter.Printable(c.Name) || len(c.Name) > auth.MaxSubjectLen:
-		return c, fmt.Errorf("%q: must be CHANNEL=MERCHANT, or CHANNEL=MERCHANT:key; * may stand at the end of a channel's name", text)
+		return c, fmt.Errorf("%q: must be CHANNEL=MERCHANT or CHANNEL=MERCHANT:key; the channel's name may end with *", text)
 	case !auth.ValidMerchant(c.Merchant):
-		return c, fmt.Errorf("%q: the merchant's name must have 1 to 64 characters of a-z, 0-9 and -", text)
+		return c, fmt.Errorf("%q: the merchant's name must have 1 to 64 characters from a-z, 0-9 and -", text)
 	}
 	return c, nil
 }
@@ -129,7 +129,7 @@ func (s *Server) channel(w http.ResponseWriter, r *http.Request) error {
 }
 
 func noChannel() *Problem {
-	return problem("not-found", "There is no such channel: the operator names those that there are with --legacy-channels.")
+	return problem("not-found", "The server does not serve this channel. Its operator lists the channels with --legacy-channels.")
 }
 
 // openPublic answers with a stream that needs no key.

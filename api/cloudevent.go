@@ -61,7 +61,7 @@ func decodeShort(raw []byte) (publication, error) {
 		case "data":
 			d.setData(m.value)
 		default:
-			d.refuse(m.name, "is not known here")
+			d.refuse(m.name, "is unknown")
 		}
 	}
 	return d.finish("merchant", "type", "data")
@@ -122,7 +122,7 @@ func decodeBinary(h http.Header, body []byte) (publication, error) {
 			continue
 		}
 		if len(h[key]) != 1 {
-			d.refuse(name, "must stand once")
+			d.refuse(name, "may appear only once")
 			continue
 		}
 		value, err := url.PathUnescape(h[key][0])
@@ -275,7 +275,7 @@ func (d *draft) setData(value []byte) {
 // extend adds an extension attribute.
 func (d *draft) extend(name string, value []byte) {
 	if !extensionNames.MatchString(name) {
-		d.refuse(name, "is no name of an extension: 1 to 20 characters out of a-z and 0-9")
+		d.refuse(name, "is not an extension name: 1 to 20 characters from a-z and 0-9")
 		return
 	}
 	switch value[0] {
@@ -304,12 +304,12 @@ func (d *draft) finish(required ...string) (publication, error) {
 	}
 	switch {
 	case len(d.errors) > 0:
-		return publication{}, problem("schema-violation", "Mend what errors lists and send the event again.").
+		return publication{}, problem("schema-violation", "Fix the problems listed in errors, then send the event again.").
 			with("errors", d.errors)
 	case strings.HasPrefix(d.pub.event.Type, "stream."):
-		return publication{}, problem("reserved-type", "Choose another type: those that begin with stream. are ours.")
+		return publication{}, problem("reserved-type", "Choose another type: types that begin with stream. are reserved.")
 	case !auth.ValidMerchant(d.pub.merchant):
-		return publication{}, problem("unknown-merchant", "Check the spelling: a merchant's name has 1 to 64 characters out of a-z, 0-9 and the hyphen.")
+		return publication{}, problem("unknown-merchant", "Check the spelling: a merchant's name has 1 to 64 characters from a-z, 0-9 and the hyphen.")
 	}
 	d.pub.event.Extensions = joinMembers(d.extensions)
 	return d.pub, nil

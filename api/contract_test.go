@@ -64,7 +64,7 @@ func TestDescriptionAndRoutesAreTheSame(t *testing.T) {
 	}
 }
 
-// The name after "Known are" comes from the code, the parameters from the
+// The name after "Known parameters" comes from the code, the parameters from the
 // description.
 func TestDescriptionHasTheParametersThatAreTaken(t *testing.T) {
 	r := newRig(t, eventlog.MemoryOptions{})
@@ -80,7 +80,7 @@ func TestDescriptionHasTheParametersThatAreTaken(t *testing.T) {
 			if err := json.Unmarshal([]byte(got.body), &p); err != nil {
 				t.Fatal(err)
 			}
-			_, list, _ := strings.Cut(strings.TrimSuffix(p.Detail, "."), "Known are: ")
+			_, list, _ := strings.Cut(strings.TrimSuffix(p.Detail, "."), "Known parameters: ")
 			var known, described []string
 			if list != "" {
 				known = strings.Split(list, ", ")

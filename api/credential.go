@@ -89,7 +89,7 @@ func (c *caller) admit(scope string) error {
 	case c.May(scope):
 		return nil
 	case slices.Contains(c.Kind.Scopes(), scope):
-		return problem("scope-missing", "Use a key with the scope that is missing.").
+		return problem("scope-missing", "Use a key that has the missing scope.").
 			with("missing", []string{scope}).with("granted", c.Granted())
 	}
 	return problem("wrong-role", "Use "+roleFor(scope)+".").with("role", role(c.Kind))
@@ -119,7 +119,7 @@ func remember(w http.ResponseWriter, c *caller) *caller {
 func (s *Server) recognise(r *http.Request, text string) (*caller, error) {
 	origins := r.Header["Origin"]
 	if len(origins) > 1 {
-		return nil, problem("origin-not-allowed", "Send one header Origin.")
+		return nil, problem("origin-not-allowed", "Send exactly one Origin header.")
 	}
 	if s.tokens == nil || !isToken(text) {
 		secret, err := auth.ParseSecret(text)
@@ -131,7 +131,7 @@ func (s *Server) recognise(r *http.Request, text string) (*caller, error) {
 		case err != nil:
 			return nil, err
 		case len(origins) > 0 && !ownPage(origins[0], r):
-			return nil, problem("secret-key-in-browser", "Keep this key on your servers, and replace it if a page had it. A page uses a token: POST /v1/tokens.")
+			return nil, problem("secret-key-in-browser", "Keep this key on your servers. If a page has contained it, replace it. Give pages a token: POST /v1/tokens.")
 		}
 		return &caller{Key: key, hash: secret.Hash()}, nil
 	}
@@ -182,7 +182,7 @@ func bearer(h http.Header) (string, error) {
 		return "", problem("unauthenticated", how+" The key is empty.")
 	}
 	if strings.ContainsAny(secret, " ,\t") {
-		return "", problem("ambiguous-credentials", how+" Nothing else belongs there, no second space either.")
+		return "", problem("ambiguous-credentials", how+" Send nothing else there, not even a second space.")
 	}
 	return secret, nil
 }

@@ -106,7 +106,7 @@ func (d *demo) token(w http.ResponseWriter, r *http.Request) error {
 	}
 	token, grant, err := d.server.tokens.Mint(d.key, auth.TokenRequest{Origin: scheme + r.Host, Life: demoLife})
 	if err != nil {
-		return problem("not-found", "The demo is not for this host.")
+		return problem("not-found", "The demo does not serve this host.")
 	}
 	return writeJSON(w, http.StatusOK, mintedToken{token.Reveal(), grant.ID, grant.Origin, grant.Expires})
 }
@@ -162,7 +162,7 @@ func (d *demo) sell(w http.ResponseWriter, r *http.Request, change int) error {
 		return err
 	}
 	if now.Available += change; now.Available < 0 || now.Available > demoMost {
-		return writeJSON(w, http.StatusConflict, map[string]string{"reason": "there is none left, or no room for more"})
+		return writeJSON(w, http.StatusConflict, map[string]string{"reason": "no tickets are left, or no more can be added"})
 	}
 	position, err := d.publish(r.Context(), "ticket.availability", demoTickets, now)
 	if err != nil {
@@ -176,7 +176,7 @@ func (d *demo) click(w http.ResponseWriter, r *http.Request, seat string) error 
 	row, number := "", 0
 	if _, err := fmt.Sscanf(seat, "%1s%d", &row, &number); err != nil || !strings.Contains(demoRows, row) ||
 		number < 1 || number > demoColumns || seat != fmt.Sprintf("%s%d", row, number) {
-		return problem("not-found", "There is no such seat.")
+		return problem("not-found", "This seat does not exist.")
 	}
 	doc, err := readObject(w, r, keyMax, shortForm)
 	if err != nil {
@@ -189,7 +189,7 @@ func (d *demo) click(w http.ResponseWriter, r *http.Request, seat string) error 
 		}
 	}
 	if buyer == "" || len(buyer) > 40 || !filter.Printable(buyer) {
-		return fieldProblem(&auth.FieldError{Field: "buyer", Reason: "must say who clicks, in 1 to 40 characters"})
+		return fieldProblem(&auth.FieldError{Field: "buyer", Reason: "must name the buyer in 1 to 40 characters"})
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()

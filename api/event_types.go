@@ -65,7 +65,7 @@ func (s *Server) eventType(w http.ResponseWriter, r *http.Request) error {
 	}
 	t := s.catalog.Type(strings.TrimPrefix(r.URL.Path, "/v1/event-types/"))
 	if t == nil || !mayKnow(key, t.Name) {
-		return problem("not-found", "There is no such type that this key may see: GET /v1/event-types lists those that there are.")
+		return problem("not-found", "No event type of this name is visible to this key. GET /v1/event-types lists the types.")
 	}
 	return writeJSON(w, http.StatusOK, newTypeEntry(t))
 }
@@ -97,7 +97,7 @@ func (s *Server) checkData(e *eventlog.Event) error {
 	t := s.catalog.Type(e.Type)
 	switch {
 	case t == nil && s.rejectUnknown:
-		return problem("unknown-type", "Send a type that GET /v1/event-types lists, or have this one added to the catalogue.")
+		return problem("unknown-type", "Send a type that GET /v1/event-types lists, or ask the operator to add this one to the catalogue.")
 	case t == nil:
 		return nil
 	case s.isState(e.Type) && isNull(e.Data):
@@ -129,6 +129,6 @@ func brokenSchema(violations catalog.Violations) *Problem {
 	for i, v := range violations {
 		places[i] = map[string]any{"pointer": "/data" + v.Pointer, "detail": v.Detail}
 	}
-	return problem("schema-violation", "Mend what errors lists and send the event again: GET /v1/event-types has the schema of its data.").
+	return problem("schema-violation", "Fix the problems listed in errors, then send the event again. GET /v1/event-types has the schema of its data.").
 		with("errors", places)
 }

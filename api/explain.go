@@ -37,7 +37,7 @@ func (s *Server) explain(w http.ResponseWriter, r *http.Request) error {
 	case err != nil:
 		return err
 	case !c.May(auth.Admin) && !(c.Kind.Reads() && c.grant == nil):
-		return problem("wrong-role", "Use an admin's key, or a merchant's for itself.").with("role", role(c.Kind))
+		return problem("wrong-role", "Use an admin's key, or ask about a merchant's key with that key itself.").with("role", role(c.Kind))
 	}
 	if err := s.charge(w, r, c, s.cost(c, policy.Requests, 1)); err != nil {
 		return err
@@ -57,7 +57,7 @@ func (s *Server) explain(w http.ResponseWriter, r *http.Request) error {
 		case "event":
 			event = m.value
 		default:
-			return fieldProblem(&auth.FieldError{Field: m.name, Reason: "is not known here"})
+			return fieldProblem(&auth.FieldError{Field: m.name, Reason: "is unknown"})
 		}
 	}
 	if event == nil {
@@ -66,14 +66,14 @@ func (s *Server) explain(w http.ResponseWriter, r *http.Request) error {
 	key := c.Key
 	if id != c.ID {
 		if !c.May(auth.Admin) {
-			return problem("wrong-role", "Use an admin's key to ask about others: a merchant's asks about itself.").with("role", role(c.Kind))
+			return problem("wrong-role", "Use an admin's key to ask about other keys. A merchant's key can only ask about itself.").with("role", role(c.Kind))
 		}
 		if key, err = s.store.FindByID(r.Context(), id); err != nil {
 			return keyProblem(err)
 		}
 	}
 	if !key.Kind.Reads() {
-		return fieldProblem(&auth.FieldError{Field: "key_id", Reason: "must be that of a live or test key: others receive no events"})
+		return fieldProblem(&auth.FieldError{Field: "key_id", Reason: "must be the id of a live or test key: other keys receive no events"})
 	}
 	p, err := s.readExplained(event, key)
 	if err != nil {

@@ -37,7 +37,7 @@ func (s *Server) feed(c *caller, q query) (feed, error) {
 		if _, err := filter.Compile(asked); err != nil {
 			return feed{}, err
 		}
-		return feed{}, problem("scope-missing", "Ask for types that this key may see: granted names them.").
+		return feed{}, problem("scope-missing", "Ask for types that this key may see. granted lists them.").
 			with("missing", asked.Types).with("granted", clause.Types)
 	}
 	f := feed{log: c.Log()}
@@ -193,7 +193,7 @@ func cursor(r *http.Request, q query) (after eventlog.ID, invalid string, err er
 	given := r.Header.Values("Last-Event-ID")
 	switch {
 	case len(given) > 1:
-		return after, "", problem("ambiguous-cursor", "Send one header Last-Event-ID.")
+		return after, "", problem("ambiguous-cursor", "Send exactly one Last-Event-ID header.")
 	case len(given) == 1 && given[0] != "":
 		if after, err = eventlog.ParseID(given[0]); err != nil {
 			return eventlog.ID{}, given[0], nil

@@ -73,7 +73,7 @@ func (s *Server) refuse(w *answer, r *http.Request, err error) {
 	}
 	p := problemOf(err)
 	if p == nil {
-		p = problem("internal-error", "Try again later, and tell us the request_id if it stays like this.")
+		p = problem("internal-error", "Try again later. If it happens again, tell us the request_id.")
 	}
 	if p.Status >= 500 && !errors.As(err, &own) {
 		s.report(w.id, r, p, err)

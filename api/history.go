@@ -107,7 +107,7 @@ func appendItems(b []byte, entries []eventlog.Entry, data bool) []byte {
 
 // gone says that history cannot be proved complete.
 func gone(reset *streams.Reset) *Problem {
-	p := problem("history-gone", "Events after this position may be missing. Forget what you hold and read on with after set to cursor.").
+	p := problem("history-gone", "Events after this position may be missing. Discard any state you built from earlier events, then continue with after set to cursor.").
 		with("reason", reset.Reason).with("requested", reset.Requested).
 		with("resume_from", reset.ResumeFrom).with("cursor", reset.After)
 	if !reset.Oldest.IsZero() {

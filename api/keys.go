@@ -143,7 +143,7 @@ func (s *Server) rotateKey(w http.ResponseWriter, r *http.Request) error {
 	for name, value := range asked {
 		switch {
 		case name != "overlap":
-			return fieldProblem(&auth.FieldError{Field: name, Reason: "is not known here"})
+			return fieldProblem(&auth.FieldError{Field: name, Reason: "is unknown"})
 		case string(value) == "0":
 		default:
 			if overlap, err = lifeOf(value); err != nil {
@@ -206,7 +206,7 @@ func expectedRevision(r *http.Request) (int64, error) {
 	tag, ended := strings.CutSuffix(tag, `"`)
 	revision, err := strconv.ParseInt(tag, 10, 64)
 	if len(fields) > 1 || !quoted || !ended || err != nil || revision < 1 {
-		return 0, problem("malformed-request", "Send one entity tag in If-Match, as the header ETag gave it.")
+		return 0, problem("malformed-request", "Send one entity tag in If-Match, exactly as the ETag header gave it.")
 	}
 	return revision, nil
 }
@@ -229,7 +229,7 @@ func readPatch(w http.ResponseWriter, r *http.Request, forms ...string) (keys.Pa
 // forms, of at most this many bytes.
 func readObject(w http.ResponseWriter, r *http.Request, most int, forms ...string) (*document, error) {
 	if e := r.Header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
-		return nil, problem("unsupported-encoding", "Send the body as it is, without Content-Encoding.")
+		return nil, problem("unsupported-encoding", "Send the body uncompressed, without Content-Encoding.")
 	}
 	form, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || len(r.Header["Content-Type"]) != 1 || !slices.Contains(forms, form) ||
@@ -258,15 +258,15 @@ func keyProblem(err error) error {
 	case errors.As(err, &field):
 		return fieldProblem(field)
 	case errors.Is(err, auth.ErrUnknown):
-		return problem("not-found", "There is no key with this id: GET /v1/keys lists them.")
+		return problem("not-found", "No key has this id. GET /v1/keys lists the keys.")
 	case errors.Is(err, auth.ErrRevoked), errors.Is(err, auth.ErrExpired):
-		return problem("key-ended", "Make another key: this one was revoked, and stays so.")
+		return problem("key-ended", "Create another key. This one was revoked, and a revoked key cannot be changed.")
 	case errors.Is(err, auth.ErrOverlap):
-		return problem("rotation-overlap", "Wait until former_until, or rotate with an overlap of 0: a key has two secrets at most.")
+		return problem("rotation-overlap", "Wait until former_until, or rotate with an overlap of 0. A key has at most two secrets.")
 	case errors.Is(err, auth.ErrConflict):
-		return problem("revision-conflict", "Look at the key again, and ask for the change on top of what it is now.")
+		return problem("revision-conflict", "Read the key again, and send your change with the new ETag.")
 	case errors.Is(err, auth.ErrNotReplicated), errors.Is(err, keys.ErrNotTold):
-		return problem("change-unconfirmed", "The change is in effect, and is not safe yet or not known to every server. Send it again.")
+		return problem("change-unconfirmed", "The change is in effect, but not confirmed everywhere yet. Send it again.")
 	}
 	return err
 }
@@ -274,6 +274,6 @@ func keyProblem(err error) error {
 // fieldProblem names the member that cannot stand.
 func fieldProblem(field *auth.FieldError) *Problem {
 	pointer := "/" + strings.ReplaceAll(shown(field.Field), ".", "/")
-	return problem("schema-violation", "Mend what errors lists and send the request again.").
+	return problem("schema-violation", "Fix the problems listed in errors, then send the request again.").
 		with("errors", []map[string]any{{"pointer": pointer, "detail": field.Reason}})
 }

@@ -30,7 +30,7 @@ func (s *Server) endMyConnection(w http.ResponseWriter, r *http.Request) error {
 	}
 	ended, err := s.endByRequest(r.Context(), c.ID, strings.TrimPrefix(r.URL.Path, "/v1/connections/"))
 	if errors.Is(err, ratelimit.ErrNoLease) {
-		return problem("not-found", "This key has no open stream of this id: GET /v1/connections lists them.")
+		return problem("not-found", "This key has no open stream with this id. GET /v1/connections lists its streams.")
 	}
 	if err != nil {
 		return err
@@ -46,7 +46,7 @@ func (s *Server) holder(w http.ResponseWriter, r *http.Request) (*caller, error)
 	}
 	c, err := s.authenticate(w, r, auth.Stream)
 	if err == nil && c.grant != nil {
-		err = problem("wrong-role", "Use a merchant's key: a token does not see the streams of others.").with("role", "browser")
+		err = problem("wrong-role", "Use a merchant's key: a token cannot list streams.").with("role", "browser")
 	}
 	return c, err
 }

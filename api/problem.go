@@ -47,47 +47,47 @@ var kinds = map[string]kind{
 	"malformed-json":        {400, "The body is not one JSON value"},
 	"malformed-query":       {400, "The query cannot be read"},
 	"unknown-parameter":     {400, "The query has an unknown parameter"},
-	"cursor-malformed":      {400, "This is no position"},
-	"ambiguous-cursor":      {400, "There is more than one position"},
+	"cursor-malformed":      {400, "The cursor is malformed"},
+	"ambiguous-cursor":      {400, "The request has more than one position"},
 	"filter-invalid":        {400, "The filter cannot be used"},
-	"ambiguous-credentials": {400, "There is more than one credential"},
-	"credential-in-url":     {400, "A credential stands in the URL"},
+	"ambiguous-credentials": {400, "The request has more than one credential"},
+	"credential-in-url":     {400, "The URL contains a credential"},
 	"unauthenticated":       {401, "A key is needed"},
 	"invalid-token":         {401, "The key is not valid"},
 	"key-revoked":           {401, "The key was revoked"},
 	"key-expired":           {401, "The key has expired"},
 	"secret-key-in-browser": {403, "A secret key was used in a browser"},
 	"origin-not-allowed":    {403, "The origin is not allowed"},
-	"scope-missing":         {403, "The key does not reach that far"},
+	"scope-missing":         {403, "The key lacks a scope"},
 	"wrong-role":            {403, "The key has another role"},
 	"wrong-mode":            {403, "The key has another mode"},
-	"not-found":             {404, "There is nothing here"},
+	"not-found":             {404, "Not found"},
 	"method-not-allowed":    {405, "The method is not allowed here"},
-	"not-acceptable":        {406, "No acceptable form"},
+	"not-acceptable":        {406, "No acceptable format"},
 	"request-timeout":       {408, "The request took too long"},
 	"id-reused":             {409, "The id was used for another event"},
 	"key-ended":             {409, "The key was revoked"},
 	"rotation-overlap":      {409, "The secret before the last rotation still works"},
-	"history-gone":          {410, "The history is not complete"},
-	"revision-conflict":     {412, "The key was changed meanwhile"},
+	"history-gone":          {410, "The history is incomplete"},
+	"revision-conflict":     {412, "The key has changed in the meantime"},
 	"payload-too-large":     {413, "The body is too large"},
 	"unsupported-media-type": {415,
 		"The content type is not supported"},
 	"unsupported-encoding": {415, "The content encoding is not supported"},
 	"misdirected":          {421, "This server does not answer for this host"},
-	"duplicate-member":     {422, "A member stands twice in an object"},
+	"duplicate-member":     {422, "An object has a duplicate member"},
 	"invalid-utf8":         {422, "The text is not valid UTF-8"},
 	"too-deep":             {422, "The JSON is nested too deeply"},
-	"schema-violation":     {422, "The body breaks the rules for it"},
+	"schema-violation":     {422, "The body violates its schema"},
 	"reserved-type":        {422, "The type is reserved"},
-	"unknown-type":         {422, "There is no such type"},
-	"unknown-merchant":     {422, "There is no such merchant"},
-	"quota-exceeded":       {429, "A quota is used up"},
+	"unknown-type":         {422, "The event type is unknown"},
+	"unknown-merchant":     {422, "The merchant is unknown"},
+	"quota-exceeded":       {429, "A quota is exhausted"},
 	"internal-error":       {500, "Something went wrong on our side"},
 	"log-damaged":          {500, "The log cannot be read"},
-	"not-replicated":       {503, "No replica has confirmed the event"},
+	"not-replicated":       {503, "No replica confirmed the event"},
 	"change-unconfirmed":   {503, "The change is not confirmed everywhere"},
-	"store-unavailable":    {503, "The storage does not answer"},
+	"store-unavailable":    {503, "The storage is not answering"},
 	"draining":             {503, "This server is shutting down"},
 }
 
@@ -153,19 +153,19 @@ func problemOf(err error) *Problem {
 		name, detail string
 	}{
 		{eventlog.ErrNotReplicated, "not-replicated", "The event may or may not be delivered. Send it again with the same id."},
-		{eventlog.ErrReused, "id-reused", "An event with this source and id was accepted with another content. Choose a new id for a new event."},
-		{eventlog.ErrDamaged, "log-damaged", "What is stored for this merchant cannot be read. Tell us the request_id."},
-		{streams.ErrDraining, "draining", "Connect again and you will reach another server."},
+		{eventlog.ErrReused, "id-reused", "An event with this source and id was accepted with different content. Choose a new id for a new event."},
+		{eventlog.ErrDamaged, "log-damaged", "The stored events of this merchant cannot be read. Tell us the request_id."},
+		{streams.ErrDraining, "draining", "Reconnect; you will reach another server."},
 		{eventlog.ErrUnavailable, "store-unavailable", "Try again after Retry-After. Send an event again with the same id."},
-		{ratelimit.ErrUnavailable, "store-unavailable", "What is open could not be looked up. Try again after Retry-After."},
+		{ratelimit.ErrUnavailable, "store-unavailable", "The open streams could not be looked up. Try again after Retry-After."},
 		{auth.ErrUnavailable, "store-unavailable", "The key could not be checked. Try again after Retry-After."},
 		{context.DeadlineExceeded, "store-unavailable", "Try again after Retry-After. Send an event again with the same id."},
 		{auth.ErrTokenExpired, "invalid-token", "The token has expired: mint another."},
 		{auth.ErrToken, "invalid-token", "Mint a token with POST /v1/tokens, and send it whole."},
 		{auth.ErrMalformed, "invalid-token", "Check that the key was copied whole."},
-		{auth.ErrUnknown, "invalid-token", "There is no such key. Use one that was issued for this server."},
-		{auth.ErrRevoked, "key-revoked", "Use another key: this one was taken back."},
-		{auth.ErrExpired, "key-expired", "Use another key: the time of this one is over."},
+		{auth.ErrUnknown, "invalid-token", "This key does not exist. Use a key that was issued for this server."},
+		{auth.ErrRevoked, "key-revoked", "Use another key. This one was revoked."},
+		{auth.ErrExpired, "key-expired", "Use another key. This one has expired."},
 	} {
 		if errors.Is(err, known.cause) {
 			return problem(known.name, known.detail)
@@ -179,7 +179,7 @@ func filterProblem(clause *filter.Error) *Problem {
 	if clause.Line > 0 {
 		place["line"], place["column"] = clause.Line, clause.Column
 	}
-	return problem("filter-invalid", "Mend the parameter that errors names.").
+	return problem("filter-invalid", "Fix the parameters listed in errors.").
 		with("errors", []map[string]any{place})
 }
 
@@ -190,7 +190,7 @@ func writeProblem(w http.ResponseWriter, r *http.Request, requestID string, p *P
 	encoder := json.NewEncoder(&text)
 	encoder.SetEscapeHTML(false) // people read it, and it is no HTML
 	if err := encoder.Encode(p.document(requestID)); err != nil {
-		panic("api: a problem has an extension that is no JSON: " + err.Error())
+		panic("api: an extension of a problem is not JSON: " + err.Error())
 	}
 	body := text.Bytes()
 

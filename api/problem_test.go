@@ -44,7 +44,7 @@ func TestProblemDocumentSaysWhatWentWrong(t *testing.T) {
 		t.Fatal(err)
 	}
 	for key, want := range map[string]any{
-		"type": "/problems/scope-missing", "title": "The key does not reach that far", "status": 403.0,
+		"type": "/problems/scope-missing", "title": "The key lacks a scope", "status": 403.0,
 		"detail": "Ask for less.", "request_id": "req_1",
 	} {
 		if got[key] != want {

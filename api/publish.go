@@ -119,11 +119,11 @@ func (p *publication) log() string {
 func (s *Server) admit(ctx context.Context, key *auth.Key, p *publication) error {
 	e := &p.event
 	if !filter.MatchType(key.Types, e.Type) {
-		return problem("scope-missing", "This key may not publish events of this type: granted names those that it may.").
+		return problem("scope-missing", "This key may not publish events of this type. granted lists the types it may publish.").
 			with("missing", []string{e.Type}).with("granted", key.Types)
 	}
 	if !key.MayPublishTo(p.merchant) {
-		return problem("scope-missing", "This key may not publish for this merchant: granted names those that it may.").
+		return problem("scope-missing", "This key may not publish for this merchant. granted lists the merchants it may publish for.").
 			with("missing", []string{p.merchant}).with("granted", key.Merchants)
 	}
 	return s.complete(ctx, key, p)
@@ -145,7 +145,7 @@ func (s *Server) complete(ctx context.Context, key *auth.Key, p *publication) er
 		return err
 	}
 	if !exists {
-		return problem("unknown-merchant", "No merchant of this name has a key. Check the spelling, or create the merchant first.")
+		return problem("unknown-merchant", "No merchant has this name. Check the spelling, or create the merchant first.")
 	}
 	if e.ID == "" {
 		e.ID = uuid.Must(uuid.NewV7()).String()
@@ -291,7 +291,7 @@ const (
 // contentForm returns the form of a request's body.
 func contentForm(h http.Header) (string, error) {
 	if e := h.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
-		return "", problem("unsupported-encoding", "Send the body as it is, without Content-Encoding.")
+		return "", problem("unsupported-encoding", "Send the body uncompressed, without Content-Encoding.")
 	}
 	unsupported := problem("unsupported-media-type",
 		"Send "+shortForm+", "+structuredForm+" or "+batchForm+", in UTF-8.")
@@ -323,7 +323,7 @@ func isBinary(h http.Header) bool {
 
 // readBody reads a body within its bounds of size and time.
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	tooLarge := problem("payload-too-large", "Send at most 256 KiB. Put large things elsewhere and publish where they are.")
+	tooLarge := problem("payload-too-large", "Send at most 256 KiB. Store large things elsewhere, and publish where they are.")
 	if r.ContentLength > bodyMax {
 		w.Header().Set("Connection", "close")
 		return nil, tooLarge
@@ -341,7 +341,7 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 		return nil, problem("request-timeout", "Send the whole body within 10 seconds.")
 	case err != nil:
 		w.Header().Set("Connection", "close")
-		return nil, problem("malformed-json", "The body ended early or was badly framed. Send it again.")
+		return nil, problem("malformed-json", "The body ended early or its framing is invalid. Send it again.")
 	}
 	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // the body is here: see bound
 	return body.Bytes(), nil

@@ -33,7 +33,7 @@ func parseQuery(raw string, hasAuthorization bool, known ...string) (query, erro
 	}
 	if hasCredential(raw, known) {
 		if hasAuthorization {
-			return nil, problem("ambiguous-credentials", "Send the key in the header Authorization alone, and replace a key that stood in a URL.")
+			return nil, problem("ambiguous-credentials", "Send the key only in the Authorization header. Replace a key that was sent in a URL.")
 		}
 		return nil, problem("credential-in-url", `Replace this key, and send the new one in the header: "Authorization: Bearer <key>".`)
 	}
@@ -43,17 +43,17 @@ func parseQuery(raw string, hasAuthorization bool, known ...string) (query, erro
 	for part := range strings.SplitSeq(raw, "&") {
 		name, value, found := strings.Cut(part, "=")
 		if !found {
-			return nil, problem("malformed-query", "Write every parameter as name=value, with a single & between two.")
+			return nil, problem("malformed-query", "Write each parameter as name=value, with one & between parameters.")
 		}
 		name, err := url.QueryUnescape(name)
 		if err != nil {
-			return nil, problem("malformed-query", "Write %25 for a percent sign: a name has a bad percent escape.")
+			return nil, problem("malformed-query", "Write %25 for a percent sign: a parameter name has an invalid percent escape.")
 		}
 		if !slices.Contains(known, name) {
 			return nil, unknownParameter(name, known)
 		}
 		if _, twice := q[name]; twice {
-			return nil, parameterProblem(name, "must stand once")
+			return nil, parameterProblem(name, "may appear only once")
 		}
 		if value, err = url.QueryUnescape(value); err != nil {
 			return nil, parameterProblem(name, "has a bad percent escape; write %25 for a percent sign")
@@ -97,14 +97,14 @@ func hasCredential(raw string, known []string) bool {
 
 func unknownParameter(name string, known []string) *Problem {
 	if len(known) == 0 {
-		return problem("unknown-parameter", "There is no parameter "+quote(name)+" here. None are known.")
+		return problem("unknown-parameter", "There is no parameter "+quote(name)+" here. This path takes no parameters.")
 	}
-	return problem("unknown-parameter", "There is no parameter "+quote(name)+" here. Known are: "+strings.Join(known, ", ")+".")
+	return problem("unknown-parameter", "There is no parameter "+quote(name)+" here. Known parameters: "+strings.Join(known, ", ")+".")
 }
 
 // parameterProblem says what is wrong with the value of a known parameter.
 func parameterProblem(name, detail string) *Problem {
-	return problem("malformed-query", "Mend the parameter that errors names.").
+	return problem("malformed-query", "Fix the parameters listed in errors.").
 		with("errors", []map[string]any{{"parameter": name, "detail": detail}})
 }
 

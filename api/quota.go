@@ -89,13 +89,13 @@ func (s *Server) quotaProblem(v ratelimit.Verdict, c *caller) *Problem {
 		case d.Allowed:
 			continue
 		case d.Never:
-			detail = "Send less at once: this is more than the whole quota."
+			detail = "Send less at once. This request is larger than the whole quota."
 		case d.Policy.Concurrent() && (c == nil || c.grant != nil):
 			detail = "Wait until another stream ends."
 		case d.Policy.Name == policy.Streams:
-			detail = "End one of the key's open streams, which connections names, or take over the oldest with takeover=oldest."
+			detail = "End one of the key's open streams, listed in connections, or replace the oldest with takeover=oldest."
 		case d.Policy.Name == policy.Filters:
-			detail = "Use the same filters for the streams of this key, or end one of those that connections names."
+			detail = "Use the same filter for more streams of this key, or end one of the streams listed in connections."
 		}
 		violated = append(violated, d.Policy.Name)
 	}
@@ -126,7 +126,7 @@ func (s *Server) settle(a *answer, r *http.Request, p *Problem) *Problem {
 		}
 	case p.Status == http.StatusUnauthorized:
 		if wait := s.addresses.Fail(s.clientAddr(r)); wait > 0 {
-			return problem("quota-exceeded", "Wait as long as Retry-After says: too many requests from this address had no valid key.").
+			return problem("quota-exceeded", "Too many requests from this address had no valid key. Wait as long as Retry-After says.").
 				with("violated_policies", []string{"failed-authentications"}).
 				header("Retry-After", strconv.Itoa(min(60, retryAfter(wait))))
 		}

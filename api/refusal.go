@@ -52,7 +52,7 @@ func writeStreamProblem(w http.ResponseWriter, r *http.Request, requestID string
 	encoder := json.NewEncoder(&data)
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(doc); err != nil {
-		panic("api: a problem has an extension that is no JSON: " + err.Error())
+		panic("api: an extension of a problem is not JSON: " + err.Error())
 	}
 	event := sse.Event{Type: "stream.problem", Retry: retry, Data: bytes.TrimSpace(data.Bytes())}
 

@@ -27,7 +27,7 @@ func (s *scanner) document() (*document, error) {
 	}
 	s.space()
 	if s.at == len(s.raw) {
-		return nil, problem("malformed-json", "Send a JSON value: the body is empty.")
+		return nil, problem("malformed-json", "Send a JSON value. The body is empty.")
 	}
 	if err := s.top(); err != nil {
 		return nil, err
@@ -53,7 +53,7 @@ func (s *scanner) top() error {
 }
 
 func (s *scanner) malformed(what string) error {
-	return problem("malformed-json", fmt.Sprintf("Mend the JSON: %s, at byte %d.", what, s.at))
+	return problem("malformed-json", fmt.Sprintf("Fix the JSON: %s, at byte %d.", what, s.at))
 }
 
 func (s *scanner) space() {
@@ -101,7 +101,7 @@ func (s *scanner) value() error {
 	case c == 'n':
 		return s.word("null")
 	}
-	return s.malformed("a value must stand here")
+	return s.malformed("expected a value")
 }
 
 func (s *scanner) nested(read func() error) error {
@@ -127,19 +127,19 @@ func (s *scanner) object() error {
 	for {
 		start := s.at
 		if s.peek() != '"' {
-			return s.malformed("a member's name must stand here")
+			return s.malformed("expected a member's name")
 		}
 		if err := s.string(); err != nil {
 			return err
 		}
 		name, _ := text(s.raw[start:s.at])
 		if _, twice := names[name]; twice {
-			return problem("duplicate-member", fmt.Sprintf("Write the member %s once; the second ends at byte %d.", quote(name), s.at))
+			return problem("duplicate-member", fmt.Sprintf("Write the member %s only once. The second one ends at byte %d.", quote(name), s.at))
 		}
 		names[name] = struct{}{}
 		s.space()
 		if !s.take(':') {
-			return s.malformed("a colon must stand here")
+			return s.malformed("expected a colon")
 		}
 		s.space()
 		start = s.at
@@ -154,7 +154,7 @@ func (s *scanner) object() error {
 			return nil
 		}
 		if !s.take(',') {
-			return s.malformed("a comma or a brace must stand here")
+			return s.malformed("expected a comma or a brace")
 		}
 		s.space()
 	}
@@ -177,7 +177,7 @@ func (s *scanner) array() error {
 			return nil
 		}
 		if !s.take(',') {
-			return s.malformed("a comma or a bracket must stand here")
+			return s.malformed("expected a comma or a bracket")
 		}
 		s.space()
 	}
@@ -239,7 +239,7 @@ func (s *scanner) skip() error {
 
 func (s *scanner) word(word string) error {
 	if !bytes.HasPrefix(s.raw[s.at:], []byte(word)) {
-		return s.malformed("a value must stand here")
+		return s.malformed("expected a value")
 	}
 	s.at += len(word)
 	return nil
@@ -250,17 +250,17 @@ func (s *scanner) word(word string) error {
 func (s *scanner) number() error {
 	s.take('-')
 	if !s.take('0') && !s.digits() {
-		return s.malformed("a digit must stand here")
+		return s.malformed("expected a digit")
 	}
 	if s.take('.') && !s.digits() {
-		return s.malformed("a digit must stand here")
+		return s.malformed("expected a digit")
 	}
 	if s.take('e') || s.take('E') {
 		if !s.take('+') {
 			s.take('-')
 		}
 		if !s.digits() {
-			return s.malformed("a digit must stand here")
+			return s.malformed("expected a digit")
 		}
 	}
 	return nil
@@ -308,11 +308,11 @@ func (s *scanner) escape() error {
 		return nil
 	case 'u':
 	default:
-		return s.malformed("there is no such escape")
+		return s.malformed("invalid escape")
 	}
 	first, ok := s.unit()
 	if !ok {
-		return s.malformed("four hexadecimal digits must stand here")
+		return s.malformed("expected four hexadecimal digits")
 	}
 	if !utf16.IsSurrogate(first) {
 		return nil

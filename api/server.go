@@ -215,7 +215,7 @@ func (e endpoint) methods() string {
 // serve answers a request or returns why not.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) error {
 	if r.ProtoMajor != 1 && r.TLS == nil {
-		return problem("malformed-request", "Speak version 1.1 of HTTP here: version 2 needs TLS.") // a preface of HTTP/2
+		return problem("malformed-request", "Use HTTP/1.1 here. HTTP/2 needs TLS.") // a preface of HTTP/2
 	}
 	handler, pattern := s.routes.Handler(r)
 	endpoint, ok := handler.(endpoint)
@@ -223,7 +223,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) error {
 		if served, err := s.servePage(w, r); served {
 			return err
 		}
-		return problem("not-found", "Check the path. /openapi.yaml describes what there is.")
+		return problem("not-found", "Check the path. /openapi.yaml describes all paths.")
 	}
 	method := r.Method
 	if method == http.MethodHead {

@@ -96,7 +96,7 @@ func (s *Server) streamCaller(w http.ResponseWriter, r *http.Request, q query) (
 	case len(r.Header["Authorization"]) > 0:
 		return nil, problem("ambiguous-credentials", "Send a token in the header Authorization or in the query, not in both.")
 	case !isToken(token):
-		return nil, problem("credential-in-url", `Replace this key, and send the new one in the header: "Authorization: Bearer <key>". Only tokens may stand in a URL.`)
+		return nil, problem("credential-in-url", `Replace this key, and send the new one in the header: "Authorization: Bearer <key>". Only a token may be sent in a URL.`)
 	}
 	c, err := s.recognise(r, token)
 	if err != nil {

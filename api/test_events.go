@@ -20,9 +20,9 @@ func (s *Server) sendTestEvent(w http.ResponseWriter, r *http.Request) error {
 	case err != nil:
 		return err
 	case c.Kind != auth.Test:
-		return problem("wrong-mode", "Use a test key, ps_test_…: events of this kind never reach a live log.")
+		return problem("wrong-mode", "Use a test key, ps_test_…. Test events never reach a live log.")
 	case c.grant != nil:
-		return problem("wrong-role", "Use a merchant's key: a token only reads.").with("role", "browser")
+		return problem("wrong-role", "Use a merchant's key: a token can only read.").with("role", "browser")
 	}
 	doc, err := readObject(w, r, bodyMax, shortForm)
 	if err != nil {
@@ -61,7 +61,7 @@ func (s *Server) readTestEvent(doc *document, c *caller) (publication, error) {
 		case "data":
 			d.setData(m.value)
 		default:
-			d.refuse(m.name, "is not known here")
+			d.refuse(m.name, "is unknown")
 		}
 	}
 	if t := s.catalog.Type(d.pub.event.Type); t != nil {
@@ -83,7 +83,7 @@ func (s *Server) readTestEvent(doc *document, c *caller) (publication, error) {
 		return p, err
 	}
 	if !mayKnow(c, p.event.Type) {
-		return p, problem("scope-missing", "This key does not see events of this type: granted names those that it does.").
+		return p, problem("scope-missing", "This key does not see events of this type. granted lists the types it sees.").
 			with("missing", []string{p.event.Type}).with("granted", c.Types)
 	}
 	p.event.Merchant, p.event.Source = c.Merchant, "/test"

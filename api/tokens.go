@@ -32,9 +32,9 @@ func (s *Server) mint(w http.ResponseWriter, r *http.Request) error {
 	case err != nil:
 		return err
 	case c.grant != nil:
-		return problem("wrong-role", "Use a merchant's key: a token makes no other.").with("role", "browser")
+		return problem("wrong-role", "Use a merchant's key: a token cannot mint another token.").with("role", "browser")
 	case s.tokens == nil:
-		return problem("not-found", "This server mints no tokens: start it with --secret-file.")
+		return problem("not-found", "This server mints no tokens. Its operator must start it with --secret-file.")
 	}
 	doc, err := readObject(w, r, tokenMax, shortForm)
 	if err != nil {
@@ -99,11 +99,11 @@ func readTokenRequest(doc *document) (asked auth.TokenRequest, err error) {
 				refuse(m.name, "must be seconds, or a text like 15m")
 			}
 		default:
-			refuse(shown(m.name), "is not known here")
+			refuse(shown(m.name), "is unknown")
 		}
 	}
 	if len(wrong) > 0 {
-		return asked, problem("schema-violation", "Mend what errors lists and send the request again.").with("errors", wrong)
+		return asked, problem("schema-violation", "Fix the problems listed in errors, then send the request again.").with("errors", wrong)
 	}
 	return asked, nil
 }

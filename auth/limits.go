@@ -68,7 +68,7 @@ func ParseLimits(text string) (Limits, error) {
 	for item := range strings.SplitSeq(text, ",") {
 		name, value, _ := strings.Cut(item, "=")
 		if _, twice := limits[name]; twice {
-			return nil, &FieldError{"limits." + name, "must be given once"}
+			return nil, &FieldError{"limits." + name, "must be given only once"}
 		}
 		quota, err := ParseLimit(name, value)
 		if err != nil {

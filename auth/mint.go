@@ -69,11 +69,11 @@ func (t *Tokens) check(key *Key, asked TokenRequest) error {
 	case !ValidOrigin(asked.Origin):
 		return badOrigin("origin")
 	case !key.AllowsOrigin(asked.Origin):
-		return &FieldError{"origin", "must be among those of the key"}
+		return &FieldError{"origin", "must be among the key's own"}
 	case asked.Life != 0 && (asked.Life < time.Second || asked.Life > t.life):
 		return &FieldError{"ttl", "must be from 1s to " + t.life.String()}
 	case !typesOverlap(asked.Types, key.Types):
-		return &FieldError{"types", "must be among those of the key"}
+		return &FieldError{"types", "must be among the key's own"}
 	}
 	for _, refused := range []*FieldError{
 		checkPatterns("types", asked.Types, MaxTypeLen),

@@ -137,7 +137,7 @@ func checkSigningSecret(text string) error {
 		own = strings.ReplaceAll(own, word, "")
 	}
 	if len(own) < MinSigningLen {
-		return errors.New("is made of well-known words" + how)
+		return errors.New("consists of well-known words" + how)
 	}
 	return nil
 }

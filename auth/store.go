@@ -175,7 +175,7 @@ func cutTime(t time.Time) time.Time {
 
 func checkMerchantName(name string) error {
 	if !ValidMerchant(name) {
-		return &FieldError{"merchant", "must be 1 to 64 characters of a-z, 0-9 and -"}
+		return &FieldError{"merchant", "must be 1 to 64 characters from a-z, 0-9 and -"}
 	}
 	return nil
 }

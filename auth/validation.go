@@ -79,7 +79,7 @@ func (k *Key) checkName() *FieldError {
 func (k *Key) checkMerchants() *FieldError {
 	switch {
 	case k.Kind.Reads() && !ValidMerchant(k.Merchant):
-		return &FieldError{"merchant", "must be 1 to 64 characters of a-z, 0-9 and -"}
+		return &FieldError{"merchant", "must be 1 to 64 characters from a-z, 0-9 and -"}
 	case !k.Kind.Reads() && k.Merchant != "":
 		return &FieldError{"merchant", "must be empty: only live and test keys belong to a merchant"}
 	case k.Kind != Pub && len(k.Merchants) > 0:
@@ -89,7 +89,7 @@ func (k *Key) checkMerchants() *FieldError {
 	}
 	for _, name := range k.Merchants {
 		if !ValidMerchant(name) {
-			return &FieldError{"merchants", "must each be 1 to 64 characters of a-z, 0-9 and -"}
+			return &FieldError{"merchants", "must each be 1 to 64 characters from a-z, 0-9 and -"}
 		}
 	}
 	return nil
@@ -137,7 +137,7 @@ func (k *Key) checkScopes() *FieldError {
 func (k *Key) checkOrigins() *FieldError {
 	switch {
 	case !k.Kind.Reads() && len(k.Origins) > 0:
-		return &FieldError{"origins", "must be empty: only live and test keys have tokens for pages"}
+		return &FieldError{"origins", "must be empty: only live and test keys can mint tokens for pages"}
 	case len(k.Origins) > MaxOrigins:
 		return tooMany("origins", MaxOrigins)
 	}

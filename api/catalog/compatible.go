@@ -225,7 +225,7 @@ func (c *comparison) values(at string, old, next map[string]any) {
 	}
 	switch {
 	case had && !has:
-		c.note(place, "was removed: merchants were told to expect no other values")
+		c.note(place, "was removed: merchants were told to expect only the listed values")
 		return
 	case !had && has:
 		c.note(place, "was added: publishers may send other values")
@@ -266,7 +266,7 @@ func (c *comparison) required(at string, old, next map[string]any) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(is)) {
 		if !was[name] {
-			c.note(at+"/required", "%s must be there now: publishers may leave it out", brief(name))
+			c.note(at+"/required", "%s is now required, but publishers may leave it out", brief(name))
 		}
 	}
 }
@@ -298,7 +298,7 @@ func (c *comparison) properties(at string, old, next map[string]any, closed bool
 		case had:
 			c.note(place, "was removed: merchants rely on it")
 		case closed:
-			c.note(place, "was added: merchants were told to expect no members but those that were named")
+			c.note(place, "was added: merchants were told to expect only the named members")
 		case matchesAny(old["patternProperties"], name):
 			c.note(place, "was added: publishers may send it as the pattern of its name allows")
 		}

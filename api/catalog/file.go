@@ -132,7 +132,7 @@ func (t *Type) readExample(n *yaml.Node, i int) (Example, *fault) {
 			return e, f
 		}
 		if len(text) > member.most || !printable(text) {
-			return e, faultAt(find(n, member.name), "%s must have printable characters, in at most %d bytes", member.name, member.most)
+			return e, faultAt(find(n, member.name), "%s must have only printable characters, in at most %d bytes", member.name, member.most)
 		}
 		if text != "" {
 			*member.into = text
@@ -153,11 +153,11 @@ func (t *Type) readExample(n *yaml.Node, i int) (Example, *fault) {
 // onlyMembers returns a fault unless n is a mapping with none but these members.
 func onlyMembers(n *yaml.Node, names ...string) *fault {
 	if n.Kind != yaml.MappingNode {
-		return faultAt(n, "there must be a mapping here, of %s", strings.Join(names, ", "))
+		return faultAt(n, "expected a mapping of %s", strings.Join(names, ", "))
 	}
 	for key := range members(n) {
 		if !slices.Contains(names, key.Value) {
-			return faultAt(key, "%s is not known here; known are %s", key.Value, strings.Join(names, ", "))
+			return faultAt(key, "%s is unknown; known members are %s", key.Value, strings.Join(names, ", "))
 		}
 	}
 	return nil

@@ -46,10 +46,10 @@ func yamlFault(err error) *fault {
 	case errors.Is(err, io.EOF):
 		return &fault{1, "there is nothing in it"}
 	case match == nil:
-		return &fault{1, "this is no YAML: " + err.Error()}
+		return &fault{1, "not valid YAML: " + err.Error()}
 	}
 	line, _ := strconv.Atoi("0" + match[1])
-	return &fault{max(line, 1), "this is no YAML: " + match[2]}
+	return &fault{max(line, 1), "not valid YAML: " + match[2]}
 }
 
 // plain returns a fault where a document has what JSON has not: a member twice,
@@ -69,7 +69,7 @@ func plain(n *yaml.Node) *fault {
 			case key.Kind != yaml.ScalarNode || key.ShortTag() == "!!merge":
 				return faultAt(key, "a name must be a text")
 			case seen[key.Value]:
-				return faultAt(key, "%s stands twice", key.Value)
+				return faultAt(key, "%s appears twice", key.Value)
 			}
 			seen[key.Value] = true
 		}
@@ -98,7 +98,7 @@ func scalar(n *yaml.Node) (any, error) {
 	case "!!int", "!!float":
 		return nil, fmt.Errorf("write the number %s as JSON does, or in quotes if it is a text", n.Value)
 	}
-	return nil, fmt.Errorf("JSON has no values of the kind %s", n.ShortTag())
+	return nil, fmt.Errorf("JSON cannot represent the YAML tag %s", n.ShortTag())
 }
 
 // members goes through the names and values of a mapping, in their order. Of

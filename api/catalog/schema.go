@@ -99,7 +99,7 @@ func (t *Type) setSchema(n *yaml.Node) *fault {
 		return nil
 	case errors.As(err, &broken) && errors.As(broken.Err, &causes):
 		first := violationsOf(causes)[0]
-		return faultAt(locate(schema, first.Pointer), "this is no JSON Schema: %s", first)
+		return faultAt(locate(schema, first.Pointer), "not a valid JSON Schema: %s", first)
 	}
 	return faultAt(n, "%v", err)
 }
@@ -192,10 +192,10 @@ func (r *resolver) keyword(key, value *yaml.Node) (*yaml.Node, *fault) {
 	case strings.HasPrefix(key.Value, "$"):
 		return nil, faultAt(key, "%s is not taken here; $ref and, at the top, $defs are", key.Value)
 	case !known:
-		return nil, faultAt(key, "%s is no keyword of JSON Schema; names of your own begin with x-", key.Value)
+		return nil, faultAt(key, "%s is not a JSON Schema keyword; names of your own begin with x-", key.Value)
 	case key.Value == "format":
 		if _, known := formats[value.Value]; !known {
-			return nil, faultAt(value, "%s is no format that is asserted here: those are %s",
+			return nil, faultAt(value, "the format %s is not supported; supported formats: %s",
 				value.Value, strings.Join(slices.Sorted(maps.Keys(formats)), ", "))
 		}
 	case form == oneSchema:

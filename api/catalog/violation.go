@@ -83,7 +83,7 @@ func (v *Violations) collect(e *jsonschema.ValidationError) {
 		}
 	case *kind.AdditionalProperties:
 		for _, name := range k.Properties {
-			v.add(at, name, "is not known here")
+			v.add(at, name, "is unknown")
 		}
 	case *kind.PropertyNames:
 		v.add(at, k.Property, "has a name that is not allowed")
@@ -147,9 +147,9 @@ func sentence(rule jsonschema.ErrorKind) string {
 	case *kind.MaxItems:
 		return fmt.Sprintf("must have at most %d items", k.Want)
 	case *kind.UniqueItems:
-		return fmt.Sprintf("must not have the same item twice: %d and %d", k.Duplicates[0], k.Duplicates[1])
+		return fmt.Sprintf("must not contain equal items: items %d and %d are equal", k.Duplicates[0], k.Duplicates[1])
 	case *kind.Contains:
-		return "lacks an item that must be there"
+		return "lacks a required item"
 	case *kind.MinContains:
 		return fmt.Sprintf("must have at least %d items of a kind", k.Want)
 	case *kind.MaxContains:
@@ -168,7 +168,7 @@ func sentence(rule jsonschema.ErrorKind) string {
 	case *kind.Not:
 		return "is what the schema excludes"
 	case *kind.FalseSchema:
-		return "must not be there"
+		return "is not allowed"
 	}
 	return "does not fit the schema"
 }

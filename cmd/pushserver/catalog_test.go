@@ -74,7 +74,7 @@ func TestCatalogueThatDoesNotLoadIsSaidWithFileAndLine(t *testing.T) {
 		{"serve", "--catalog", bad, "--ops-listen", "127.0.0.1:0"},
 	} {
 		code, out, errs := execute(t, "", args...)
-		if code != exitFailed || out != "" || !strings.Contains(errs, "events.yaml:7: ") || !strings.Contains(errs, "typ is no keyword") || strings.Count(errs, "\n") != 1 {
+		if code != exitFailed || out != "" || !strings.Contains(errs, "events.yaml:7: ") || !strings.Contains(errs, "typ is not a JSON Schema keyword") || strings.Count(errs, "\n") != 1 {
 			t.Errorf("%v ended with %d, printed %q and said %q", args, code, out, errs)
 		}
 	}

@@ -68,7 +68,7 @@ func Parse(text string) ([]Policy, error) {
 			return nil, unknownName(name)
 		}
 		if seen[i] {
-			return nil, &FieldError{name, "must be given once"}
+			return nil, &FieldError{name, "must be given only once"}
 		}
 		seen[i] = true
 		p := policies[i].Policy

@@ -62,7 +62,7 @@ func (a *activation) value(v variable) ref.Val {
 	}
 }
 
-var errTime = errors.New("filter: the event's time is no RFC 3339 timestamp")
+var errTime = errors.New("filter: the event's time is not an RFC 3339 timestamp")
 
 func parseTime(s string) ref.Val {
 	t, err := time.Parse(time.RFC3339, s)

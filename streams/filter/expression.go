@@ -63,10 +63,10 @@ func compileExpression(text string) (*expression, error) {
 	}
 	checked, issues := language().Check(parsed)
 	if issues.Err() != nil {
-		return nil, placed(issues, "the operator or function here does not take what stands beside it; time is a timestamp, data any JSON value, and the other variables are text")
+		return nil, placed(issues, "the operator or function does not accept operands of these types; time is a timestamp, data is any JSON value, and the other variables are text")
 	}
 	if out := checked.OutputType(); !out.IsExactType(cel.BoolType) && !out.IsExactType(cel.DynType) {
-		return nil, refuse(PartFilter, "an expression must be true or false; compare the value with something")
+		return nil, refuse(PartFilter, "an expression must result in true or false; compare the value with something")
 	}
 	program, err := language().Program(checked, cel.EvalOptions(cel.OptOptimize), cel.OptimizeRegex(matches))
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 const MaxItems = 256
 
 var (
-	errData    = errors.New("filter: the event's data is no JSON value")
+	errData    = errors.New("filter: the event's data is not a JSON value")
 	errCompare = errors.New("filter: two lists or two objects of data do not compare")
 )
 

@@ -79,7 +79,7 @@ func (s *scanner) token() *Error {
 	}
 	operator := operatorOf(rest)
 	if operator == "" {
-		return s.refuse("this character means nothing here; text stands in quotes, and operators are && || ! == != < <= > >= in + - * / %%")
+		return s.refuse("unexpected character; put text in quotes; operators are && || ! == != < <= > >= in + - * / %%")
 	}
 	unary := s.wantValue
 	switch {

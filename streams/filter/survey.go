@@ -127,7 +127,7 @@ func (s *survey) variable(e ast.Expr) *Error {
 	name := e.AsIdent()
 	v, ok := variableOf(name)
 	if !ok {
-		return s.refuse(e, "%s is no variable; there are id, source, type, subject, merchant, time and data, and text stands in quotes", quote(name))
+		return s.refuse(e, "%s is not a variable; the variables are id, source, type, subject, merchant, time and data; put text in quotes", quote(name))
 	}
 	s.cost += costVariable
 	s.readsData = s.readsData || v == varData
@@ -152,7 +152,7 @@ func (s *survey) call(e ast.Expr) *Error {
 	name, operands := c.FunctionName(), c.Args()
 	cost, ok := calls[name]
 	if !ok {
-		return s.refuse(e, "%s is no function here; there are contains, startsWith, endsWith, matches, size, has, int, double, string, timestamp, duration and those such as getHours, and none that goes through a list", quote(name))
+		return s.refuse(e, "%s is not a function here; available are contains, startsWith, endsWith, matches, size, has, int, double, string, timestamp, duration and time functions such as getHours; no function iterates over a list", quote(name))
 	}
 	kind := byte('f')
 	if c.IsMemberFunction() {
@@ -198,7 +198,7 @@ func (s *survey) search(name string, a, b ast.Expr) *Error {
 		}
 	case overloads.Matches:
 		if !isLiteral {
-			return s.refuse(b, "the pattern of matches must be written out in quotes")
+			return s.refuse(b, "the pattern of matches must be a quoted text")
 		}
 		steps, reason := surveyPattern(literal)
 		if reason != "" {

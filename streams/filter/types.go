@@ -53,7 +53,7 @@ func ValidType(pattern string) error {
 		return err
 	}
 	if i := strings.IndexByte(pattern, '*'); i >= 0 && i < len(pattern)-1 {
-		return refuse(PartTypes, "%s: a star may stand only at the end of a type", quote(pattern))
+		return refuse(PartTypes, "%s: a star may appear only at the end of a type", quote(pattern))
 	}
 	return nil
 }
