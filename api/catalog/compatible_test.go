@@ -32,10 +32,10 @@ func TestWhatBreaksPublishersOrMerchants(t *testing.T) {
 		// Members.
 		{open, `{ type: object, required: [a], properties: { a: { type: string } } }`, []string{"/properties/b was removed"}},
 		{open, `{ type: object, properties: { b: { type: integer } } }`, []string{"/properties/a was removed"}},
-		{open, strings.Replace(open, "[a]", "[a, b]", 1), []string{`/required "b" must be there now: publishers`}},
+		{open, strings.Replace(open, "[a]", "[a, b]", 1), []string{`/required "b" is now required, but publishers`}},
 		{open, strings.Replace(open, "[a]", "[]", 1), []string{`/required "a" may be missing now: merchants`}},
 		{`{ required: [a] }`, `{}`, []string{`/required "a" may be missing now: merchants`}},
-		{open, `{ type: object, required: [a, c], properties: { a: { type: string }, b: { type: integer }, c: true } }`, []string{`/required "c" must be there now`}},
+		{open, `{ type: object, required: [a, c], properties: { a: { type: string }, b: { type: integer }, c: true } }`, []string{`/required "c" is now required`}},
 		{open, strings.Replace(open, "type: integer", "type: number", 1), []string{"/properties/b/type a number is accepted now: merchants"}},
 		{`{ additionalProperties: false, properties: { a: true } }`, `{ additionalProperties: false, properties: { a: true, b: true } }`, []string{"/properties/b was added: merchants"}},
 		{`{ additionalProperties: false }`, `{ additionalProperties: true }`, []string{"/additionalProperties was changed"}},
