@@ -1,8 +1,6 @@
 package api
 
 import (
-	"github.com/paylogic/pushserver/streams/eventlog"
-
 	"context"
 	"encoding/json"
 	"fmt"
@@ -16,12 +14,14 @@ import (
 
 	"github.com/paylogic/pushserver/auth"
 	"github.com/paylogic/pushserver/ratelimit"
+	"github.com/paylogic/pushserver/ratelimit/policy"
+	"github.com/paylogic/pushserver/streams/eventlog"
 )
 
 // within returns limits for a key.
-func within(t testing.TB, text string) auth.Limits {
+func within(t testing.TB, text string) policy.Limits {
 	t.Helper()
-	limits, err := auth.ParseLimits(text)
+	limits, err := policy.Parse(text)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,8 +1,6 @@
 package api
 
 import (
-	"github.com/paylogic/pushserver/streams/eventlog"
-
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -13,6 +11,8 @@ import (
 
 	"github.com/paylogic/pushserver/api/keys"
 	"github.com/paylogic/pushserver/auth"
+	"github.com/paylogic/pushserver/ratelimit/policy"
+	"github.com/paylogic/pushserver/streams/eventlog"
 )
 
 // mustKey reads a key out of an answer.
@@ -41,7 +41,7 @@ func TestLifeOfAKey(t *testing.T) {
 	v.next(t)
 
 	shown := mustKey(t, r.do(t, "GET", "/v1/keys/"+made.ID, admin, ""), 200)
-	if shown.Key != "" || shown.Name != "shop" || shown.Limits["connects"] != (auth.Quota{N: 30, Window: time.Minute}) {
+	if shown.Key != "" || shown.Name != "shop" || shown.Limits.Of("connects") != (policy.Policy{Name: "connects", Quota: 30, Window: time.Minute}) {
 		t.Errorf("shown as %+v", shown)
 	}
 

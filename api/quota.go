@@ -20,30 +20,32 @@ type Limiter interface {
 	ratelimit.Leases
 }
 
-// limitsOf returns the limits of a key: the server's, where it has none of its
-// own.
-func (s *Server) limitsOf(k *auth.Key) policy.Limits {
-	switch {
-	case s.unlimited:
-		return policy.Largest() // for what is paced, and not asked for
-	case len(k.Limits) == 0:
-		return s.limits
+// largest paces the streams of a server without limits.
+var largest = policy.Largest()
+
+// limit returns the policy of this name that applies to a key: its own, or the
+// server's.
+func (s *Server) limit(k *auth.Key, name string) policy.Policy {
+	if s.unlimited {
+		return largest.Of(name)
 	}
-	limits := s.limits
-	for name, own := range k.Limits {
-		p := policy.Policy{Name: name, Quota: own.N, Window: own.Window}
-		if err := p.Check(); err != nil {
-			s.logger.Error("the limits of a key cannot be read: the server's hold", "key", k.ID, "error", err)
-			return s.limits
-		}
-		limits = limits.With(p)
+	if own, ok := k.Limits.Lookup(name); ok {
+		return own
 	}
-	return limits
+	return s.limits.Of(name)
 }
 
-// cost is n of what a policy limits, for a caller.
-func (s *Server) cost(c *caller, policy string, n int) ratelimit.Charge {
-	return ratelimit.Charge{Policy: s.limitsOf(c.Key).Of(policy), N: n}
+// limitsOf returns all limits that apply to a key.
+func (s *Server) limitsOf(k *auth.Key) policy.Limits {
+	if s.unlimited {
+		return largest
+	}
+	return s.limits.With(k.Limits...)
+}
+
+// cost charges a caller for n of what a policy limits.
+func (s *Server) cost(c *caller, name string, n int) ratelimit.Charge {
+	return ratelimit.Charge{Policy: s.limit(c.Key, name), N: n}
 }
 
 // charge takes from the limits of the caller's key what a request costs, all in
@@ -147,7 +149,7 @@ func (c *connection) replayed(n int) time.Duration {
 	key := c.caller.Key
 	c.mu.Unlock()
 	s := c.among.server
-	limit := s.limitsOf(key).Of(policy.Replay)
+	limit := s.limit(key, policy.Replay)
 	if c.owed += int32(n); int(c.owed) < min(replayAtOnce, limit.Quota) {
 		return 0
 	}
@@ -180,7 +182,7 @@ func (s *Server) chargePage(w http.ResponseWriter, r *http.Request, c *caller, c
 // chargeReplay takes from the limits what a page has read from the log, or all
 // that is left.
 func (s *Server) chargeReplay(r *http.Request, c *caller, n int) {
-	limit := s.limitsOf(c.Key).Of(policy.Replay)
+	limit := s.limit(c.Key, policy.Replay)
 	ask := func(n int) ratelimit.Verdict {
 		return s.ask(r.Context(), ratelimit.Ask{Key: c.ID, Charges: []ratelimit.Charge{{Policy: limit, N: n}}})
 	}

@@ -1,7 +1,7 @@
 package api
 
 import (
-	"log/slog"
+	"slices"
 	"testing"
 	"time"
 
@@ -13,25 +13,31 @@ import (
 // own.
 func BenchmarkLimitsOfAKey(b *testing.B) {
 	s := &Server{limits: policy.Defaults()}
-	key := &auth.Key{Limits: within(b, policy.Largest().String())}
+	key := &auth.Key{Limits: policy.Largest()}
+	want := policy.Largest().Of(policy.Tokens)
 	b.ReportAllocs()
 	for b.Loop() {
-		if s.limitsOf(key) != policy.Largest() {
-			b.Fatal("other limits")
+		if s.limit(key, policy.Tokens) != want {
+			b.Fatal("another limit")
 		}
 	}
 }
 
-// A limit that no version of this program has made, such as one by the hour, does
-// not take the others with it.
-func TestLimitsThatCannotBeReadAreTheServers(t *testing.T) {
-	s := &Server{limits: policy.Defaults(), logger: slog.New(slog.DiscardHandler)}
-	key := &auth.Key{Limits: auth.Limits{"connects": {N: 600, Window: time.Hour}, "streams": {N: 5}}}
-	if got := s.limitsOf(key); got != policy.Defaults() {
-		t.Errorf("got %v", got)
+func TestLimitsOfAKeyOverrideTheServersByName(t *testing.T) {
+	s := &Server{limits: policy.Defaults()}
+	hourly := policy.Policy{Name: policy.Connects, Quota: 600, Window: time.Hour}
+	key := &auth.Key{Limits: policy.Limits{{Name: policy.Streams, Quota: 5}, hourly}}
+	want := policy.Defaults().With(key.Limits...)
+	if got := s.limitsOf(key); !slices.Equal(got, want) || got.Of(policy.Connects) != hourly {
+		t.Errorf("got %v, want %v", got, want)
 	}
-	delete(key.Limits, "connects")
-	if got := s.limitsOf(key); got != policy.Defaults().With(policy.Policy{Name: "streams", Quota: 5}) {
-		t.Errorf("got %v", got)
+	for _, p := range want {
+		if got := s.limit(key, p.Name); got != p {
+			t.Errorf("got %v, want %v", got, p)
+		}
+	}
+	s.unlimited = true
+	if got := s.limitsOf(key); !slices.Equal(got, policy.Largest()) || s.limit(key, policy.Streams) != got.Of(policy.Streams) {
+		t.Errorf("without limits: got %v, want the largest", got)
 	}
 }

@@ -114,7 +114,7 @@ func New(c Config) (*Server, error) {
 	if s.limiter == nil {
 		s.limiter = ratelimit.NewMemoryLimiter("")
 	}
-	if s.limits == (policy.Limits{}) {
+	if len(s.limits) == 0 {
 		s.limits = policy.Defaults()
 	}
 	if c.Demo != nil {

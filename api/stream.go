@@ -124,13 +124,12 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, who *caller, q que
 		among: s.connections, key: who.ID, caller: *who, asked: s.filters.share(askedOf(q)),
 		id: req.Connection, since: time.Now().UnixMilli(), addr: s.clientAddr(r), agent: agentOf(r),
 	}
-	limits := s.limitsOf(who.Key)
 	s.connections.add(c) // before it has a lease, which somebody may end
-	if err := s.lease(w, r, who, c, limits, q["takeover"] == "oldest" && who.grant == nil); err != nil {
+	if err := s.lease(w, r, who, c, q["takeover"] == "oldest" && who.grant == nil); err != nil {
 		c.left()
 		return err
 	}
-	req.Rate, req.Replayed = limits.Of(policy.Deliveries).Quota, c.replayed
+	req.Rate, req.Replayed = s.limit(who.Key, policy.Deliveries).Quota, c.replayed
 	for {
 		// Known since it was announced: no change falls between.
 		now, err := who.again(r.Context(), s.keyring)
@@ -162,13 +161,11 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, who *caller, q que
 }
 
 // lease takes a place among the open streams of the caller's key for c.
-func (s *Server) lease(w http.ResponseWriter, r *http.Request, who *caller, c *connection, limits policy.Limits, takeOver bool) error {
+func (s *Server) lease(w http.ResponseWriter, r *http.Request, who *caller, c *connection, takeOver bool) error {
 	lease := c.lease()
-	charges := []ratelimit.Charge{
-		{Policy: limits.Of(policy.Streams), N: 1}, {Policy: limits.Of(policy.Connects), N: 1},
-	}
+	charges := []ratelimit.Charge{s.cost(who, policy.Streams, 1), s.cost(who, policy.Connects, 1)}
 	if lease.Filter != "" {
-		charges = append(charges, ratelimit.Charge{Policy: limits.Of(policy.Filters), N: 1})
+		charges = append(charges, s.cost(who, policy.Filters, 1))
 	}
 	v, err := s.take(w, r, who, ratelimit.Ask{Charges: charges, Lease: &lease, TakeOver: takeOver})
 	if err != nil {

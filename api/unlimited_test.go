@@ -1,14 +1,13 @@
 package api
 
 import (
-	"github.com/paylogic/pushserver/streams/eventlog"
-
 	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/paylogic/pushserver/auth"
+	"github.com/paylogic/pushserver/streams/eventlog"
 )
 
 // A server without limits refuses nobody, says nothing of limits, and still knows

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 )
@@ -76,7 +75,7 @@ func differing(a, b *Key) []string {
 		{"merchants", slices.Equal(a.Merchants, b.Merchants)},
 		{"scopes", slices.Equal(a.Scopes, b.Scopes)},
 		{"origins", slices.Equal(a.Origins, b.Origins)},
-		{"limits", maps.Equal(a.Limits, b.Limits)},
+		{"limits", slices.Equal(a.Limits, b.Limits)},
 		{"expires_at", a.Expires.Equal(b.Expires)},
 	} {
 		if !field.same {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/paylogic/pushserver/ratelimit/policy"
 )
 
 func replacedByTheNext(t *testing.T, store Store) {
@@ -101,7 +103,7 @@ func racingEdits(t *testing.T, store Store) {
 func editIsRepeatable(t *testing.T, store Store) {
 	_, key := issue(t, store, Key{Kind: Pub, Name: "before", Expires: time.Now().Add(time.Hour)})
 	change := func(k *Key) {
-		k.Name, k.Merchants, k.Limits = "after", []string{"acme"}, Limits{"publishes": {5, time.Second}}
+		k.Name, k.Merchants, k.Limits = "after", []string{"acme"}, policy.Limits{{Name: policy.Publishes, Quota: 5, Window: time.Second}}
 		k.Expires = k.Expires.Add(time.Hour + time.Microsecond)
 	}
 	edited, fields, err := Edit(t.Context(), store, key.ID, 1, change)
@@ -204,8 +206,8 @@ func TestEditThatCannotStandNamesItsField(t *testing.T) {
 		{"types", func(k *Key) { k.Types = []string{""} }},
 		{"scopes", func(k *Key) { k.Scopes = []string{Admin} }},
 		{"origins", func(k *Key) { k.Origins = []string{"https://shop.example/"} }},
-		{"limits", func(k *Key) { k.Limits = Limits{"colours": {N: 1}} }},
-		{"limits.streams", func(k *Key) { k.Limits = Limits{"streams": {}} }},
+		{"limits", func(k *Key) { k.Limits = policy.Limits{{Name: "colours", Quota: 1}} }},
+		{"limits.streams", func(k *Key) { k.Limits = policy.Limits{{Name: policy.Streams}} }},
 		{"expires_at", func(k *Key) { k.Expires = time.Now().Add(-time.Second) }},
 	}
 	for _, test := range tests {

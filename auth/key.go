@@ -3,9 +3,10 @@ package auth
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
+
+	"github.com/paylogic/pushserver/ratelimit/policy"
 )
 
 // A Key is the record of an API key: whose it is and what its bearer may do.
@@ -35,8 +36,8 @@ type Key struct {
 	// Origins are those of the pages that tokens of a live or test key may be
 	// for, as browsers send them. Empty: any, though each token is for one.
 	Origins []string
-	// Limits go before the server's own, name by name. Empty: the server's.
-	Limits Limits
+	// Limits override the server's, one name at a time.
+	Limits policy.Limits
 
 	Revision int64 // 1 when the key is made, one more with each edit and rotation
 	Created  time.Time
@@ -139,7 +140,7 @@ func (k *Key) clone() *Key {
 	c.Merchants = slices.Clone(k.Merchants)
 	c.Scopes = slices.Clone(k.Scopes)
 	c.Origins = slices.Clone(k.Origins)
-	c.Limits = maps.Clone(k.Limits)
+	c.Limits = slices.Clone(k.Limits)
 	return &c
 }
 

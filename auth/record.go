@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/paylogic/pushserver/ratelimit/policy"
 )
 
 // recordVersion is the newest form of record that this program understands.
@@ -37,10 +39,10 @@ type record struct {
 	Secret    Hash      `json:"secret"`
 
 	// What follows came with version 2.
-	Origins     []string  `json:"origins,omitempty"`
-	Limits      Limits    `json:"limits,omitempty"`
-	Former      Hash      `json:"former,omitzero"`
-	FormerUntil time.Time `json:"former_until,omitzero"`
+	Origins     []string      `json:"origins,omitempty"`
+	Limits      policy.Limits `json:"limits,omitempty"`
+	Former      Hash          `json:"former,omitzero"`
+	FormerUntil time.Time     `json:"former_until,omitzero"`
 }
 
 // versionOf returns the oldest form whose readers treat the key rightly.
@@ -91,8 +93,8 @@ func decodeRecord(text string) (*Key, error) {
 		return nil, fmt.Errorf("auth: record of %s names no merchant", r.ID)
 	case r.Secret == Hash{}:
 		return nil, fmt.Errorf("auth: record of %s has no secret", r.ID)
-	case r.Limits.check() != nil:
-		return nil, fmt.Errorf("auth: record of %s: %w", r.ID, r.Limits.check())
+	case r.Limits.Check() != nil:
+		return nil, fmt.Errorf("auth: record of %s: %w", r.ID, r.Limits.Check())
 	}
 	return &Key{
 		ID:        r.ID,

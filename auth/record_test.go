@@ -3,11 +3,14 @@ package auth
 import (
 	"encoding/json"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/paylogic/pushserver/ratelimit/policy"
 )
 
 // anyKey draws a key that stands, with the id given.
@@ -41,7 +44,9 @@ func anyKey(t *rapid.T, id string) *Key {
 		key.Types = patterns.Draw(t, "types")
 		key.Merchants = rapid.SliceOfN(names, 0, 3).Draw(t, "merchants")
 	}
-	key.Limits = anyLimits(t)
+	for _, limit := range rapid.SliceOfNDistinct(rapid.SampledFrom(policy.Largest()), 0, 4, func(p policy.Policy) string { return p.Name }).Draw(t, "limits") {
+		key.Limits = key.Limits.With(limit)
+	}
 	key.Scopes = rapid.SampledFrom([][]string{nil, {Me}}).Draw(t, "scopes")
 	if err := key.Validate(start); err != nil {
 		t.Fatalf("drew a key that does not stand: %v", err)
@@ -102,7 +107,7 @@ func TestRecordOfALaterVersion(t *testing.T) {
 		{"without a version", `{"id":"key_1","kind":"adm","created":"2026-11-23T12:00:00Z","secret":"` + secret + `"}`, "version 0"},
 		{"without an id", `{"v":1,"kind":"adm"}`, "no id"},
 		{"with a limit of its own",
-			`{"v":2,"id":"key_1","kind":"adm","limits":{"colours":"5"},"secret":"` + secret + `"}`, "limits must be"},
+			`{"v":2,"id":"key_1","kind":"adm","limits":{"colours":"5"},"secret":"` + secret + `"}`, "limits must be among"},
 		{"without a secret", `{"v":1,"id":"key_1","kind":"adm"}`, "no secret"},
 		{"with half a secret", `{"v":1,"id":"key_1","kind":"adm","secret":"` + secret[1:] + `"}`, "another length"},
 		{"without its merchant", `{"v":1,"id":"key_1","kind":"test"}`, "no merchant"},
@@ -129,7 +134,7 @@ func TestRestrictionOfVersion2RaisesTheVersion(t *testing.T) {
 		{"what version 1 knows", Key{Types: []string{"a"}, Expires: time.Now()}, 1},
 		{"a later revision", Key{Revision: 7}, 1},
 		{"origins", Key{Origins: []string{"https://shop.example"}}, 2},
-		{"limits", Key{Limits: Limits{"streams": {N: 1}}}, 2},
+		{"limits", Key{Limits: policy.Limits{{Name: policy.Streams, Quota: 1}}}, 2},
 		{"a secret that ends", Key{former: Mint(Adm).Hash(), FormerUntil: time.Now()}, 2},
 	}
 	for _, test := range tests {
@@ -142,5 +147,23 @@ func TestRestrictionOfVersion2RaisesTheVersion(t *testing.T) {
 		if err != nil || got.Version != test.want {
 			t.Errorf("%s: version %d (%v), want %d", test.name, got.Version, err, test.want)
 		}
+	}
+}
+
+// Records that an earlier version wrote are read, limits of an hour and a day
+// included, and are written as they were.
+func TestRecordWithLimitsKeepsItsText(t *testing.T) {
+	old := `{"v":2,"id":"key_1","kind":"pub","created":"2026-11-23T12:00:00Z","rev":3,"secret":"` + Mint(Pub).Hash().String() +
+		`","limits":{"connects":"60/m","publishes":"1000/h","streams":"50","tokens":"7/d"}}`
+	key, err := decodeRecord(old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := policy.Parse("streams=50,connects=60/m,publishes=1000/h,tokens=7/d")
+	if err != nil || !slices.Equal(key.Limits, want) {
+		t.Errorf("its limits are %v (%v), want %v", key.Limits, err, want)
+	}
+	if text, err := encodeRecord(key); err != nil || string(text) != old {
+		t.Errorf("written as %s (%v), want %s", text, err, old)
 	}
 }

@@ -1,11 +1,14 @@
 package auth
 
 import (
+	"errors"
 	"slices"
 	"strconv"
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/paylogic/pushserver/ratelimit/policy"
 )
 
 // What the description of a key may hold at most.
@@ -50,7 +53,7 @@ func (k *Key) Validate(now time.Time) error {
 	}
 	for _, check := range []func() *FieldError{
 		k.checkName, k.checkMerchants, k.checkTypes, k.checkSubjects, k.checkFilter, k.checkScopes,
-		k.checkOrigins, k.Limits.check,
+		k.checkOrigins, k.checkLimits,
 	} {
 		if err := check(); err != nil {
 			return err
@@ -145,6 +148,14 @@ func (k *Key) checkOrigins() *FieldError {
 		if !ValidOrigin(origin) {
 			return badOrigin("origins")
 		}
+	}
+	return nil
+}
+
+func (k *Key) checkLimits() *FieldError {
+	var invalid *policy.Error
+	if errors.As(k.Limits.Check(), &invalid) {
+		return &FieldError{invalid.Field(), invalid.Reason}
 	}
 	return nil
 }

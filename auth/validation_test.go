@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/paylogic/pushserver/ratelimit/policy"
 )
 
 func TestDescriptionThatCannotStandNamesItsField(t *testing.T) {
@@ -26,7 +28,7 @@ func TestDescriptionThatCannotStandNamesItsField(t *testing.T) {
 		{"a full live key", Key{Kind: Live, Merchant: "a-1", Name: "Größe 🎟", Types: []string{"payment.*"},
 			Subjects: []string{"event/42/**"}, Filter: "data.amount >= 10000",
 			Scopes: []string{Stream}, Expires: now.Add(time.Hour), Origins: []string{"https://shop.example", "http://[::1]:3000"},
-			Limits: Limits{"streams": {N: 50}, "connects": {60, time.Minute}}}, ""},
+			Limits: policy.Defaults()}, ""},
 		{"a full publisher's key", Key{Kind: Pub, Merchants: []string{"acme", "globex"}, Types: []string{"seat.*"}}, ""},
 
 		{"no kind", Key{Merchant: "acme"}, "kind"},
@@ -64,8 +66,8 @@ func TestDescriptionThatCannotStandNamesItsField(t *testing.T) {
 		{"any origin", Key{Kind: Live, Merchant: "a", Origins: []string{"*"}}, "origins"},
 		{"too many origins", Key{Kind: Live, Merchant: "a", Origins: slices.Repeat([]string{"https://a"}, MaxOrigins+1)}, "origins"},
 		{"a publisher's origins", Key{Kind: Pub, Origins: []string{"https://a"}}, "origins"},
-		{"a limit of 0", Key{Kind: Pub, Limits: Limits{"publishes": {0, time.Second}}}, "limits.publishes"},
-		{"a limit of another name", Key{Kind: Pub, Limits: Limits{"publish": {1, time.Second}}}, "limits"},
+		{"a limit of 0", Key{Kind: Pub, Limits: policy.Limits{{Name: policy.Publishes, Window: time.Second}}}, "limits.publishes"},
+		{"a limit of another name", Key{Kind: Pub, Limits: policy.Limits{{Name: "publish", Quota: 1, Window: time.Second}}}, "limits"},
 		{"expired at birth", Key{Kind: Adm, Expires: now}, "expires_at"},
 		{"a year of five digits", Key{Kind: Adm, Expires: now.AddDate(8000, 0, 0)}, "expires_at"},
 	}

@@ -10,9 +10,12 @@ import (
 
 // drawRate draws what a policy may be, the largest and the oddest included.
 func drawRate(t *rapid.T) cellRate {
-	quota := rapid.OneOf(rapid.Int64Range(1, 100), rapid.Int64Range(1, 10_000_000)).Draw(t, "quota")
-	window := rapid.SampledFrom([]time.Duration{time.Second, time.Minute}).Draw(t, "window")
-	return cellRate{quota, window.Microseconds()}
+	unit := rapid.SampledFrom([]struct {
+		most   int64
+		window time.Duration
+	}{{10_000_000, time.Second}, {10_000_000, time.Minute}, {1_000_000, time.Hour}, {50_000, 24 * time.Hour}}).Draw(t, "unit")
+	quota := rapid.OneOf(rapid.Int64Range(1, 100), rapid.Int64Range(1, unit.most), rapid.Just(unit.most)).Draw(t, "quota")
+	return cellRate{quota, unit.window.Microseconds()}
 }
 
 // drawBucket draws a state that may be found at a time: empty, in use, of a clock
@@ -93,7 +96,7 @@ func TestArriveKeepsItsWord(t *testing.T) {
 }
 
 func TestArriveDoesNotDrift(t *testing.T) {
-	for _, r := range []cellRate{{7, 1e6}, {60, 60e6}, {999_983, 60e6}, {700_001, 1e6}, {10_000_000, 60e6}} {
+	for _, r := range []cellRate{{7, 1e6}, {60, 60e6}, {999_983, 60e6}, {700_001, 1e6}, {10_000_000, 60e6}, {1_000_000, 3600e6}, {49_999, 86400e6}} {
 		var b bucket
 		var passed, now int64
 		const windows = 50

@@ -49,9 +49,12 @@ func (p Patch) apply(k *auth.Key) error {
 		}
 		err := set(p[name])
 		var field *auth.FieldError
+		var limit *policy.Error
 		switch {
 		case errors.As(err, &field):
 			return field
+		case errors.As(err, &limit):
+			return &auth.FieldError{Field: limit.Field(), Reason: limit.Reason}
 		case err != nil:
 			return &auth.FieldError{Field: name, Reason: err.Error()}
 		}
@@ -72,39 +75,36 @@ func into[T any](target *T, must string) func(json.RawMessage) error {
 }
 
 // setLimits merges an object of quotas into those of a key: numbers, or texts like
-// "60/m", and null for one that is to be the server's again.
+// "60/m". A null gives the server's limit back to the key.
 func setLimits(k *auth.Key, value json.RawMessage) error {
-	var texts map[string]json.RawMessage
-	if err := json.Unmarshal(value, &texts); err != nil {
+	var quotas map[string]json.RawMessage
+	if err := json.Unmarshal(value, &quotas); err != nil {
 		return errors.New("must be an object of quotas, such as " + `{"streams":50,"connects":"60/m"}`)
 	}
-	k.Limits = maps.Clone(k.Limits)
-	if texts == nil { // null
+	if quotas == nil { // null
 		k.Limits = nil
 	}
-	for name, raw := range texts {
+	for _, name := range slices.Sorted(maps.Keys(quotas)) {
+		raw := quotas[name]
 		if string(raw) == "null" {
-			delete(k.Limits, name)
+			k.Limits = k.Limits.Without(name)
 			continue
 		}
 		var text string
 		if json.Unmarshal(raw, &text) != nil {
-			text = string(raw) // a number, or what ParseLimit refuses
+			text = string(raw) // a number, or what ParseValue rejects
 		}
-		quota, err := auth.ParseLimit(name, text)
+		limit, err := policy.ParseValue(name, text)
 		if err != nil {
 			return err
 		}
-		if k.Limits == nil {
-			k.Limits = make(auth.Limits)
-		}
-		k.Limits[name] = quota
+		k.Limits = k.Limits.With(limit)
 	}
 	return nil
 }
 
 // check finds in a description what [auth.Key.Validate] leaves to others:
-// patterns and a filter that do not compile, limits that nothing can keep.
+// patterns and a filter that do not compile.
 func check(k *auth.Key) error {
 	_, err := filter.Compile(filter.Clause{Types: k.Types, Subjects: k.Subjects, Filter: k.Filter})
 	var clause *filter.Error
@@ -114,14 +114,6 @@ func check(k *auth.Key) error {
 			field = "subjects"
 		}
 		return &auth.FieldError{Field: field, Reason: clause.Reason}
-	}
-	if err != nil {
-		return err
-	}
-	_, err = policy.Parse(k.Limits.String())
-	var limit *policy.FieldError
-	if errors.As(err, &limit) {
-		return &auth.FieldError{Field: "limits." + limit.Field, Reason: limit.Reason}
 	}
 	return err
 }

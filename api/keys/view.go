@@ -4,30 +4,31 @@ import (
 	"time"
 
 	"github.com/paylogic/pushserver/auth"
+	"github.com/paylogic/pushserver/ratelimit/policy"
 )
 
 // A View is a key as people and programs see it. It has the secret only in the
 // answer to what has just made it.
 type View struct {
-	ID          string      `json:"id"`
-	Key         string      `json:"key,omitempty"` // the secret
-	Kind        auth.Kind   `json:"kind"`
-	Merchant    string      `json:"merchant,omitempty"`
-	Merchants   []string    `json:"merchants,omitempty"`
-	Name        string      `json:"name,omitempty"`
-	Types       []string    `json:"types,omitempty"`
-	Subjects    []string    `json:"subjects,omitempty"`
-	Filter      string      `json:"filter,omitempty"`
-	Scopes      []string    `json:"scopes"`
-	Origins     []string    `json:"origins,omitempty"`
-	Limits      auth.Limits `json:"limits,omitempty"`
-	Revision    int64       `json:"revision"`
-	Created     time.Time   `json:"created_at"`
-	Expires     time.Time   `json:"expires_at,omitzero"`
-	Revoked     time.Time   `json:"revoked_at,omitzero"`
-	FormerUntil time.Time   `json:"former_until,omitzero"` // when the secret before the last rotation ends
-	LastUsed    time.Time   `json:"last_used_at,omitzero"` // to about a minute
-	Warning     string      `json:"warning,omitempty"`     // about what has just been made
+	ID          string        `json:"id"`
+	Key         string        `json:"key,omitempty"` // the secret
+	Kind        auth.Kind     `json:"kind"`
+	Merchant    string        `json:"merchant,omitempty"`
+	Merchants   []string      `json:"merchants,omitempty"`
+	Name        string        `json:"name,omitempty"`
+	Types       []string      `json:"types,omitempty"`
+	Subjects    []string      `json:"subjects,omitempty"`
+	Filter      string        `json:"filter,omitempty"`
+	Scopes      []string      `json:"scopes"`
+	Origins     []string      `json:"origins,omitempty"`
+	Limits      policy.Limits `json:"limits,omitempty"`
+	Revision    int64         `json:"revision"`
+	Created     time.Time     `json:"created_at"`
+	Expires     time.Time     `json:"expires_at,omitzero"`
+	Revoked     time.Time     `json:"revoked_at,omitzero"`
+	FormerUntil time.Time     `json:"former_until,omitzero"` // when the secret before the last rotation ends
+	LastUsed    time.Time     `json:"last_used_at,omitzero"` // to about a minute
+	Warning     string        `json:"warning,omitempty"`     // about what has just been made
 }
 
 func view(k *auth.Key) View {

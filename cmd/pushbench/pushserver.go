@@ -116,10 +116,7 @@ func (b *backend) issue(ctx context.Context, merchants int) error {
 	}
 	defer log.Close()
 	store := auth.NewRedisStore(log.Client(), auth.RedisOptions{})
-	limits, err := auth.ParseLimits(policy.Largest().String())
-	if err != nil {
-		return err
-	}
+	limits := policy.Largest()
 	issue := func(key auth.Key) (string, error) {
 		secret, _, err := auth.Issue(ctx, store, key)
 		if err != nil {

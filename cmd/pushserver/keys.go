@@ -55,10 +55,9 @@ func (f *keyFlags) patch(now time.Time) (keys.Patch, error) {
 		}
 	}
 	if len(f.Limits) > 0 {
-		limits := make(map[string]string)
-		for _, item := range f.Limits {
-			name, limit, _ := strings.Cut(item, "=")
-			limits[strings.TrimSpace(name)] = strings.TrimSpace(limit)
+		limits, err := parseLimits(f.Limits)
+		if err != nil {
+			return nil, err
 		}
 		p.Set("limits", limits)
 	}

@@ -10,7 +10,6 @@ import (
 	"net/netip"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/paylogic/pushserver/api"
@@ -172,13 +171,9 @@ func (s *serveCommand) signing(logger *slog.Logger) (*auth.Tokens, error) {
 func (s *serveCommand) behaviour() (behaviour, error) {
 	b := behaviour{heartbeat: s.Heartbeat, maxAge: s.MaxStreamAge, stateTypes: s.StateTypes, guard: s.Guard, demo: s.Demo}
 	if b.unlimited = slices.Equal(s.Limits, []string{"off"}); !b.unlimited {
-		own, err := policy.Parse(strings.Join(s.Limits, ","))
+		own, err := parseLimits(s.Limits)
 		if err != nil {
-			var field *policy.FieldError
-			if errors.As(err, &field) {
-				return b, fmt.Errorf("--limits: %s %s (or --limits off, and no key has any)", field.Field, field.Reason)
-			}
-			return b, err
+			return b, fmt.Errorf("%w (or --limits off for no limits)", err)
 		}
 		b.limits = policy.Defaults().With(own...)
 	}

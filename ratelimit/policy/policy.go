@@ -1,9 +1,8 @@
-// Package policy defines limits: what they are called, how they are written and
-// which of them a key may have.
+// Package policy defines limits: their names, how they are written, and how large
+// they may be.
 //
-// [Parse] reads them, and every part of the program that names a limit uses this
-// package: flags, requests, stored keys and the limiter. It imports nothing of
-// this module.
+// All parts of the program that name a limit use it: flags, requests, stored keys
+// and the limiter. It imports nothing of this module.
 package policy
 
 import (
@@ -19,15 +18,14 @@ const (
 	Connects   = "connects"   // streams opened
 	Requests   = "requests"   // requests that have no policy of their own
 	Publishes  = "publishes"  // events published; each of a batch counts
-	Deliveries = "deliveries" // events on one stream; they pace it and are never dropped
+	Deliveries = "deliveries" // events on one stream; they are delayed, never dropped
 	Replay     = "replay"     // events read from the log
 	Filters    = "filters"    // distinct filters among the open streams
-	Tokens     = "tokens"     // browser tokens minted
+	Tokens     = "tokens"     // browser tokens issued
 )
 
-// policies are all there are, each with its default and the most that a key may
-// be given. The product of the largest quota and its window in µs stays far
-// below 2^53, up to which Lua's numbers are exact.
+// policies holds every policy in the order in which limits are written, with its
+// default and the largest quota that a key may have.
 var policies = [...]struct {
 	Policy
 	most int
@@ -42,44 +40,50 @@ var policies = [...]struct {
 	{Policy{Tokens, 60, time.Minute}, 6_000_000},
 }
 
-// A Policy is one limit: Quota within a Window, or Quota at the same time if
-// there is no window.
+const largest = 10_000_000 // of any quota
+
+// units are the windows that a rate may have. The limiter counts in units of
+// 1/quota µs, and Lua's numbers are exact up to 2^53: quota times window may not
+// exceed half of that, which bounds the quota of a long window.
+var units = [...]struct {
+	suffix string
+	window time.Duration
+	most   int
+}{
+	{"/s", time.Second, largest},
+	{"/m", time.Minute, largest},
+	{"/h", time.Hour, 1_000_000},
+	{"/d", 24 * time.Hour, 50_000},
+}
+
+// A Policy is one limit: Quota within a Window, or, if there is no window, Quota
+// at the same time.
 //
-// A full quota may be used at once; what is used comes back evenly over the
-// window. Quotas that [Parse] accepts are positive and not too large to count
-// exactly.
+// A client may use a full quota at once; it comes back evenly over the window.
 type Policy struct {
 	Name   string
 	Quota  int
-	Window time.Duration
+	Window time.Duration // a second, a minute, an hour or a day; zero: none
 }
 
-// Concurrent reports whether the policy limits what stands at the same time, not
-// what happens within a window.
+// Concurrent reports whether the policy limits how many things exist at the same
+// time, not how many happen within a window.
 func (p Policy) Concurrent() bool { return p.Window == 0 }
 
 // String returns the policy as [Parse] reads it: "streams=50", "connects=60/m".
-func (p Policy) String() string {
-	return p.Name + "=" + strconv.Itoa(p.Quota) + unit(p.Window)
+func (p Policy) String() string { return p.Name + "=" + p.value() }
+
+// value returns what follows the equals sign: "50", "60/m".
+func (p Policy) value() string {
+	suffix, _, _ := unit(p.Window)
+	return strconv.Itoa(p.Quota) + suffix
 }
 
-// Local returns a limiter of this process alone that keeps the policy, full at
-// first: for [Deliveries], which nobody else has to know of.
+// Local returns a limiter for this process alone that keeps the policy and starts
+// full. It suits [Deliveries], which belong to one stream.
 func (p Policy) Local() *rate.Limiter {
 	if p.Concurrent() {
-		return rate.NewLimiter(rate.Inf, 0) // nothing that happens within a time
+		return rate.NewLimiter(rate.Inf, 0)
 	}
 	return rate.NewLimiter(rate.Limit(float64(p.Quota)/p.Window.Seconds()), p.Quota)
-}
-
-func unit(window time.Duration) string {
-	switch window {
-	case 0:
-		return ""
-	case time.Second:
-		return "/s"
-	case time.Minute:
-		return "/m"
-	}
-	return "/" + window.String()
 }
