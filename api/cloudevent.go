@@ -1,6 +1,7 @@
 package api
 
 import (
+	"github.com/paylogic/pushserver/internal/strictjson"
 	"github.com/paylogic/pushserver/streams/eventlog"
 
 	"bytes"
@@ -19,6 +20,12 @@ import (
 
 	"github.com/paylogic/pushserver/auth"
 	"github.com/paylogic/pushserver/streams/filter"
+)
+
+// Bounds of what is read as JSON. An event has its data one level down.
+var (
+	dataBounds  = strictjson.Bounds{Depth: 64}
+	eventBounds = strictjson.Bounds{Depth: 65, Elements: batchMax}
 )
 
 // What an event may have at most.
@@ -52,16 +59,16 @@ func decodeShort(raw []byte) (publication, error) {
 		return publication{}, err
 	}
 	d := draft{place: "pointer", seen: make(map[string]bool)}
-	for _, m := range doc.members {
-		switch m.name {
+	for _, m := range doc.Members {
+		switch m.Name {
 		case "merchant", "type", "subject", "id", "source", "time", "dataschema":
 			d.setText(m)
 		case "livemode":
-			d.setLiveMode(m.value)
+			d.setLiveMode(m.Value)
 		case "data":
-			d.setData(m.value)
+			d.setData(m.Value)
 		default:
-			d.refuse(m.name, "is unknown")
+			d.refuse(m.Name, "is unknown")
 		}
 	}
 	return d.finish("merchant", "type", "data")
@@ -70,7 +77,7 @@ func decodeShort(raw []byte) (publication, error) {
 // decodeStructured reads a CloudEvent in its JSON format (CloudEvents 1.0). Its
 // errors are problems.
 func decodeStructured(raw []byte) (publication, error) {
-	doc, err := scanEvent(raw)
+	doc, err := strictjson.Parse(raw, eventBounds)
 	if err != nil {
 		return publication{}, err
 	}
@@ -78,26 +85,26 @@ func decodeStructured(raw []byte) (publication, error) {
 }
 
 // readStructured is [decodeStructured] for what was scanned already.
-func readStructured(doc *document) (publication, error) {
-	if err := doc.mustBeObject(); err != nil {
+func readStructured(doc *strictjson.Document) (publication, error) {
+	if err := mustBeObject(doc); err != nil {
 		return publication{}, err
 	}
 	d := draft{place: "pointer", seen: make(map[string]bool)}
-	for _, m := range doc.members {
-		if m.value[0] == 'n' && m.name != "data" {
+	for _, m := range doc.Members {
+		if m.Value[0] == 'n' && m.Name != "data" {
 			continue // null counts as missing (CloudEvents JSON format, 2.2)
 		}
-		switch m.name {
+		switch m.Name {
 		case "specversion", "id", "source", "type", "subject", "time", "merchant", "dataschema", "datacontenttype":
 			d.setText(m)
 		case "livemode":
-			d.setLiveMode(m.value)
+			d.setLiveMode(m.Value)
 		case "data":
-			d.setData(m.value)
+			d.setData(m.Value)
 		case "data_base64":
-			d.refuse(m.name, "is not taken: send JSON in data")
+			d.refuse(m.Name, "is not taken: send JSON in data")
 		default:
-			d.extend(m.name, m.value)
+			d.extend(m.Name, m.Value)
 		}
 	}
 	return d.finish("specversion", "id", "source", "type", "merchant")
@@ -110,11 +117,11 @@ func readStructured(doc *document) (publication, error) {
 func decodeBinary(h http.Header, body []byte) (publication, error) {
 	d := draft{place: "header", seen: make(map[string]bool)}
 	if len(body) > 0 {
-		doc, err := scan(body)
+		doc, err := strictjson.Parse(body, dataBounds)
 		if err != nil {
 			return publication{}, err
 		}
-		d.setData(doc.raw)
+		d.setData(doc.Raw)
 	}
 	for _, key := range slices.Sorted(maps.Keys(h)) {
 		name, ok := strings.CutPrefix(strings.ToLower(key), "ce-")
@@ -136,16 +143,16 @@ func decodeBinary(h http.Header, body []byte) (publication, error) {
 }
 
 // scanObject reads a body that must be an object.
-func scanObject(raw []byte) (*document, error) {
-	doc, err := scanEvent(raw)
+func scanObject(raw []byte) (*strictjson.Document, error) {
+	doc, err := strictjson.Parse(raw, eventBounds)
 	if err != nil {
 		return nil, err
 	}
-	return doc, doc.mustBeObject()
+	return doc, mustBeObject(doc)
 }
 
-func (d *document) mustBeObject() error {
-	if d.kind != '{' {
+func mustBeObject(d *strictjson.Document) error {
+	if d.Kind != '{' {
 		return problem("malformed-json", "Send the event as one JSON object.")
 	}
 	return nil
@@ -156,7 +163,7 @@ type draft struct {
 	place      string // what names a place in an error: "pointer" or "header"
 	pub        publication
 	seen       map[string]bool
-	extensions []member
+	extensions []strictjson.Member
 	errors     []map[string]any
 }
 
@@ -172,7 +179,7 @@ func (d *draft) refuse(name, detail string) {
 		where = "ce-" + name
 	}
 	if len(name) > 40 || !filter.Printable(name) {
-		where, detail = "", quote(name)+" "+detail
+		where, detail = "", strictjson.Quote(name)+" "+detail
 		if d.place == "header" {
 			where = "ce-*"
 		}
@@ -180,12 +187,12 @@ func (d *draft) refuse(name, detail string) {
 	d.errors = append(d.errors, map[string]any{d.place: where, "detail": detail})
 }
 
-func (d *draft) setText(m member) {
-	if value, ok := text(m.value); ok {
-		d.set(m.name, value)
+func (d *draft) setText(m strictjson.Member) {
+	if value, ok := strictjson.Text(m.Value); ok {
+		d.set(m.Name, value)
 		return
 	}
-	d.refuse(m.name, "must be a string")
+	d.refuse(m.Name, "must be a string")
 }
 
 func (d *draft) setHeader(name, value string) {
@@ -280,7 +287,7 @@ func (d *draft) extend(name string, value []byte) {
 	}
 	switch value[0] {
 	case '"':
-		if s, _ := text(value); !filter.Printable(s) {
+		if s, _ := strictjson.Text(value); !filter.Printable(s) {
 			d.refuse(name, "must have no control or invisible characters")
 		}
 	case 't', 'f':
@@ -289,7 +296,7 @@ func (d *draft) extend(name string, value []byte) {
 			d.refuse(name, "must be a string, a boolean or an integer of 32 bits")
 		}
 	}
-	if d.extensions = append(d.extensions, member{name, value}); len(d.extensions) == maxExtensions+1 {
+	if d.extensions = append(d.extensions, strictjson.Member{Name: name, Value: value}); len(d.extensions) == maxExtensions+1 {
 		d.refuse(name, fmt.Sprintf("is one too many: an event has at most %d extensions", maxExtensions))
 	}
 }
@@ -318,19 +325,19 @@ func (d *draft) finish(required ...string) (publication, error) {
 // joinMembers returns the members as one object, or nil if there are none. They
 // are sorted, so that an event sent again with its attributes in another order
 // is the same event.
-func joinMembers(members []member) []byte {
+func joinMembers(members []strictjson.Member) []byte {
 	if len(members) == 0 {
 		return nil
 	}
-	slices.SortFunc(members, func(a, b member) int { return cmp.Compare(a.name, b.name) })
+	slices.SortFunc(members, func(a, b strictjson.Member) int { return cmp.Compare(a.Name, b.Name) })
 	out := []byte{'{'}
 	for i, m := range members {
 		if i > 0 {
 			out = append(out, ',')
 		}
-		out = strconv.AppendQuote(out, m.name) // a-z and 0-9
+		out = strconv.AppendQuote(out, m.Name) // a-z and 0-9
 		out = append(out, ':')
-		out = append(out, m.value...)
+		out = append(out, m.Value...)
 	}
 	return append(out, '}')
 }

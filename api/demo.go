@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/paylogic/pushserver/auth"
+	"github.com/paylogic/pushserver/internal/strictjson"
 	"github.com/paylogic/pushserver/ratelimit"
 	"github.com/paylogic/pushserver/ratelimit/policy"
 	"github.com/paylogic/pushserver/streams/eventlog"
@@ -179,9 +180,9 @@ func (d *demo) click(w http.ResponseWriter, r *http.Request, seat string) error 
 		return err
 	}
 	buyer := ""
-	for _, m := range doc.members {
-		if m.name == "buyer" {
-			buyer, _ = text(m.value)
+	for _, m := range doc.Members {
+		if m.Name == "buyer" {
+			buyer, _ = strictjson.Text(m.Value)
 		}
 	}
 	if buyer == "" || len(buyer) > 40 || !filter.Printable(buyer) {

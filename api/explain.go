@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/paylogic/pushserver/auth"
+	"github.com/paylogic/pushserver/internal/strictjson"
 	"github.com/paylogic/pushserver/ratelimit/policy"
 	"github.com/paylogic/pushserver/streams/filter"
 )
@@ -47,17 +48,17 @@ func (s *Server) explain(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	id, event := c.ID, []byte(nil)
-	for _, m := range doc.members {
-		switch m.name {
+	for _, m := range doc.Members {
+		switch m.Name {
 		case "key_id":
 			var ok bool
-			if id, ok = text(m.value); !ok {
-				return fieldProblem(&auth.FieldError{Field: m.name, Reason: "must be the id of a key"})
+			if id, ok = strictjson.Text(m.Value); !ok {
+				return fieldProblem(&auth.FieldError{Field: m.Name, Reason: "must be the id of a key"})
 			}
 		case "event":
-			event = m.value
+			event = m.Value
 		default:
-			return fieldProblem(&auth.FieldError{Field: m.name, Reason: "is unknown"})
+			return fieldProblem(&auth.FieldError{Field: m.Name, Reason: "is unknown"})
 		}
 	}
 	if event == nil {
@@ -89,10 +90,10 @@ func (s *Server) readExplained(raw []byte, key *auth.Key) (publication, error) {
 		return publication{}, err
 	}
 	structured, addressed, moded := false, false, false
-	for _, m := range doc.members {
-		structured = structured || m.name == "specversion"
-		addressed = addressed || m.name == "merchant"
-		moded = moded || m.name == "livemode"
+	for _, m := range doc.Members {
+		structured = structured || m.Name == "specversion"
+		addressed = addressed || m.Name == "merchant"
+		moded = moded || m.Name == "livemode"
 	}
 	if !addressed {
 		merchant, err := json.Marshal(key.Merchant)
@@ -103,10 +104,10 @@ func (s *Server) readExplained(raw []byte, key *auth.Key) (publication, error) {
 		if key.Kind == auth.Test && !moded {
 			head = append(head, `,"livemode":false`...)
 		}
-		if len(doc.members) > 0 {
+		if len(doc.Members) > 0 {
 			head = append(head, ',')
 		}
-		raw = append(head, doc.raw[1:]...)
+		raw = append(head, doc.Raw[1:]...)
 	}
 	if structured {
 		return decodeStructured(raw)

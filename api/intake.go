@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/paylogic/pushserver/auth"
+	"github.com/paylogic/pushserver/internal/strictjson"
 	"github.com/paylogic/pushserver/ratelimit"
 	"github.com/paylogic/pushserver/ratelimit/policy"
 	"github.com/paylogic/pushserver/streams"
@@ -110,8 +111,8 @@ func (s *Server) readMessage(ctx context.Context, channel, payload string) (stri
 		return "", eventlog.Event{}, err
 	}
 	d := draft{place: "pointer", seen: make(map[string]bool)}
-	d.setText(member{"type", typ})
-	d.setText(member{"subject", quoted})
+	d.setText(strictjson.Member{Name: "type", Value: typ})
+	d.setText(strictjson.Member{Name: "subject", Value: quoted})
 	d.setData(data)
 	d.pub.merchant, d.pub.event.Merchant = c.Merchant, c.Merchant
 	p, err := d.finish("type", "data")
@@ -131,24 +132,24 @@ func (s *Server) readMessage(ctx context.Context, channel, payload string) (stri
 // decodeMessage tells the formats apart and returns the event's type, as a JSON
 // string, and its data.
 func decodeMessage(payload []byte) (typ, data []byte, err error) {
-	doc, err := scanEvent(payload)
+	doc, err := strictjson.Parse(payload, eventBounds)
 	if err != nil {
 		return nil, nil, err
 	}
 	unnamed := []byte(`"` + streams.Unnamed + `"`)
-	switch doc.kind {
+	switch doc.Kind {
 	case '[': // DazWorrall's: ["myevent", {"message": "Hello!"}]
-		if len(doc.elements) == 2 && doc.elements[0][0] == '"' {
-			return doc.elements[0], doc.elements[1], nil
+		if len(doc.Elements) == 2 && doc.Elements[0][0] == '"' {
+			return doc.Elements[0], doc.Elements[1], nil
 		}
 	case '{': // singingwolfboy's: {"data": …, "type": "greeting"}
 		typ = unnamed
-		for _, m := range doc.members {
-			switch m.name {
+		for _, m := range doc.Members {
+			switch m.Name {
 			case "data":
-				data = m.value
+				data = m.Value
 			case "type":
-				if typ = m.value; string(typ) == "null" {
+				if typ = m.Value; string(typ) == "null" {
 					typ = unnamed
 				}
 			}

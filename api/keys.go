@@ -1,6 +1,7 @@
 package api
 
 import (
+	"github.com/paylogic/pushserver/internal/strictjson"
 	"github.com/paylogic/pushserver/streams/eventlog"
 
 	"encoding/json"
@@ -218,16 +219,16 @@ func readPatch(w http.ResponseWriter, r *http.Request, forms ...string) (keys.Pa
 	if err != nil {
 		return nil, err
 	}
-	patch := make(keys.Patch, len(doc.members))
-	for _, m := range doc.members {
-		patch[m.name] = json.RawMessage(m.value)
+	patch := make(keys.Patch, len(doc.Members))
+	for _, m := range doc.Members {
+		patch[m.Name] = json.RawMessage(m.Value)
 	}
 	return patch, nil
 }
 
 // readObject reads the body of a request that is one JSON object in one of these
 // forms, of at most this many bytes.
-func readObject(w http.ResponseWriter, r *http.Request, most int, forms ...string) (*document, error) {
+func readObject(w http.ResponseWriter, r *http.Request, most int, forms ...string) (*strictjson.Document, error) {
 	if e := r.Header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
 		return nil, problem("unsupported-encoding", "Send the body uncompressed, without Content-Encoding.")
 	}
@@ -243,8 +244,8 @@ func readObject(w http.ResponseWriter, r *http.Request, most int, forms ...strin
 	if len(body) > most {
 		return nil, problem("payload-too-large", "Send at most "+strconv.Itoa(most>>10)+" KiB.")
 	}
-	doc, err := scan(body)
-	if err == nil && doc.kind != '{' {
+	doc, err := strictjson.Parse(body, dataBounds)
+	if err == nil && doc.Kind != '{' {
 		err = problem("malformed-json", "Send one JSON object.")
 	}
 	return doc, err

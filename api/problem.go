@@ -1,6 +1,7 @@
 package api
 
 import (
+	"github.com/paylogic/pushserver/internal/strictjson"
 	"github.com/paylogic/pushserver/streams/eventlog"
 
 	"bytes"
@@ -10,7 +11,6 @@ import (
 	"maps"
 	"net/http"
 	"strconv"
-	"unicode/utf8"
 
 	"github.com/paylogic/pushserver/auth"
 	"github.com/paylogic/pushserver/ratelimit"
@@ -148,6 +148,13 @@ func problemOf(err error) *Problem {
 	if errors.As(err, &clause) {
 		return filterProblem(clause)
 	}
+	var broken *strictjson.Error
+	if errors.As(err, &broken) {
+		if broken.Code == strictjson.TooMany {
+			return problem("payload-too-large", "Send at most 1,000 events in a batch.")
+		}
+		return problem(string(broken.Code), broken.Detail)
+	}
 	for _, known := range []struct {
 		cause        error
 		name, detail string
@@ -217,17 +224,4 @@ func (p *Problem) challenge() string {
 		return realm + `, error="invalid_token"`
 	}
 	return realm
-}
-
-// quote returns a piece of the input as it may be shown: in ASCII and short.
-func quote(s string) string {
-	const most = 40
-	if len(s) <= most {
-		return strconv.QuoteToASCII(s)
-	}
-	cut := most
-	for cut > 0 && !utf8.RuneStart(s[cut]) {
-		cut--
-	}
-	return strconv.QuoteToASCII(s[:cut]) + "…"
 }

@@ -18,8 +18,8 @@ import (
 // wantProblem fails unless err is the problem of that name and status.
 func wantProblem(t *testing.T, in string, err error, name string, status int) *Problem {
 	t.Helper()
-	var p *Problem
-	if !errors.As(err, &p) || p.Name != name || p.Status != status {
+	p := problemOf(err)
+	if p == nil || p.Name != name || p.Status != status {
 		t.Fatalf("%.80q: got %v, want %s with status %d", in, err, name, status)
 	}
 	return p

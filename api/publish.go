@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/paylogic/pushserver/auth"
+	"github.com/paylogic/pushserver/internal/strictjson"
 	"github.com/paylogic/pushserver/ratelimit/policy"
 	"github.com/paylogic/pushserver/streams/eventlog"
 	"github.com/paylogic/pushserver/streams/filter"
@@ -180,7 +181,7 @@ type batchAnswer struct {
 func (s *Server) publishBatch(w http.ResponseWriter, r *http.Request, key *caller, body []byte) error {
 	room := min(batchMax, bytes.Count(body, []byte("specversion"))) // each has it once, about
 	publications, errs := make([]publication, 0, room), make([]error, 0, room)
-	doc, err := scanBatch(body, func(doc *document, err error) {
+	doc, err := strictjson.ParseBatch(body, eventBounds, func(doc *strictjson.Document, err error) {
 		var p publication
 		if err == nil {
 			p, err = readStructured(doc)
@@ -190,7 +191,7 @@ func (s *Server) publishBatch(w http.ResponseWriter, r *http.Request, key *calle
 	if err != nil {
 		return err
 	}
-	if doc.kind != '[' {
+	if doc.Kind != '[' {
 		return problem("malformed-json", "Send an array of CloudEvents, or one CloudEvent as "+structuredForm+".")
 	}
 	if err := s.charge(w, r, key, s.cost(key, policy.Publishes, len(publications))); err != nil {

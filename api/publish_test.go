@@ -1,6 +1,7 @@
 package api
 
 import (
+	"github.com/paylogic/pushserver/internal/strictjson"
 	"github.com/paylogic/pushserver/streams/eventlog"
 
 	"encoding/json"
@@ -128,6 +129,6 @@ func TestInvisibleFormatCharactersAreRefused(t *testing.T) {
 	r := newRig(t, eventlog.MemoryOptions{})
 	for _, c := range []string{"\u00ad", "\u061c", "\u180e", "\u2060", "\u2064", "\ufff9", "\U000e0041"} {
 		r.do(t, "POST", "/v1/events", r.pub, `{"merchant":"a","type":"x.y","subject":"a`+c+`b","data":1}`).
-			refused(t, "subject with "+quote(c), 422, "schema-violation")
+			refused(t, "subject with "+strictjson.Quote(c), 422, "schema-violation")
 	}
 }

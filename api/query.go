@@ -10,6 +10,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/paylogic/pushserver/internal/strictjson"
 )
 
 // A query has the parameters of a URL by their names.
@@ -97,9 +99,9 @@ func hasCredential(raw string, known []string) bool {
 
 func unknownParameter(name string, known []string) *Problem {
 	if len(known) == 0 {
-		return problem("unknown-parameter", "There is no parameter "+quote(name)+" here. This path takes no parameters.")
+		return problem("unknown-parameter", "There is no parameter "+strictjson.Quote(name)+" here. This path takes no parameters.")
 	}
-	return problem("unknown-parameter", "There is no parameter "+quote(name)+" here. Known parameters: "+strings.Join(known, ", ")+".")
+	return problem("unknown-parameter", "There is no parameter "+strictjson.Quote(name)+" here. Known parameters: "+strings.Join(known, ", ")+".")
 }
 
 // parameterProblem says what is wrong with the value of a known parameter.

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/paylogic/pushserver/auth"
+	"github.com/paylogic/pushserver/internal/strictjson"
 	"github.com/paylogic/pushserver/ratelimit/policy"
 	"github.com/paylogic/pushserver/streams/eventlog"
 )
@@ -52,16 +53,16 @@ func (s *Server) sendTestEvent(w http.ResponseWriter, r *http.Request) error {
 
 // readTestEvent reads what is to be sent. What is left out is that of the first
 // example of the type.
-func (s *Server) readTestEvent(doc *document, c *caller) (publication, error) {
+func (s *Server) readTestEvent(doc *strictjson.Document, c *caller) (publication, error) {
 	d := draft{place: "pointer", seen: make(map[string]bool)}
-	for _, m := range doc.members {
-		switch m.name {
+	for _, m := range doc.Members {
+		switch m.Name {
 		case "type", "subject":
 			d.setText(m)
 		case "data":
-			d.setData(m.value)
+			d.setData(m.Value)
 		default:
-			d.refuse(m.name, "is unknown")
+			d.refuse(m.Name, "is unknown")
 		}
 	}
 	if t := s.catalog.Type(d.pub.event.Type); t != nil {
@@ -74,7 +75,7 @@ func (s *Server) readTestEvent(doc *document, c *caller) (publication, error) {
 			if err != nil {
 				return publication{}, err
 			}
-			d.setText(member{"subject", text})
+			d.setText(strictjson.Member{Name: "subject", Value: text})
 		}
 	}
 	d.pub.merchant, d.pub.test = c.Merchant, true

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/paylogic/pushserver/auth"
+	"github.com/paylogic/pushserver/internal/strictjson"
 	"github.com/paylogic/pushserver/ratelimit/policy"
 	"github.com/paylogic/pushserver/streams/filter"
 )
@@ -63,43 +64,43 @@ func (s *Server) mint(w http.ResponseWriter, r *http.Request) error {
 }
 
 // readTokenRequest reads what somebody wants a token for. Its errors are problems.
-func readTokenRequest(doc *document) (asked auth.TokenRequest, err error) {
+func readTokenRequest(doc *strictjson.Document) (asked auth.TokenRequest, err error) {
 	var wrong []map[string]any
 	refuse := func(name, detail string) {
 		wrong = append(wrong, map[string]any{"pointer": "/" + name, "detail": detail})
 	}
-	for _, m := range doc.members {
-		switch m.name {
+	for _, m := range doc.Members {
+		switch m.Name {
 		case "types":
-			if json.Unmarshal(m.value, &asked.Types) != nil {
-				refuse(m.name, "must be an array of strings")
+			if json.Unmarshal(m.Value, &asked.Types) != nil {
+				refuse(m.Name, "must be an array of strings")
 			}
 		case "subject":
-			if subject, ok := text(m.value); ok && subject != "" {
+			if subject, ok := strictjson.Text(m.Value); ok && subject != "" {
 				asked.Subjects = []string{subject}
 			} else {
-				refuse(m.name, "must be a string, and not empty")
+				refuse(m.Name, "must be a string, and not empty")
 			}
 		case "subjects":
-			if json.Unmarshal(m.value, &asked.Subjects) != nil {
-				refuse(m.name, "must be an array of strings")
+			if json.Unmarshal(m.Value, &asked.Subjects) != nil {
+				refuse(m.Name, "must be an array of strings")
 			}
 		case "filter":
 			var ok bool
-			if asked.Filter, ok = text(m.value); !ok {
-				refuse(m.name, "must be a string")
+			if asked.Filter, ok = strictjson.Text(m.Value); !ok {
+				refuse(m.Name, "must be a string")
 			}
 		case "origin":
 			var ok bool
-			if asked.Origin, ok = text(m.value); !ok {
-				refuse(m.name, "must be a string")
+			if asked.Origin, ok = strictjson.Text(m.Value); !ok {
+				refuse(m.Name, "must be a string")
 			}
 		case "ttl":
-			if asked.Life, err = lifeOf(m.value); err != nil {
-				refuse(m.name, "must be seconds, or a text like 15m")
+			if asked.Life, err = lifeOf(m.Value); err != nil {
+				refuse(m.Name, "must be seconds, or a text like 15m")
 			}
 		default:
-			refuse(shown(m.name), "is unknown")
+			refuse(shown(m.Name), "is unknown")
 		}
 	}
 	if len(wrong) > 0 {
@@ -110,7 +111,7 @@ func readTokenRequest(doc *document) (asked auth.TokenRequest, err error) {
 
 // lifeOf reads a number of seconds or a duration.
 func lifeOf(value []byte) (time.Duration, error) {
-	if s, ok := text(value); ok {
+	if s, ok := strictjson.Text(value); ok {
 		d, err := time.ParseDuration(s)
 		if err == nil && d < time.Second {
 			err = errors.New("too short")
