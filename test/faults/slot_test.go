@@ -12,8 +12,8 @@ import (
 const (
 	// moveLimit is how long 99 of 100 publishes may take while a slot moves.
 	moveLimit = 500 * time.Millisecond
-	// preloaded is how many events are in the log that moves: a short one has
-	// moved before anybody notices.
+	// preloaded is how many events are in the log that moves in a full run: a short
+	// log has moved before a publish could wait for it. A smoke run has a tenth.
 	preloaded = 20_000
 )
 
@@ -22,7 +22,7 @@ const (
 func testMovedSlot(t *testing.T, s *fixture) {
 	tr := s.newTrial(t, setting{limit: 10 * time.Minute})
 	hot := s.pick()
-	tr.preload(hot, preloaded)
+	tr.preload(hot, tr.rounds(preloaded/10, preloaded))
 	tr.begin()
 	rush := tr.newPublisher(tr.publisher.ledger)
 	rush.merchants = []string{hot} // besides the one for everybody
@@ -30,7 +30,7 @@ func testMovedSlot(t *testing.T, s *fixture) {
 	c := s.cluster
 	from := c.Master(logKey(hot))
 	to := anotherMaster(t, c, from)
-	for range tr.rounds(2, 25) {
+	for range tr.rounds(1, 25) {
 		tr.during("slot moved away", func() { c.MigrateSlot(logKey(hot), to) })
 		tr.during("slot moved back", func() { c.MigrateSlot(logKey(hot), from) })
 	}
@@ -51,7 +51,7 @@ func testMovedSlot(t *testing.T, s *fixture) {
 	p99 := took[len(took)*99/100]
 	t.Logf("while its slot moved, %d publishes for %s took p50 %d ms, p99 %d ms, at most %d ms", len(took), hot,
 		took[len(took)/2].Milliseconds(), p99.Milliseconds(), took[len(took)-1].Milliseconds())
-	if p99 > moveLimit {
+	if s.full && p99 > moveLimit {
 		t.Errorf("p99 is %v, want at most %v", p99, moveLimit)
 	}
 }

@@ -164,10 +164,17 @@ func (tr *trial) awaitOpen(r *reader) {
 	})
 }
 
-// begin lets readers of every kind in, and then has events published: every
-// merchant has one reader for each part of its feed; half of all resume by the
-// query, and half of each half are restless.
+// begin admits readers of every kind and starts the publisher.
 func (tr *trial) begin() {
+	tr.t.Helper()
+	tr.admitAll()
+	tr.publisher.begin()
+	tr.settle(5, time.Now())
+}
+
+// admitAll admits one reader for each merchant and part of its feed. Half of all
+// resume by the query, and half of each half are restless.
+func (tr *trial) admitAll() {
 	tr.t.Helper()
 	for i, p := range parts {
 		for j, m := range tr.merchants {
@@ -179,8 +186,6 @@ func (tr *trial) begin() {
 			tr.admit(r)
 		}
 	}
-	tr.publisher.begin()
-	tr.settle(5, time.Now())
 }
 
 // settle returns when n events of each merchant were accepted after a time.
