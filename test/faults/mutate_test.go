@@ -73,7 +73,7 @@ func mutate(file string, source []byte) (mutated []byte, pkg string, names []str
 			operator, name, _ := strings.Cut(text, " ")
 			e, ok := editOf(fset, tree, fset.Position(comment.Pos()).Line, operator, name, source)
 			if !ok {
-				return nil, "", nil, fmt.Errorf("%s: %s is at no line that it can change", fset.Position(comment.Pos()), comment.Text)
+				return nil, "", nil, fmt.Errorf("%s: the line has nothing that %s can change", fset.Position(comment.Pos()), comment.Text)
 			}
 			edits = append(edits, e)
 			names = append(names, name)
@@ -118,8 +118,10 @@ func overlay(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	replace := make(map[string]string)
+	files := 0
 	write := func(path string, source []byte) {
-		replace[path] = filepath.Join(dir, fmt.Sprintf("%d.go", len(replace)))
+		files++
+		replace[path] = filepath.Join(dir, fmt.Sprintf("%d.go", files))
 		if err := os.WriteFile(replace[path], source, 0o600); err != nil {
 			t.Fatal(err)
 		}
