@@ -1,10 +1,11 @@
 # make test       what must pass before a commit: vet, staticcheck, every suite with the race detector, and
-#                 what strangers' texts meet fuzzed for a moment
-# make test-full  the same, then ten minutes of mixed traffic held to the description, govulncheck and every fuzz target for FUZZTIME
+#                 a few seconds of fuzzing for the parsers of clients' text
+# make test-full  the same, then ten minutes of mixed traffic against the description, govulncheck, and every
+#                 fuzz target for FUZZTIME
 # make build      static binaries in bin/
 # make bench      every benchmark
 # make fmt        gofmt, in place
-# make deps       what the tests need on this machine; test and test-full call it
+# make deps       install what the tests need on this machine; test and test-full call it
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -16,8 +17,8 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 FUZZTIME ?= 60s
 FUZZ ?= ^Fuzz
 
-# Programs of other people that consume our streams in tests, and that read our
-# description; their packages are installed here and never committed.
+# Other people's programs that consume our streams and read our description in tests.
+# Their packages are installed here and never committed.
 FOREIGN := test/e2e/testdata/foreign api/testdata/redocly
 
 # command:package, for Debian and Ubuntu. The race detector needs a C compiler.
@@ -63,7 +64,7 @@ deps-system:
 		apt-get update -q
 		apt-get install -q -y --no-install-recommends "$${missing[@]}"
 	else
-		echo "The tests need what this machine lacks. Install it, then try again:" >&2
+		echo "The tests need packages that this machine lacks. Install them and try again:" >&2
 		echo "  sudo apt-get install -y $${missing[*]}" >&2
 		exit 1
 	fi
@@ -84,15 +85,26 @@ check:
 	go vet ./...
 	go tool staticcheck ./...
 
-# One package at a time (-p 1): suites that start a Redis Cluster would starve
-# each other. It would also build one package at a time, so that comes first.
+# Two lanes share the cores. The suites in test/ mostly wait: for a failover, a
+# lease, or a browser. All others run beside them. In a lane one package follows
+# the other (-p 1), because suites that start a Redis Cluster would starve each
+# other. With -p 1 go test also builds one package at a time, so the build is first.
+SUITE := go test -race -vet=off -count=1 -p 1 -timeout 15m
+
 suites:
 	export CGO_ENABLED=1
 	go build -race -o /dev/null ./...
-	go test -race -vet=off -count=1 -p 1 -timeout 15m ./...
+	beside=$$(mktemp)
+	trap 'rm -f "$$beside"' EXIT
+	$(SUITE) ./test/... >"$$beside" 2>&1 & lane=$$!
+	failed=0
+	$(SUITE) $$(go list ./... | grep -v /test/) || failed=1
+	wait $$lane || failed=1
+	cat "$$beside"
+	exit $$failed
 
-# Exit code 3 is a finding. Anything else that fails is a failure too, unless
-# it is the database that could not be had.
+# Exit code 3 is a finding. Any other code is a failure, too, unless the database is
+# out of reach.
 vulnerabilities:
 	@out=$$(go tool govulncheck ./... 2>&1) && code=0 || code=$$?
 	echo "$$out"
@@ -102,14 +114,15 @@ vulnerabilities:
 		exit $$code
 	fi
 
-# Go's fuzzer can lose a race with its own clock and fail when the time is up,
-# having found nothing: that alone is let pass.
+# Only packages that have a target are built. Go's fuzzer can lose a race with its
+# own clock and fail when the time is up, although it found nothing: that is no
+# failure.
 fuzz:
-	@for package in $$(go list ./...); do
-		targets=$$(go test -list '$(FUZZ)' "$$package" | grep '^Fuzz' || true)
+	@for folder in $$(grep -rl --include='*_test.go' --exclude-dir=testdata '^func Fuzz' . | xargs -n 1 dirname | sort -u); do
+		targets=$$(grep -hoE '^func Fuzz[A-Za-z0-9]*' "$$folder"/*_test.go | sed 's/^func //' | grep -E '$(FUZZ)' || true)
 		for target in $$targets; do
-			echo "$$package $$target"
-			out=$$(go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package" 2>&1) && continue
+			echo "$$folder $$target"
+			out=$$(go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$folder" 2>&1) && continue
 			grep -v '^fuzz: elapsed' <<<"$$out"
 			grep -q '^    context deadline exceeded$$' <<<"$$out" || exit 1
 			! grep -qE 'Failing input|_test\.go:|panic' <<<"$$out" || exit 1

@@ -39,6 +39,7 @@ func oneOf[T any](dice *rand.Rand, options ...T) T { return options[dice.IntN(le
 
 // Nothing that the server ever answers or streams is outside its description.
 func TestTrafficFitsTheDescription(t *testing.T) {
+	t.Parallel()
 	r := startRig(t, eventlog.MemoryOptions{Retention: eventlog.Retention{Events: 2000}}, false, func(c *Config) {
 		c.Catalog = catalog.Builtin()
 		tokens, err := auth.NewTokens(auth.TokenOptions{Secrets: []auth.SigningSecret{auth.NewSigningSecret()}})

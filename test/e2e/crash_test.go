@@ -32,6 +32,7 @@ var crashMerchants = []string{"alpha", "bravo"}
 // What --data promises: kill the program whenever you like, and what it has
 // accepted is there, and nothing else.
 func TestKilledProgramLosesNothingAcceptedAndInventsNothing(t *testing.T) {
+	t.Parallel()
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))

@@ -19,16 +19,18 @@ import (
 // for a busy machine.
 const leaseLimit = 30*time.Second + 3*time.Second
 
-// pair is two gateways, processes of their own, over one cluster.
+// A pair is two gateways over one cluster.
 type pair struct {
 	cluster *redistest.Cluster
 	redis   []string // flags that say where it is
 	gates   [2]*stand.Process
 }
 
-func startPair(t *testing.T) *pair {
+// startPair starts two gateways over a cluster. Tests that share one use merchants
+// of their own.
+func startPair(t *testing.T, c *redistest.Cluster) *pair {
 	t.Helper()
-	p := &pair{cluster: redistest.Start(t)}
+	p := &pair{cluster: c}
 	p.redis = []string{"--redis", strings.Join(p.cluster.Addrs(), ",")}
 	for i := range p.gates {
 		p.gates[i] = stand.Serve(t, append([]string{"--heartbeat", "1s"}, p.redis...)...)
@@ -91,8 +93,8 @@ func endings(all []*stand.Stream) <-chan *stand.Stream {
 
 func TestLimitOfStreamsHoldsOverGateways(t *testing.T) {
 	t.Parallel()
-	p := startPair(t)
-	key := p.key(t, "--kind", "live", "--merchant", "acme", "--limits", "streams=5,connects=60000/m,requests=600000/m")
+	p := startPair(t, redistest.Shared(t))
+	key := p.key(t, "--kind", "live", "--merchant", "limited", "--limits", "streams=5,connects=60000/m,requests=600000/m")
 	var mu sync.Mutex
 	var open [2][]*stand.Stream
 	var connecting sync.WaitGroup
@@ -162,7 +164,7 @@ func TestLimitOfStreamsHoldsOverGateways(t *testing.T) {
 // A stream that was let in without Redis stands if there is a place for it.
 func TestLimitOfStreamsHoldsAgainOnceRedisAnswers(t *testing.T) {
 	t.Parallel()
-	p := startPair(t)
+	p := startPair(t, redistest.Start(t))
 	key := p.key(t, "--kind", "live", "--merchant", "acme", "--limits", "streams=4,connects=60000/m,requests=600000/m")
 	var within []*stand.Stream
 	for _, gate := range []int{0, 0, 0, 1} {
@@ -207,11 +209,11 @@ func TestLimitOfStreamsHoldsAgainOnceRedisAnswers(t *testing.T) {
 func TestChangesOfAKeyReachStreamsOnAllGateways(t *testing.T) {
 	t.Parallel()
 	const within = 2 * time.Second
-	p := startPair(t)
+	p := startPair(t, redistest.Shared(t))
 	publisher := p.key(t, "--kind", "pub")
 	publish := func(typ, data string) {
 		t.Helper()
-		code, _, errs := stand.Run(t, "", "publish", "--url", p.gates[0].URL, "--key", publisher.Key, "--merchant", "acme", "--type", typ, data)
+		code, _, errs := stand.Run(t, "", "publish", "--url", p.gates[0].URL, "--key", publisher.Key, "--merchant", "changed", "--type", typ, data)
 		if code != 0 {
 			t.Fatalf("publish said %q", errs)
 		}
@@ -229,7 +231,7 @@ func TestChangesOfAKeyReachStreamsOnAllGateways(t *testing.T) {
 		return all
 	}
 
-	narrowed := p.key(t, "--kind", "live", "--merchant", "acme", "--types", "payment.*,ticket.*")
+	narrowed := p.key(t, "--kind", "live", "--merchant", "changed", "--types", "payment.*,ticket.*")
 	streams := three(narrowed.Key)
 	publish("payment.made", "1")
 	for _, s := range streams {
@@ -258,7 +260,7 @@ func TestChangesOfAKeyReachStreamsOnAllGateways(t *testing.T) {
 		}
 	}
 
-	rotated := p.key(t, "--kind", "live", "--merchant", "acme")
+	rotated := p.key(t, "--kind", "live", "--merchant", "changed")
 	fresh := p.keys(t, "rotate", rotated.ID, "--overlap", "4s", "--json")
 	ends := time.Now().Add(4 * time.Second)
 	for gate := range 2 {
@@ -299,8 +301,8 @@ func TestChangesOfAKeyReachStreamsOnAllGateways(t *testing.T) {
 // A stream is ended by its key wherever it is.
 func TestConnectionOnAnotherGatewayIsEnded(t *testing.T) {
 	t.Parallel()
-	p := startPair(t)
-	key := p.key(t, "--kind", "live", "--merchant", "acme")
+	p := startPair(t, redistest.Shared(t))
+	key := p.key(t, "--kind", "live", "--merchant", "ended")
 	stream, _ := p.tryStream(t, 0, key.Key, "")
 	var open struct{ Connection string }
 	if err := json.Unmarshal(stream.NextEvent().Data, &open); err != nil {

@@ -47,6 +47,7 @@ func command(t *testing.T, intro stand.DevServer, dir, name string, args ...stri
 }
 
 func TestGoClientOfOapiCodegen(t *testing.T) {
+	t.Parallel()
 	intro := stand.Dev(t)
 	dir := t.TempDir()
 	if err := os.CopyFS(dir, os.DirFS("testdata/generated")); err != nil {
@@ -63,6 +64,7 @@ func TestGoClientOfOapiCodegen(t *testing.T) {
 }
 
 func TestTypesOfOpenAPITypeScript(t *testing.T) {
+	t.Parallel()
 	intro := stand.Dev(t)
 	const foreign = "testdata/foreign"
 	work, err := os.MkdirTemp(foreign, "typed-") // beside node_modules

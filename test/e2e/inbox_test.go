@@ -177,6 +177,7 @@ func TestPredecessorsPageInABrowser(t *testing.T) {
 
 // The lines of the guide by which services publish through Redis.
 func TestSamplesThroughRedis(t *testing.T) {
+	t.Parallel()
 	c := redistest.Start(t)
 	redis := strings.Join(c.Addrs(), ",")
 	key := stand.CreateKey(t, "--redis", redis, "--kind", "live", "--merchant", "acme")

@@ -87,6 +87,7 @@ func (s *stage) run(t *testing.T, want, in string, name string, args ...string) 
 
 // The lines of the guide do what it says, as they stand there.
 func TestSamplesOfTheGuide(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	for name, want := range map[string]string{
 		"stream.sh": `"marked":"live"`, "test-event.sh": `"position"`, "resume.sh": `"marked":"behind"`, "history.sh": `"marked":"behind"`,

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/paylogic/pushserver/internal/reaper"
+	"github.com/paylogic/pushserver/internal/redistest"
 )
 
 // A Program is an executable.
@@ -39,7 +40,7 @@ var built struct {
 // detector if the tests have it; without, it runs at its real speed.
 func Main(m *testing.M, race bool) {
 	built.race = race && RaceDetector
-	m.Run()
+	redistest.Main(m) // ends the cluster that tests share
 	if built.dir != "" {
 		os.RemoveAll(built.dir)
 	}
