@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/paylogic/pushserver/auth"
+	"github.com/paylogic/pushserver/streams/filter"
 )
 
 func TestAttack30MerchantNamedInTheRequest(t *testing.T) {
@@ -38,7 +39,7 @@ func TestAttack30MerchantNamedInTheRequest(t *testing.T) {
 func TestAttack32TypesOutsideTheScope(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, eventlog.MemoryOptions{})
-	key := r.issue(t, auth.Key{Kind: auth.Live, Merchant: "a", Types: []string{"order.*"}})
+	key := r.issue(t, auth.Key{Kind: auth.Live, Merchant: "a", Clause: filter.Clause{Types: []string{"order.*"}}})
 	got := r.do(t, "GET", "/v1/stream?types=payment.*", key, "")
 	got.refused(t, "types=payment.*", 403, "scope-missing")
 	if !strings.Contains(got.body, `"missing":["payment.*"]`) {
@@ -100,7 +101,7 @@ func TestAttack37RolesDoNotCross(t *testing.T) {
 func TestRestrictedPublisherStaysInItsBounds(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, eventlog.MemoryOptions{})
-	key := r.issue(t, auth.Key{Kind: auth.Pub, Merchants: []string{"a"}, Types: []string{"order.*"}})
+	key := r.issue(t, auth.Key{Kind: auth.Pub, Merchants: []string{"a"}, Clause: filter.Clause{Types: []string{"order.*"}}})
 	for in, event := range map[string]string{
 		"other merchant": `{"merchant":"b","type":"order.paid","data":1}`,
 		"other type":     `{"merchant":"a","type":"payment.paid","data":1}`,

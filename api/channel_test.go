@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/paylogic/pushserver/auth"
+	"github.com/paylogic/pushserver/streams/filter"
 )
 
 func withChannels(t testing.TB, texts ...string) func(*Config) {
@@ -73,7 +74,7 @@ func TestChannelSpeaksAsItsPredecessor(t *testing.T) {
 	r.do(t, "GET", "/stream?channel=shop-*", "", "").refused(t, "a pattern", 404, "not-found")
 	r.do(t, "GET", "/stream?channel=secret", "", "").refused(t, "no key", 401, "unauthenticated")
 	r.do(t, "GET", "/stream?channel=secret", r.b, "").refused(t, "another merchant's key", 404, "not-found")
-	narrow := r.issue(t, auth.Key{Kind: auth.Live, Merchant: "a", Types: []string{"other.*"}})
+	narrow := r.issue(t, auth.Key{Kind: auth.Live, Merchant: "a", Clause: filter.Clause{Types: []string{"other.*"}}})
 	v := r.open(t, "/stream?channel=secret", "Authorization", "Bearer "+r.a)
 	limited := r.open(t, "/stream?channel=secret", "Authorization", "Bearer "+narrow)
 	r.publish(t, "a", "x.y", "1", `,"subject":"secret"`)

@@ -223,19 +223,14 @@ func goodbyeReason(err error) string {
 	return "key_revoked"
 }
 
-// scope is the data of stream.scope: what the key may see.
-type scope struct {
-	Types    []string `json:"types"`
-	Subjects []string `json:"subjects,omitempty"`
-	Filter   string   `json:"filter,omitempty"`
-}
-
-func scopeOf(c *caller) scope {
-	sc := scope{c.Types, c.Subjects, c.Filter}
-	if sc.Types == nil {
-		sc.Types = []string{"*"}
+// scopeOf returns the data of stream.scope: the clause of the key, with its types
+// always there.
+func scopeOf(c *caller) filter.Clause {
+	scope := c.Clause
+	if len(scope.Types) == 0 {
+		scope.Types = []string{"*"}
 	}
-	return sc
+	return scope
 }
 
 // sweep tells the streams whose credentials end soon, and ends those whose have.

@@ -29,9 +29,9 @@ func (c *caller) May(scope string) bool {
 
 // clauses returns what holds for every event that the caller sees.
 func (c *caller) clauses() []filter.Clause {
-	clauses := []filter.Clause{{Types: c.Types, Subjects: c.Subjects, Filter: c.Filter}}
-	if g := c.grant; g != nil {
-		clauses = append(clauses, filter.Clause{Types: g.Types, Subjects: g.Subjects, Filter: g.Filter})
+	clauses := []filter.Clause{c.Clause}
+	if c.grant != nil {
+		clauses = append(clauses, c.grant.Clause)
 	}
 	return clauses
 }

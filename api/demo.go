@@ -62,7 +62,7 @@ func DemoKey(ctx context.Context, store auth.Store) (*auth.Key, error) {
 		}
 	}
 	_, key, err := auth.Issue(ctx, store, auth.Key{
-		Kind: auth.Live, Merchant: DemoMerchant, Name: "demo pages", Types: []string{"ticket.availability", "seat.status"}, Limits: policy.Largest(),
+		Kind: auth.Live, Merchant: DemoMerchant, Name: "demo pages", Clause: filter.Clause{Types: []string{"ticket.availability", "seat.status"}}, Limits: policy.Largest(),
 	})
 	return key, err
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/paylogic/pushserver/auth"
+	"github.com/paylogic/pushserver/streams/filter"
 	"github.com/paylogic/pushserver/streams/sse"
 )
 
@@ -110,7 +111,7 @@ func TestEveryPathDeliversWhatEntitlementAndRequestAllow(t *testing.T) {
 			asked.subjects = []string{subjectPatterns[dice.IntN(len(subjectPatterns))]}
 		}
 		secret := r.issue(t, auth.Key{
-			Kind: auth.Live, Merchant: "a", Types: key.types, Subjects: key.subjects, Filter: expressions[key.filter].text,
+			Kind: auth.Live, Merchant: "a", Clause: filter.Clause{Types: key.types, Subjects: key.subjects, Filter: expressions[key.filter].text},
 		})
 		query := url.Values{"conflate": {"off"}}
 		if len(asked.types) > 0 {

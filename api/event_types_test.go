@@ -13,6 +13,7 @@ import (
 	"github.com/paylogic/pushserver/api/catalog"
 	"github.com/paylogic/pushserver/api/conform"
 	"github.com/paylogic/pushserver/auth"
+	"github.com/paylogic/pushserver/streams/filter"
 )
 
 // newShop returns a rig with the built-in catalogue.
@@ -25,16 +26,16 @@ func newShop(t testing.TB, rejectUnknown bool) *rig {
 func TestEventTypesAreThoseThatTheKeyMaySee(t *testing.T) {
 	r := newShop(t, false)
 	every := []string{"ticket.availability", "seat.status", "payment.succeeded", "payment.failed", "order.completed"}
-	narrow := auth.Key{Kind: auth.Live, Merchant: "a", Types: []string{"payment.*", "order.completed"}}
+	narrow := auth.Key{Kind: auth.Live, Merchant: "a", Clause: filter.Clause{Types: []string{"payment.*", "order.completed"}}}
 	for name, tt := range map[string]struct {
 		key  string
 		want []string
 	}{
 		"merchant":           {r.a, every},
-		"publisher":          {r.issue(t, auth.Key{Kind: auth.Pub, Types: []string{"payment.*"}}), every},
+		"publisher":          {r.issue(t, auth.Key{Kind: auth.Pub, Clause: filter.Clause{Types: []string{"payment.*"}}}), every},
 		"admin":              {r.issue(t, auth.Key{Kind: auth.Adm}), every},
 		"some types":         {r.issue(t, narrow), every[2:]},
-		"no types":           {r.issue(t, auth.Key{Kind: auth.Test, Merchant: "a", Types: []string{"nothing"}}), []string{}},
+		"no types":           {r.issue(t, auth.Key{Kind: auth.Test, Merchant: "a", Clause: filter.Clause{Types: []string{"nothing"}}}), []string{}},
 		"a scope of streams": {r.issue(t, auth.Key{Kind: auth.Live, Merchant: "a", Scopes: []string{auth.Stream}}), every},
 	} {
 		got := r.do(t, "GET", "/v1/event-types", tt.key, "")
@@ -174,7 +175,7 @@ func TestTypeOutsideTheCatalogueIsTakenUnlessThatIsRuledOut(t *testing.T) {
 // Who may not publish a type is not told what its schema would say.
 func TestKeyIsAskedBeforeTheSchema(t *testing.T) {
 	r := newShop(t, true)
-	key := r.issue(t, auth.Key{Kind: auth.Pub, Types: []string{"seat.*"}})
+	key := r.issue(t, auth.Key{Kind: auth.Pub, Clause: filter.Clause{Types: []string{"seat.*"}}})
 	for _, body := range []string{
 		`{"merchant":"a","type":"order.completed","data":1}`,
 		`{"merchant":"a","type":"payment.paid","data":1}`,
@@ -220,7 +221,7 @@ func (r *rig) description(t testing.TB, key string) *conform.Description {
 // From what it is told, a client knows everything that it receives.
 func TestWhatAKeyReceivesFitsWhatItIsTold(t *testing.T) {
 	r := newShop(t, true)
-	narrow := r.issue(t, auth.Key{Kind: auth.Live, Merchant: "a", Types: []string{"payment.*", "ticket.availability"}})
+	narrow := r.issue(t, auth.Key{Kind: auth.Live, Merchant: "a", Clause: filter.Clause{Types: []string{"payment.*", "ticket.availability"}}})
 	for _, typ := range shop().Types() {
 		for _, e := range typ.Examples {
 			r.publish(t, "a", typ.Name, string(e.Data), `,"subject":"`+e.Subject+`"`)
@@ -262,7 +263,7 @@ func TestWhatAKeyReceivesFitsWhatItIsTold(t *testing.T) {
 
 func TestDescriptionForAKeyHasItsTypesAlone(t *testing.T) {
 	r := newShop(t, false)
-	narrow := r.issue(t, auth.Key{Kind: auth.Live, Merchant: "a", Types: []string{"order.*"}})
+	narrow := r.issue(t, auth.Key{Kind: auth.Live, Merchant: "a", Clause: filter.Clause{Types: []string{"order.*"}}})
 	for _, path := range []string{"/openapi.yaml", "/openapi.json", "/openapi-3.1.json"} {
 		for name, tt := range map[string]struct {
 			key string

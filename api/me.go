@@ -8,6 +8,7 @@ import (
 	"github.com/paylogic/pushserver/auth"
 	"github.com/paylogic/pushserver/ratelimit"
 	"github.com/paylogic/pushserver/ratelimit/policy"
+	"github.com/paylogic/pushserver/streams/filter"
 )
 
 // account is the answer of GET /v1/me.
@@ -18,7 +19,7 @@ type account struct {
 	LiveMode  *bool                   `json:"livemode,omitempty"`
 	Scopes    []string                `json:"scopes"`
 	Limits    map[string]accountLimit `json:"limits"`
-	Sees      *sees                   `json:"sees,omitempty"`
+	Sees      *filter.Clause          `json:"sees,omitempty"`
 	Publishes *publishes              `json:"publishes,omitempty"`
 }
 
@@ -34,12 +35,6 @@ type accountLimit struct {
 	Window    int `json:"window_seconds,omitempty"`
 	Remaining int `json:"remaining"`
 	Reset     int `json:"reset_seconds,omitempty"`
-}
-
-type sees struct {
-	Types    []string `json:"types,omitempty"`
-	Subjects []string `json:"subjects,omitempty"`
-	Filter   string   `json:"filter,omitempty"`
 }
 
 type publishes struct {
@@ -72,7 +67,7 @@ func (s *Server) me(w http.ResponseWriter, r *http.Request) error {
 	case key.Kind.Reads():
 		live := key.Kind == auth.Live
 		a.LiveMode = &live
-		a.Sees = &sees{key.Types, key.Subjects, key.Filter}
+		a.Sees = &key.Clause
 	case key.Kind == auth.Pub:
 		a.Publishes = &publishes{key.Merchants, key.Types}
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/paylogic/pushserver/auth"
+	"github.com/paylogic/pushserver/streams/filter"
 )
 
 func TestOneAttributeInAHeaderMakesABinaryEvent(t *testing.T) {
@@ -98,7 +99,7 @@ func TestBatchAsAWhole(t *testing.T) {
 // It is the key that is wrong, and its holder did not write it.
 func TestFilterOfAKeyThatDoesNotCompileIsNotTheClientsFault(t *testing.T) {
 	r := newRig(t, eventlog.MemoryOptions{})
-	key := r.issue(t, auth.Key{Kind: auth.Live, Merchant: "a", Filter: "data.secret >"})
+	key := r.issue(t, auth.Key{Kind: auth.Live, Merchant: "a", Clause: filter.Clause{Filter: "data.secret >"}})
 	got := r.do(t, "GET", "/v1/stream", key, "")
 	got.refused(t, "stream", 500, "internal-error")
 	if strings.Contains(got.body, "filter") {

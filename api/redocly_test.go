@@ -11,6 +11,7 @@ import (
 
 	"github.com/paylogic/pushserver"
 	"github.com/paylogic/pushserver/auth"
+	"github.com/paylogic/pushserver/streams/filter"
 )
 
 // A lintReport is what redocly says of one document.
@@ -54,7 +55,7 @@ func lint(t *testing.T, documents map[string]string) map[string]lintReport {
 
 func TestLinterFindsNothing(t *testing.T) {
 	loose, strict := newShop(t, false), newShop(t, true)
-	narrow := strict.issue(t, auth.Key{Kind: auth.Live, Merchant: "a", Types: []string{"payment.*"}})
+	narrow := strict.issue(t, auth.Key{Kind: auth.Live, Merchant: "a", Clause: filter.Clause{Types: []string{"payment.*"}}})
 	for name, report := range lint(t, map[string]string{
 		"base.yaml":         string(pushserver.OpenAPI),
 		"all.yaml":          loose.do(t, "GET", "/openapi.yaml", "", "").body,

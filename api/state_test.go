@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/paylogic/pushserver/auth"
+	"github.com/paylogic/pushserver/streams/filter"
 )
 
 // subjectsOf returns the subjects that a text speaks of, in its order.
@@ -24,7 +25,7 @@ func subjectsOf(text string) []string {
 
 func TestStateIsWhatIsTrueNowOfWhatTheKeySees(t *testing.T) {
 	r := newRig(t, eventlog.MemoryOptions{})
-	some := r.issue(t, auth.Key{Kind: auth.Live, Merchant: "a", Subjects: []string{"seat/*"}})
+	some := r.issue(t, auth.Key{Kind: auth.Live, Merchant: "a", Clause: filter.Clause{Subjects: []string{"seat/*"}}})
 	at := func(subject string) string { return `,"subject":"` + subject + `"` }
 	r.publish(t, "a", "seat.status", `"free"`, at("seat/A1"))
 	r.publish(t, "a", "seat.status", `"free"`, at("seat/A2"))

@@ -9,12 +9,13 @@ import (
 
 	"github.com/paylogic/pushserver/api/catalog"
 	"github.com/paylogic/pushserver/auth"
+	"github.com/paylogic/pushserver/streams/filter"
 )
 
 func TestTestEventsReachTestStreamsAlone(t *testing.T) {
 	r := startRig(t, eventlog.MemoryOptions{}, false, func(c *Config) { c.Catalog = catalog.Builtin() })
 	test := r.issue(t, auth.Key{Kind: auth.Test, Merchant: "a"})
-	some := r.issue(t, auth.Key{Kind: auth.Test, Merchant: "a", Types: []string{"ticket.*"}})
+	some := r.issue(t, auth.Key{Kind: auth.Test, Merchant: "a", Clause: filter.Clause{Types: []string{"ticket.*"}}})
 	live, tested := r.watch(t, r.a, ""), r.watch(t, test, "")
 	live.next(t)
 	tested.next(t)
@@ -60,7 +61,7 @@ func TestTestEventsReachTestStreamsAlone(t *testing.T) {
 func TestExplainNamesTheClauseThatRefuses(t *testing.T) {
 	r := newRig(t, eventlog.MemoryOptions{})
 	admin := r.issue(t, auth.Key{Kind: auth.Adm})
-	key := r.issue(t, auth.Key{Kind: auth.Live, Merchant: "a", Types: []string{"payment.*"}, Subjects: []string{"order/*"}, Filter: "data.amount >= 100"})
+	key := r.issue(t, auth.Key{Kind: auth.Live, Merchant: "a", Clause: filter.Clause{Types: []string{"payment.*"}, Subjects: []string{"order/*"}, Filter: "data.amount >= 100"}})
 	var me account
 	if err := json.Unmarshal([]byte(r.do(t, "GET", "/v1/me", key, "").body), &me); err != nil {
 		t.Fatal(err)

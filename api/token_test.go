@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/paylogic/pushserver/auth"
+	"github.com/paylogic/pushserver/streams/filter"
 )
 
 // newTokenRig returns a rig that mints tokens.
@@ -141,7 +142,7 @@ func TestTokenReadsAndNothingElse(t *testing.T) {
 
 func TestTokenIsNeverWiderThanItsKey(t *testing.T) {
 	r := newTokenRig(t)
-	key := r.issue(t, auth.Key{Kind: auth.Live, Merchant: "a", Types: []string{"order.*"}, Origins: []string{shopOrigin}})
+	key := r.issue(t, auth.Key{Kind: auth.Live, Merchant: "a", Clause: filter.Clause{Types: []string{"order.*"}}, Origins: []string{shopOrigin}})
 	for body, pointer := range map[string]string{
 		`{"types":["payment.*"],"origin":"` + shopOrigin + `"}`: "/types",
 		`{"origin":"https://other.example"}`:                    "/origin",

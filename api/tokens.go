@@ -45,8 +45,7 @@ func (s *Server) mint(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	clause := filter.Clause{Types: asked.Types, Subjects: asked.Subjects, Filter: asked.Filter}
-	if _, err := filter.Compile(clause); err != nil {
+	if _, err := filter.Compile(asked.Clause); err != nil {
 		return err
 	}
 	if err := s.charge(w, r, c, s.cost(c, policy.Tokens, 1)); err != nil {

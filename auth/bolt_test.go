@@ -13,6 +13,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/paylogic/pushserver/internal/boltfile"
+	"github.com/paylogic/pushserver/streams/filter"
 )
 
 func newBoltPath(t testing.TB) string { return filepath.Join(t.TempDir(), "keys.db") }
@@ -31,7 +32,7 @@ func openBolt(t testing.TB, path string) *BoltStore {
 func TestBoltStoreOpenedAgainHoldsWhatItHeld(t *testing.T) {
 	path := newBoltPath(t)
 	s := openBolt(t, path)
-	secret, key := issue(t, s, Key{Kind: Live, Merchant: "acme", Types: []string{"payment.*"}, Expires: time.Now().Add(time.Hour)})
+	secret, key := issue(t, s, Key{Kind: Live, Merchant: "acme", Clause: filter.Clause{Types: []string{"payment.*"}}, Expires: time.Now().Add(time.Hour)})
 	gone, revoked := issue(t, s, Key{Kind: Pub})
 	revoked, err := s.Revoke(t.Context(), revoked.ID)
 	if err != nil {

@@ -9,16 +9,16 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/paylogic/pushserver/streams/filter"
 )
 
 // tokenClaims are what a token says.
 type tokenClaims struct {
 	jwt.RegisteredClaims
-	Types    []string `json:"types,omitempty"`
-	Subjects []string `json:"subjects,omitempty"`
-	Filter   string   `json:"filter,omitempty"`
-	Origin   string   `json:"origin,omitempty"`
-	Tag      string   `json:"tag,omitempty"` // see [Grant]
+	filter.Clause
+	Origin string `json:"origin,omitempty"`
+	Tag    string `json:"tag,omitempty"` // see [Grant]
 }
 
 func (t *Tokens) claimsOf(g *Grant) *tokenClaims {
@@ -27,7 +27,7 @@ func (t *Tokens) claimsOf(g *Grant) *tokenClaims {
 			Issuer: t.issuer, Audience: jwt.ClaimStrings{t.audience}, Subject: g.Key, ID: g.ID,
 			IssuedAt: jwt.NewNumericDate(g.Issued), ExpiresAt: jwt.NewNumericDate(g.Expires),
 		},
-		Types: g.Types, Subjects: g.Subjects, Filter: g.Filter, Origin: g.Origin, Tag: g.tag,
+		Clause: g.Clause, Origin: g.Origin, Tag: g.tag,
 	}
 }
 
@@ -139,7 +139,7 @@ func (s *source) grant(c *tokenClaims, life time.Duration, now time.Time) (*Gran
 	}
 	grant := &Grant{
 		ID: c.ID, Key: s.Key, Issued: c.IssuedAt.UTC(), Expires: c.ExpiresAt.UTC(),
-		Types: c.Types, Subjects: c.Subjects, Filter: c.Filter, Origin: c.Origin, tag: c.Tag,
+		Clause: c.Clause, Origin: c.Origin, tag: c.Tag,
 	}
 	if s.ours {
 		grant.Key = c.Subject

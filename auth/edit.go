@@ -55,8 +55,7 @@ func Edit(ctx context.Context, store Store, id string, revision int64, change fu
 
 // describe takes over what an edit may change.
 func (k *Key) describe(asked *Key) {
-	k.Name, k.Filter, k.Expires = asked.Name, asked.Filter, cutTime(asked.Expires)
-	k.Types, k.Subjects, k.Merchants = asked.Types, asked.Subjects, asked.Merchants
+	k.Name, k.Clause, k.Merchants, k.Expires = asked.Name, asked.Clause, asked.Merchants, cutTime(asked.Expires)
 	k.Scopes, k.Origins, k.Limits = asked.Scopes, asked.Origins, asked.Limits
 }
 

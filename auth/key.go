@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/paylogic/pushserver/ratelimit/policy"
+	"github.com/paylogic/pushserver/streams/filter"
 )
 
 // A Key is the record of an API key: whose it is and what its bearer may do.
@@ -20,14 +21,9 @@ type Key struct {
 	Merchant string // whose log a live or test key reads; else empty
 	Name     string // for people; may be empty
 
-	// Types are patterns of event types: what a live or test key sees, what a
-	// publisher's key may publish. Empty: all.
-	Types []string
-	// Subjects are patterns of the subjects a live or test key sees. Empty: all.
-	Subjects []string
-	// Filter is an expression over the events a live or test key sees. It is
-	// carried as text; whoever matches events compiles it. Empty: all.
-	Filter string
+	// Clause says which events a live or test key sees. The types of a
+	// publisher's key are those it may publish; its other parts are empty.
+	filter.Clause
 	// Merchants are those a publisher's key may publish to. Empty: all.
 	Merchants []string
 	// Scopes narrow what the key may do. Empty: all that its kind may, and

@@ -8,15 +8,15 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/paylogic/pushserver/streams/filter"
 )
 
 // A TokenRequest is what somebody wants a token for.
 type TokenRequest struct {
-	Types    []string // as in a [Key]; empty: no narrower than the key
-	Subjects []string
-	Filter   string
-	Origin   string        // of the pages that the token is for
-	Life     time.Duration // zero: as long as tokens may live
+	filter.Clause               // zero: no narrower than the key
+	Origin        string        // of the pages that the token is for
+	Life          time.Duration // zero: as long as tokens may live
 }
 
 // Mint makes a token from a key, and says what it grants. The token ends with
@@ -39,7 +39,7 @@ func (t *Tokens) Mint(key *Key, asked TokenRequest) (Token, *Grant, error) {
 	}
 	grant := &Grant{
 		ID: "tok_" + randomText(16), Key: key.ID,
-		Types: asked.Types, Subjects: asked.Subjects, Filter: asked.Filter, Origin: asked.Origin,
+		Clause: asked.Clause, Origin: asked.Origin,
 		Issued: now, Expires: now.Add(cmp.Or(asked.Life, t.life).Truncate(time.Second)),
 		tag: tagOf(key.secret),
 	}
@@ -72,13 +72,13 @@ func (t *Tokens) check(key *Key, asked TokenRequest) error {
 		return &FieldError{"origin", "must be among the key's own"}
 	case asked.Life != 0 && (asked.Life < time.Second || asked.Life > t.life):
 		return &FieldError{"ttl", "must be from 1s to " + t.life.String()}
-	case !typesOverlap(asked.Types, key.Types):
+	case !filter.Overlap(asked.Types, key.Types):
 		return &FieldError{"types", "must be among the key's own"}
 	}
 	for _, refused := range []*FieldError{
 		checkPatterns("types", asked.Types, MaxTypeLen),
 		checkPatterns("subjects", asked.Subjects, MaxSubjectLen),
-		(&Key{Kind: key.Kind, Filter: asked.Filter}).checkFilter(),
+		(&Key{Kind: key.Kind, Clause: filter.Clause{Filter: asked.Filter}}).checkFilter(),
 	} {
 		if refused != nil {
 			return refused

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/paylogic/pushserver/ratelimit/policy"
+	"github.com/paylogic/pushserver/streams/filter"
 )
 
 // recordVersion is the newest form of record that this program understands.
@@ -23,14 +24,12 @@ const recordVersion = 2
 // label leaves Version alone, a new restriction raises it, for a gateway that
 // skipped a restriction would show more than the key may see.
 type record struct {
-	Version   int       `json:"v"`
-	ID        string    `json:"id"`
-	Kind      Kind      `json:"kind"`
-	Merchant  string    `json:"merchant,omitempty"`
-	Name      string    `json:"name,omitempty"`
-	Types     []string  `json:"types,omitempty"`
-	Subjects  []string  `json:"subjects,omitempty"`
-	Filter    string    `json:"filter,omitempty"`
+	Version  int    `json:"v"`
+	ID       string `json:"id"`
+	Kind     Kind   `json:"kind"`
+	Merchant string `json:"merchant,omitempty"`
+	Name     string `json:"name,omitempty"`
+	filter.Clause
 	Merchants []string  `json:"merchants,omitempty"`
 	Scopes    []string  `json:"scopes,omitempty"`
 	Created   time.Time `json:"created"`
@@ -60,9 +59,7 @@ func encodeRecord(k *Key) ([]byte, error) {
 		Kind:      k.Kind,
 		Merchant:  k.Merchant,
 		Name:      k.Name,
-		Types:     k.Types,
-		Subjects:  k.Subjects,
-		Filter:    k.Filter,
+		Clause:    k.Clause,
 		Merchants: k.Merchants,
 		Scopes:    k.Scopes,
 		Created:   k.Created,
@@ -101,9 +98,7 @@ func decodeRecord(text string) (*Key, error) {
 		Kind:      r.Kind,
 		Merchant:  r.Merchant,
 		Name:      r.Name,
-		Types:     r.Types,
-		Subjects:  r.Subjects,
-		Filter:    r.Filter,
+		Clause:    r.Clause,
 		Merchants: r.Merchants,
 		Scopes:    r.Scopes,
 		Created:   r.Created,

@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/paylogic/pushserver/ratelimit/policy"
+	"github.com/paylogic/pushserver/streams/filter"
 )
 
 // anyKey draws a key that stands, with the id given.
@@ -131,7 +132,7 @@ func TestRestrictionOfVersion2RaisesTheVersion(t *testing.T) {
 		key  Key
 		want int
 	}{
-		{"what version 1 knows", Key{Types: []string{"a"}, Expires: time.Now()}, 1},
+		{"what version 1 knows", Key{Clause: filter.Clause{Types: []string{"a"}}, Expires: time.Now()}, 1},
 		{"a later revision", Key{Revision: 7}, 1},
 		{"origins", Key{Origins: []string{"https://shop.example"}}, 2},
 		{"limits", Key{Limits: policy.Limits{{Name: policy.Streams, Quota: 1}}}, 2},
@@ -165,5 +166,29 @@ func TestRecordWithLimitsKeepsItsText(t *testing.T) {
 	}
 	if text, err := encodeRecord(key); err != nil || string(text) != old {
 		t.Errorf("written as %s (%v), want %s", text, err, old)
+	}
+}
+
+// Stores are full of records in this form, and a change of a record is found by
+// comparing texts.
+func TestTextOfARecord(t *testing.T) {
+	key := &Key{
+		ID: "key_1", Kind: Live, Merchant: "acme", Name: "till",
+		Scopes: []string{Stream}, Origins: []string{shop}, Limits: policy.Limits{{Name: policy.Streams, Quota: 5}},
+		Created: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), Revision: 2,
+		secret: Hash{1}, former: Hash{2}, FormerUntil: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC),
+	}
+	key.Types, key.Subjects, key.Filter = []string{"payment.*"}, []string{"event/42/*"}, "data.n > 1"
+	want := `{"v":2,"id":"key_1","kind":"live","merchant":"acme","name":"till",` +
+		`"types":["payment.*"],"subjects":["event/42/*"],"filter":"data.n \u003e 1","scopes":["stream"],` +
+		`"created":"2026-11-23T12:00:00Z","rev":2,"secret":"01` + strings.Repeat("0", 62) + `",` +
+		`"origins":["` + shop + `"],"limits":{"streams":"5"},"former":"02` + strings.Repeat("0", 62) + `","former_until":"2026-11-24T12:00:00Z"}`
+	if got, err := encodeRecord(key); err != nil || string(got) != want {
+		t.Errorf("got  %s (%v)\nwant %s", got, err, want)
+	}
+	pub := &Key{ID: "key_2", Kind: Pub, Merchants: []string{"acme"}, Revision: 1, secret: Hash{1}}
+	want = `{"v":1,"id":"key_2","kind":"pub","merchants":["acme"],"created":"0001-01-01T00:00:00Z","rev":1,"secret":"01` + strings.Repeat("0", 62) + `"}`
+	if got, err := encodeRecord(pub); err != nil || string(got) != want {
+		t.Errorf("got  %s (%v)\nwant %s", got, err, want)
 	}
 }

@@ -5,10 +5,12 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/paylogic/pushserver/streams/filter"
 )
 
 func rotatedIsFound(t *testing.T, store Store) {
-	old, key := issue(t, store, Key{Kind: Live, Merchant: "acme", Types: []string{"a"}})
+	old, key := issue(t, store, Key{Kind: Live, Merchant: "acme", Clause: filter.Clause{Types: []string{"a"}}})
 	secret, rotated, err := Rotate(t.Context(), store, key.ID, Rotation{Revision: 1, Overlap: time.Hour})
 	if err != nil || secret.Kind() != Live || secret == old {
 		t.Fatalf("rotated into %v (%v)", secret, err)

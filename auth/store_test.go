@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/paylogic/pushserver/streams/filter"
 )
 
 // stores are all that exist; each call returns an empty one.
@@ -76,7 +78,7 @@ func ids(keys []*Key) (ids []string) {
 func issuedIsFound(t *testing.T, store Store) {
 	secret, key := issue(t, store, Key{
 		ID: "key_mine", Created: time.Unix(1, 0), Revoked: time.Unix(1, 0), // not looked at
-		Kind: Live, Merchant: "acme", Types: []string{"payment.*"}, Expires: time.Now().Add(time.Hour),
+		Kind: Live, Merchant: "acme", Clause: filter.Clause{Types: []string{"payment.*"}}, Expires: time.Now().Add(time.Hour),
 	})
 	if key.ID == "key_mine" || !key.Revoked.IsZero() || time.Since(key.Created) > time.Minute {
 		t.Errorf("issued %+v, with what the description may not say", key)
@@ -226,7 +228,7 @@ func firstRevocationStays(t *testing.T, store Store) {
 }
 
 func copiesAreTheCallers(t *testing.T, store Store) {
-	secret, key := issue(t, store, Key{Kind: Pub, Types: []string{"a"}, Merchants: []string{"acme"}})
+	secret, key := issue(t, store, Key{Kind: Pub, Clause: filter.Clause{Types: []string{"a"}}, Merchants: []string{"acme"}})
 	want := key.clone()
 	spoil := func(k *Key) { k.Kind, k.Types[0], k.Merchants[0] = Adm, "**", "globex" }
 	spoil(key)

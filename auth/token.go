@@ -4,8 +4,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"strings"
 	"time"
+
+	"github.com/paylogic/pushserver/streams/filter"
 )
 
 const (
@@ -45,9 +46,7 @@ type Grant struct {
 	ID  string // of this one token; may be shown and logged
 	Key string // id of the key that it is a part of, and dies with
 
-	Types    []string // as in a [Key]; empty: no narrower than the key
-	Subjects []string
-	Filter   string
+	filter.Clause // zero: no narrower than the key
 
 	// Origin is that of the pages the token is for. It is empty in a token of
 	// another issuer: such a one is for the pages that the key names.
@@ -77,24 +76,3 @@ func (g *Grant) allowedBy(key *Key, now time.Time) error {
 // tagOf names a secret in the tokens of its key, so that a rotation without an
 // overlap ends them too.
 func tagOf(hash Hash) string { return hash.String()[:12] }
-
-// typesOverlap reports whether an event type can match both lists. A star at
-// the end of a pattern stands for any text; an empty list for all types.
-func typesOverlap(a, b []string) bool {
-	if len(a) == 0 || len(b) == 0 {
-		return true
-	}
-	for _, p := range a {
-		for _, q := range b {
-			if patternCovers(p, q) || patternCovers(q, p) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-func patternCovers(wide, narrow string) bool {
-	prefix, open := strings.CutSuffix(wide, "*")
-	return wide == narrow || open && strings.HasPrefix(strings.TrimSuffix(narrow, "*"), prefix)
-}

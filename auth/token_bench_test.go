@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/paylogic/pushserver/streams/filter"
 )
 
 // Whoever has no secret can take a token apart and put it together again; what
@@ -15,7 +17,7 @@ import (
 func FuzzToken(f *testing.F) {
 	m := newMintage(f, liveKey, TokenOptions{})
 	minted := map[string]bool{}
-	for _, asked := range []TokenRequest{{}, {Types: []string{"a.*"}, Subjects: []string{"b/**"}, Filter: "data.c > 1"}} {
+	for _, asked := range []TokenRequest{{}, {Clause: filter.Clause{Types: []string{"a.*"}, Subjects: []string{"b/**"}, Filter: "data.c > 1"}}} {
 		text, _ := m.mint(asked)
 		minted[text] = true
 		f.Add(text)
@@ -79,7 +81,7 @@ func BenchmarkAuthenticateTokenUncached(b *testing.B) {
 func benchmarkAuthenticateToken(b *testing.B, ttl time.Duration) {
 	m := newMintage(b, liveKey, TokenOptions{})
 	m.ring = NewKeyring(m.store, KeyringOptions{TTL: ttl})
-	text, _ := m.mint(TokenRequest{Types: []string{"payment.*"}, Subjects: []string{"order/*"}})
+	text, _ := m.mint(TokenRequest{Clause: filter.Clause{Types: []string{"payment.*"}, Subjects: []string{"order/*"}}})
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, _, err := m.ring.AuthenticateToken(b.Context(), m.tokens, text); err != nil {

@@ -18,6 +18,8 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 	"pgregory.net/rapid"
+
+	"github.com/paylogic/pushserver/streams/filter"
 )
 
 const shop = "https://shop.example"
@@ -101,9 +103,9 @@ func (m *mintage) payload(changed map[string]any) string {
 }
 
 func TestTokenGrantsWhatItWasMintedFor(t *testing.T) {
-	m := newMintage(t, Key{Kind: Live, Merchant: "acme", Types: []string{"payment.*"}}, TokenOptions{})
+	m := newMintage(t, Key{Kind: Live, Merchant: "acme", Clause: filter.Clause{Types: []string{"payment.*"}}}, TokenOptions{})
 	asked := TokenRequest{
-		Types: []string{"payment.failed"}, Subjects: []string{"order/*", "event/42"}, Filter: `data.amount > 1 && "é<" != ""`,
+		Clause: filter.Clause{Types: []string{"payment.failed"}, Subjects: []string{"order/*", "event/42"}, Filter: `data.amount > 1 && "é<" != ""`},
 		Origin: "http://localhost:3000", Life: time.Hour,
 	}
 	token, want, err := m.tokens.Mint(m.key, asked)
@@ -143,7 +145,7 @@ func TestTokenOfEachListedSecretIsTakenAndTheFirstSigns(t *testing.T) {
 }
 
 func TestTokenIsRefusedAtMintingIfItIsBesideItsKey(t *testing.T) {
-	live := Key{Kind: Live, Merchant: "acme", Types: []string{"payment.*", "seat.status"}, Origins: []string{shop}}
+	live := Key{Kind: Live, Merchant: "acme", Clause: filter.Clause{Types: []string{"payment.*", "seat.status"}}, Origins: []string{shop}}
 	long := func(n int) []string { return slices.Repeat([]string{strings.Repeat("a", n)}, MaxPatterns) }
 	tests := []struct {
 		name  string
@@ -151,19 +153,19 @@ func TestTokenIsRefusedAtMintingIfItIsBesideItsKey(t *testing.T) {
 		field string // empty: it is minted
 	}{
 		{"all of it", TokenRequest{Origin: shop}, ""},
-		{"a type of its own", TokenRequest{Origin: shop, Types: []string{"seat.status"}}, ""},
-		{"more than it has", TokenRequest{Origin: shop, Types: []string{"seat.*", "ticket.*"}}, ""}, // and gets seat.status
-		{"other types", TokenRequest{Origin: shop, Types: []string{"ticket.*", "seat"}}, "types"},
-		{"no type", TokenRequest{Origin: shop, Types: []string{""}}, "types"},
-		{"broken text", TokenRequest{Origin: shop, Subjects: []string{"a\x00"}}, "subjects"},
-		{"a long filter", TokenRequest{Origin: shop, Filter: strings.Repeat("a", MaxFilterLen+1)}, "filter"},
+		{"a type of its own", TokenRequest{Origin: shop, Clause: filter.Clause{Types: []string{"seat.status"}}}, ""},
+		{"more than it has", TokenRequest{Origin: shop, Clause: filter.Clause{Types: []string{"seat.*", "ticket.*"}}}, ""}, // and gets seat.status
+		{"other types", TokenRequest{Origin: shop, Clause: filter.Clause{Types: []string{"ticket.*", "seat"}}}, "types"},
+		{"no type", TokenRequest{Origin: shop, Clause: filter.Clause{Types: []string{""}}}, "types"},
+		{"broken text", TokenRequest{Origin: shop, Clause: filter.Clause{Subjects: []string{"a\x00"}}}, "subjects"},
+		{"a long filter", TokenRequest{Origin: shop, Clause: filter.Clause{Filter: strings.Repeat("a", MaxFilterLen+1)}}, "filter"},
 		{"no origin", TokenRequest{}, "origin"},
 		{"another origin", TokenRequest{Origin: "https://evil.example"}, "origin"},
 		{"a path", TokenRequest{Origin: shop + "/"}, "origin"},
 		{"a life below zero", TokenRequest{Origin: shop, Life: -1}, "ttl"},
 		{"no time at all", TokenRequest{Origin: shop, Life: time.Millisecond}, "ttl"},
 		{"more than a day", TokenRequest{Origin: shop, Life: MaxTokenLife + 1}, "ttl"},
-		{"too much for a URL", TokenRequest{Origin: shop, Subjects: long(100)}, "subjects"},
+		{"too much for a URL", TokenRequest{Origin: shop, Clause: filter.Clause{Subjects: long(100)}}, "subjects"},
 	}
 	m := newMintage(t, live, TokenOptions{})
 	for _, test := range tests {
@@ -203,13 +205,13 @@ func TestTokenIsNeverWiderThanItsKey(t *testing.T) {
 	patterns := rapid.SliceOfN(rapid.StringMatching(`[ab]{1,2}\*?|\*`), 0, 3)
 	origins := rapid.SliceOfNDistinct(rapid.SampledFrom([]string{shop, "http://a", "http://b"}), 0, 2, rapid.ID[string])
 	rapid.Check(t, func(rt *rapid.T) {
-		description := Key{Kind: Live, Merchant: "acme", Types: patterns.Draw(rt, "types"), Origins: origins.Draw(rt, "origins")}
+		description := Key{Kind: Live, Merchant: "acme", Clause: filter.Clause{Types: patterns.Draw(rt, "types")}, Origins: origins.Draw(rt, "origins")}
 		if rapid.Bool().Draw(rt, "expires") {
 			description.Expires = time.Now().Add(time.Duration(rapid.IntRange(60, 7200).Draw(rt, "in")) * time.Second)
 		}
 		m := newMintage(t, description, TokenOptions{})
 		asked := TokenRequest{
-			Types: patterns.Draw(rt, "asked"), Origin: rapid.SampledFrom([]string{shop, "http://a"}).Draw(rt, "origin"),
+			Clause: filter.Clause{Types: patterns.Draw(rt, "asked")}, Origin: rapid.SampledFrom([]string{shop, "http://a"}).Draw(rt, "origin"),
 			Life: time.Duration(rapid.IntRange(60, 3600).Draw(rt, "life")) * time.Second,
 		}
 		overlap := slices.ContainsFunc(types, func(typ string) bool {

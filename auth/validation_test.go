@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/paylogic/pushserver/ratelimit/policy"
+	"github.com/paylogic/pushserver/streams/filter"
 )
 
 func TestDescriptionThatCannotStandNamesItsField(t *testing.T) {
@@ -25,11 +26,10 @@ func TestDescriptionThatCannotStandNamesItsField(t *testing.T) {
 		{"a test key", Key{Kind: Test, Merchant: "acme"}, ""},
 		{"a publisher's key", Key{Kind: Pub}, ""},
 		{"an admin's key", Key{Kind: Adm}, ""},
-		{"a full live key", Key{Kind: Live, Merchant: "a-1", Name: "Größe 🎟", Types: []string{"payment.*"},
-			Subjects: []string{"event/42/**"}, Filter: "data.amount >= 10000",
+		{"a full live key", Key{Kind: Live, Merchant: "a-1", Name: "Größe 🎟", Clause: filter.Clause{Types: []string{"payment.*"}, Subjects: []string{"event/42/**"}, Filter: "data.amount >= 10000"},
 			Scopes: []string{Stream}, Expires: now.Add(time.Hour), Origins: []string{"https://shop.example", "http://[::1]:3000"},
 			Limits: policy.Defaults()}, ""},
-		{"a full publisher's key", Key{Kind: Pub, Merchants: []string{"acme", "globex"}, Types: []string{"seat.*"}}, ""},
+		{"a full publisher's key", Key{Kind: Pub, Merchants: []string{"acme", "globex"}, Clause: filter.Clause{Types: []string{"seat.*"}}}, ""},
 
 		{"no kind", Key{Merchant: "acme"}, "kind"},
 		{"another kind", Key{Kind: "root"}, "kind"},
@@ -50,16 +50,16 @@ func TestDescriptionThatCannotStandNamesItsField(t *testing.T) {
 		{"an escape sequence in the name", Key{Kind: Adm, Name: "\x1b[2J"}, "name"},
 		{"text turned around in the name", Key{Kind: Adm, Name: "a\u202eb"}, "name"},
 		{"broken UTF-8 in the name", Key{Kind: Adm, Name: "a\xff"}, "name"},
-		{"an empty type", Key{Kind: Pub, Types: []string{"a", ""}}, "types"},
-		{"a type with a NUL", Key{Kind: Pub, Types: []string{"a\x00"}}, "types"},
-		{"a long type", Key{Kind: Pub, Types: []string{strings.Repeat("a", MaxTypeLen+1)}}, "types"},
-		{"too many types", Key{Kind: Pub, Types: many(MaxPatterns + 1)}, "types"},
-		{"an admin's types", Key{Kind: Adm, Types: []string{"a"}}, "types"},
-		{"a long subject", Key{Kind: Live, Merchant: "a", Subjects: []string{strings.Repeat("a", MaxSubjectLen+1)}}, "subjects"},
-		{"a publisher's subjects", Key{Kind: Pub, Subjects: []string{"a"}}, "subjects"},
-		{"a publisher's filter", Key{Kind: Pub, Filter: "true"}, "filter"},
-		{"a long filter", Key{Kind: Live, Merchant: "a", Filter: strings.Repeat("a", MaxFilterLen+1)}, "filter"},
-		{"broken UTF-8 in the filter", Key{Kind: Live, Merchant: "a", Filter: "\xff"}, "filter"},
+		{"an empty type", Key{Kind: Pub, Clause: filter.Clause{Types: []string{"a", ""}}}, "types"},
+		{"a type with a NUL", Key{Kind: Pub, Clause: filter.Clause{Types: []string{"a\x00"}}}, "types"},
+		{"a long type", Key{Kind: Pub, Clause: filter.Clause{Types: []string{strings.Repeat("a", MaxTypeLen+1)}}}, "types"},
+		{"too many types", Key{Kind: Pub, Clause: filter.Clause{Types: many(MaxPatterns + 1)}}, "types"},
+		{"an admin's types", Key{Kind: Adm, Clause: filter.Clause{Types: []string{"a"}}}, "types"},
+		{"a long subject", Key{Kind: Live, Merchant: "a", Clause: filter.Clause{Subjects: []string{strings.Repeat("a", MaxSubjectLen+1)}}}, "subjects"},
+		{"a publisher's subjects", Key{Kind: Pub, Clause: filter.Clause{Subjects: []string{"a"}}}, "subjects"},
+		{"a publisher's filter", Key{Kind: Pub, Clause: filter.Clause{Filter: "true"}}, "filter"},
+		{"a long filter", Key{Kind: Live, Merchant: "a", Clause: filter.Clause{Filter: strings.Repeat("a", MaxFilterLen+1)}}, "filter"},
+		{"broken UTF-8 in the filter", Key{Kind: Live, Merchant: "a", Clause: filter.Clause{Filter: "\xff"}}, "filter"},
 		{"another kind's scope", Key{Kind: Live, Merchant: "a", Scopes: []string{Admin}}, "scopes"},
 		{"too many scopes", Key{Kind: Pub, Scopes: slices.Repeat([]string{Me}, 3)}, "scopes"},
 		{"an origin with a path", Key{Kind: Live, Merchant: "a", Origins: []string{"https://shop.example/"}}, "origins"},

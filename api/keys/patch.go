@@ -106,7 +106,7 @@ func setLimits(k *auth.Key, value json.RawMessage) error {
 // check finds in a description what [auth.Key.Validate] leaves to others:
 // patterns and a filter that do not compile.
 func check(k *auth.Key) error {
-	_, err := filter.Compile(filter.Clause{Types: k.Types, Subjects: k.Subjects, Filter: k.Filter})
+	_, err := filter.Compile(k.Clause)
 	var clause *filter.Error
 	if errors.As(err, &clause) {
 		field := clause.Part

@@ -5,20 +5,19 @@ import (
 
 	"github.com/paylogic/pushserver/auth"
 	"github.com/paylogic/pushserver/ratelimit/policy"
+	"github.com/paylogic/pushserver/streams/filter"
 )
 
 // A View is a key as people and programs see it. It has the secret only in the
 // answer to what has just made it.
 type View struct {
-	ID          string        `json:"id"`
-	Key         string        `json:"key,omitempty"` // the secret
-	Kind        auth.Kind     `json:"kind"`
-	Merchant    string        `json:"merchant,omitempty"`
-	Merchants   []string      `json:"merchants,omitempty"`
-	Name        string        `json:"name,omitempty"`
-	Types       []string      `json:"types,omitempty"`
-	Subjects    []string      `json:"subjects,omitempty"`
-	Filter      string        `json:"filter,omitempty"`
+	ID        string    `json:"id"`
+	Key       string    `json:"key,omitempty"` // the secret
+	Kind      auth.Kind `json:"kind"`
+	Merchant  string    `json:"merchant,omitempty"`
+	Merchants []string  `json:"merchants,omitempty"`
+	Name      string    `json:"name,omitempty"`
+	filter.Clause
 	Scopes      []string      `json:"scopes"`
 	Origins     []string      `json:"origins,omitempty"`
 	Limits      policy.Limits `json:"limits,omitempty"`
@@ -34,7 +33,7 @@ type View struct {
 func view(k *auth.Key) View {
 	return View{
 		ID: k.ID, Kind: k.Kind, Merchant: k.Merchant, Merchants: k.Merchants, Name: k.Name,
-		Types: k.Types, Subjects: k.Subjects, Filter: k.Filter,
+		Clause: k.Clause,
 		Scopes: k.Granted(), Origins: k.Origins, Limits: k.Limits, Revision: k.Revision,
 		Created: k.Created.UTC(), Expires: inUTC(k.Expires), Revoked: inUTC(k.Revoked),
 		FormerUntil: inUTC(k.FormerUntil), LastUsed: inUTC(k.LastUsed),

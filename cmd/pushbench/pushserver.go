@@ -24,6 +24,7 @@ import (
 	"github.com/paylogic/pushserver/internal/redistest"
 	"github.com/paylogic/pushserver/ratelimit/policy"
 	"github.com/paylogic/pushserver/streams/eventlog"
+	"github.com/paylogic/pushserver/streams/filter"
 )
 
 // build compiles the pushserver of this module into dir.
@@ -132,7 +133,7 @@ func (b *backend) issue(ctx context.Context, merchants int) error {
 	}
 	for i := range merchants {
 		merchant := fmt.Sprintf("m%d", i)
-		b.keys[merchant], err = issue(auth.Key{Kind: auth.Live, Merchant: merchant, Name: "bench", Types: []string{"bench.*"}, Limits: limits})
+		b.keys[merchant], err = issue(auth.Key{Kind: auth.Live, Merchant: merchant, Name: "bench", Clause: filter.Clause{Types: []string{"bench.*"}}, Limits: limits})
 		if err != nil {
 			return err
 		}
