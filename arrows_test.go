@@ -28,6 +28,7 @@ var arrows = []struct {
 	{"cmd/pushserver", []string{"internal/redistest", "api/conform"}},
 	{"api", []string{"cmd", "test", "internal/redistest", "api/conform"}},
 	{"api/catalog", []string{"api"}},
+	{"api/cloudevents", []string{"api"}},
 	{"api/conform", []string{"api"}},
 	{"api/transport", []string{".", "api", "auth"}},
 	{"api/client", []string{".", "api", "auth", "ratelimit"}},

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"github.com/paylogic/pushserver/api/cloudevents"
 	"github.com/paylogic/pushserver/streams/eventlog"
 
 	"bytes"
@@ -79,8 +80,8 @@ func TestAttack45DeepNesting(t *testing.T) {
 	data := func(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
 	for form, got := range map[string]response{
 		"short": r.post(t, nested(64)), "binary": r.post(t, data(64), binary...),
-		"structured": r.post(t, structured(64), "Content-Type", structuredForm),
-		"batch":      r.post(t, "["+structured(63)+"]", "Content-Type", batchForm),
+		"structured": r.post(t, structured(64), "Content-Type", cloudevents.StructuredType),
+		"batch":      r.post(t, "["+structured(63)+"]", "Content-Type", cloudevents.BatchType),
 	} {
 		if got.status != 201 && form != "batch" || form == "batch" && got.status != 200 {
 			t.Errorf("64 levels of data, %s: status %d, %s", form, got.status, got.body)
@@ -89,7 +90,7 @@ func TestAttack45DeepNesting(t *testing.T) {
 	for _, n := range []int{65, 10_000, 100_000} {
 		r.post(t, nested(n)).refused(t, fmt.Sprint(n, " levels, short"), 422, "too-deep")
 		r.post(t, data(n), binary...).refused(t, fmt.Sprint(n, " levels, binary"), 422, "too-deep")
-		r.post(t, structured(n), "Content-Type", structuredForm).refused(t, fmt.Sprint(n, " levels, structured"), 422, "too-deep")
+		r.post(t, structured(n), "Content-Type", cloudevents.StructuredType).refused(t, fmt.Sprint(n, " levels, structured"), 422, "too-deep")
 	}
 	r.post(t, strings.Repeat("[", 200_000)).refused(t, "open arrays", 422, "too-deep")
 	r.post(t, strings.Repeat("[", 1_000_000)).refused(t, "a million open arrays", 413, "payload-too-large")
@@ -132,10 +133,10 @@ func TestAttack48BodyThatIsNotOneValue(t *testing.T) {
 	for _, body := range []string{good + good, good + " x", "\ufeff" + good, "", "null", "[]", good[:20], "{", `"x"`, "1"} {
 		r.post(t, body).refused(t, body, 400, "malformed-json")
 	}
-	if got := r.post(t, "[]", "Content-Type", batchForm); got.status != 200 {
+	if got := r.post(t, "[]", "Content-Type", cloudevents.BatchType); got.status != 200 {
 		t.Errorf("an empty batch: status %d, %s", got.status, got.body)
 	}
-	r.post(t, good, "Content-Type", batchForm).refused(t, "no array", 400, "malformed-json")
+	r.post(t, good, "Content-Type", cloudevents.BatchType).refused(t, "no array", 400, "malformed-json")
 	r.alive(t)
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/dunglas/httpsfv"
 
+	"github.com/paylogic/pushserver/api/cloudevents"
 	"github.com/paylogic/pushserver/auth"
 	"github.com/paylogic/pushserver/ratelimit"
 	"github.com/paylogic/pushserver/ratelimit/policy"
@@ -234,7 +235,7 @@ func TestAttack89PublisherOverItsLimitLeavesOthersTheirs(t *testing.T) {
 	connectionOf(t, v)
 	began, accepted, refused := time.Now(), 0, 0
 	for n := range 200 { // 10,000 events
-		switch got := r.do(t, "POST", "/v1/events", loud, batch(50*n), "Content-Type", batchForm); got.status {
+		switch got := r.do(t, "POST", "/v1/events", loud, batch(50*n), "Content-Type", cloudevents.BatchType); got.status {
 		case 200:
 			accepted += 50
 		case 429:
@@ -263,7 +264,7 @@ func TestBatchOfMoreThanTheQuotaIsToldToBeSmaller(t *testing.T) {
 	key := r.issue(t, auth.Key{Kind: auth.Pub, Limits: within(t, "publishes=2/s")})
 	event := `{"specversion":"1.0","id":"%d","source":"/s","type":"x.y","merchant":"a"}`
 	body := fmt.Sprintf("["+event+","+event+","+event+"]", 1, 2, 3)
-	got := r.do(t, "POST", "/v1/events", key, body, "Content-Type", batchForm)
+	got := r.do(t, "POST", "/v1/events", key, body, "Content-Type", cloudevents.BatchType)
 	got.refused(t, "a batch of three", 429, "quota-exceeded")
 	if got.header.Get("Retry-After") != "" || !strings.Contains(got.body, "less") {
 		t.Errorf("refused with %v %s", got.header, got.body)

@@ -21,6 +21,7 @@ import (
 
 	"github.com/paylogic/pushserver"
 	"github.com/paylogic/pushserver/api/catalog"
+	"github.com/paylogic/pushserver/api/cloudevents"
 	"github.com/paylogic/pushserver/api/conform"
 	"github.com/paylogic/pushserver/api/transport"
 	"github.com/paylogic/pushserver/auth"
@@ -135,7 +136,7 @@ func (r *rig) do(t testing.TB, method, target, key, body string, header ...strin
 		req.Header.Set("Authorization", "Bearer "+key)
 	}
 	if method == http.MethodPost {
-		req.Header.Set("Content-Type", shortForm)
+		req.Header.Set("Content-Type", cloudevents.ShortType)
 	}
 	for pair := range slices.Chunk(header, 2) {
 		if pair[1] == "" {

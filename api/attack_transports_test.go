@@ -1,6 +1,7 @@
 package api
 
 import (
+	"github.com/paylogic/pushserver/api/cloudevents"
 	"github.com/paylogic/pushserver/streams/eventlog"
 
 	"bytes"
@@ -140,7 +141,7 @@ func TestBatchAnswersEachEventForItself(t *testing.T) {
 		event("1", "a", "1"), event("2", "nobody", "2"), `{"id":1}`, "null", event("3", "a", `{"x":1,"x":2}`),
 		event("1", "a", "1"), event("1", "a", `"other"`), event("4", "b", "4"),
 	}, ",") + "]"
-	got := r.post(t, body, "Content-Type", batchForm)
+	got := r.post(t, body, "Content-Type", cloudevents.BatchType)
 	var answer struct {
 		Accepted, Duplicates, Failed int
 		Results                      []struct{ Status int }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"github.com/paylogic/pushserver/api/cloudevents"
 	"github.com/paylogic/pushserver/streams/eventlog"
 
 	"encoding/json"
@@ -186,10 +187,10 @@ func TestAnswersFitTheDescription(t *testing.T) {
 		{"Page", r.do(t, "GET", "/v1/events", r.a, ""), 200},
 		{"Page", r.do(t, "GET", "/v1/events?envelope=data&limit=1", r.a, ""), 200},
 		{"HistoryGone", r.do(t, "GET", "/v1/events?after="+first.Position.String(), r.a, ""), 410},
-		{"Accepted", r.do(t, "POST", "/v1/events", r.pub, event, "Content-Type", structuredForm), 201},
-		{"Accepted", r.do(t, "POST", "/v1/events", r.pub, event, "Content-Type", structuredForm), 200},
-		{"BatchResult", r.do(t, "POST", "/v1/events", r.pub, "["+event+"]", "Content-Type", batchForm), 200},
-		{"BatchResult", r.do(t, "POST", "/v1/events", r.pub, "["+event+",{}]", "Content-Type", batchForm), 207},
+		{"Accepted", r.do(t, "POST", "/v1/events", r.pub, event, "Content-Type", cloudevents.StructuredType), 201},
+		{"Accepted", r.do(t, "POST", "/v1/events", r.pub, event, "Content-Type", cloudevents.StructuredType), 200},
+		{"BatchResult", r.do(t, "POST", "/v1/events", r.pub, "["+event+"]", "Content-Type", cloudevents.BatchType), 200},
+		{"BatchResult", r.do(t, "POST", "/v1/events", r.pub, "["+event+",{}]", "Content-Type", cloudevents.BatchType), 207},
 		{"Problem", r.do(t, "POST", "/v1/events", r.pub, "{}"), 422},
 		{"Problem", r.do(t, "PUT", "/v1/events", r.a, ""), 405},
 		{"Problem", r.do(t, "GET", "/nowhere", "", ""), 404},

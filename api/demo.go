@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/paylogic/pushserver/api/cloudevents"
 	"github.com/paylogic/pushserver/auth"
 	"github.com/paylogic/pushserver/internal/strictjson"
 	"github.com/paylogic/pushserver/ratelimit"
@@ -137,15 +138,12 @@ func (d *demo) publish(ctx context.Context, typ, subject string, data any) (even
 		ID: uuid.Must(uuid.NewV7()).String(), Source: "/demo", Type: typ, Subject: subject,
 		Time: time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), Merchant: DemoMerchant, Data: text, State: true,
 	}
-	receipts, err := d.server.log.Append(ctx, DemoMerchant, []eventlog.Event{event})
-	if err == nil {
-		err = receipts[0].Err
-	}
+	receipt, err := d.server.append(ctx, DemoMerchant, event)
 	if err != nil {
 		return eventlog.ID{}, err
 	}
-	d.own[subject] = eventlog.Entry{ID: receipts[0].ID, Event: event}
-	return receipts[0].ID, nil
+	d.own[subject] = eventlog.Entry{ID: receipt.ID, Event: event}
+	return receipt.ID, nil
 }
 
 // sell changes the number of tickets.
@@ -175,7 +173,7 @@ func (d *demo) click(w http.ResponseWriter, r *http.Request, seat string) error 
 		number < 1 || number > demoColumns || seat != fmt.Sprintf("%s%d", row, number) {
 		return problem("not-found", "This seat does not exist.")
 	}
-	doc, err := readObject(w, r, keyMax, shortForm)
+	doc, err := readObject(w, r, keyMax, cloudevents.ShortType)
 	if err != nil {
 		return err
 	}

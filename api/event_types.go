@@ -100,7 +100,7 @@ func (s *Server) checkData(e *eventlog.Event) error {
 		return problem("unknown-type", "Send a type that GET /v1/event-types lists, or ask the operator to add this one to the catalogue.")
 	case t == nil:
 		return nil
-	case s.isState(e.Type) && isNull(e.Data):
+	case e.State && isNull(e.Data):
 		return nil // it says that the subject is gone
 	case e.Data == nil:
 		return brokenSchema(catalog.Violations{{Detail: "is required"}})

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/paylogic/pushserver/api/catalog"
+	"github.com/paylogic/pushserver/api/cloudevents"
 	"github.com/paylogic/pushserver/api/conform"
 	"github.com/paylogic/pushserver/auth"
 	"github.com/paylogic/pushserver/streams/filter"
@@ -126,7 +127,7 @@ func TestDataOutsideItsSchemaIsRefusedAndNotStored(t *testing.T) {
 	binary[7] = "payment.failed"
 	r.post(t, ``, binary...).refused(t, "binary without data", 422, "schema-violation")
 	r.post(t, `{"merchant":"a","type":"payment.failed","data":null}`).refused(t, "null", 422, "schema-violation")
-	r.post(t, `{"specversion":"1.0","id":"1","source":"/s","type":"payment.failed","merchant":"a"}`, "Content-Type", structuredForm).
+	r.post(t, `{"specversion":"1.0","id":"1","source":"/s","type":"payment.failed","merchant":"a"}`, "Content-Type", cloudevents.StructuredType).
 		refused(t, "structured without data", 422, "schema-violation")
 	if page := r.do(t, "GET", "/v1/events", r.a, ""); !strings.Contains(page.body, `"events":[]`) {
 		t.Errorf("something was stored: %s", page.body)
@@ -144,7 +145,7 @@ func TestBatchIsHeldToTheCatalogueEventByEvent(t *testing.T) {
 	} {
 		batch = append(batch, fmt.Sprintf(`{"specversion":"1.0","id":"%d","source":"/s","merchant":"a",%s}`, i, event))
 	}
-	got := r.post(t, "["+strings.Join(batch, ",")+"]", "Content-Type", batchForm)
+	got := r.post(t, "["+strings.Join(batch, ",")+"]", "Content-Type", cloudevents.BatchType)
 	fits(t, "BatchResult", got.body)
 	var answer struct {
 		Results []struct {

@@ -1,14 +1,15 @@
 package api
 
 import (
-	"encoding/json"
 	"errors"
 	"net/http"
 	"time"
 
+	"github.com/paylogic/pushserver/api/cloudevents"
 	"github.com/paylogic/pushserver/auth"
 	"github.com/paylogic/pushserver/internal/strictjson"
 	"github.com/paylogic/pushserver/ratelimit/policy"
+	"github.com/paylogic/pushserver/streams/eventlog"
 	"github.com/paylogic/pushserver/streams/filter"
 )
 
@@ -43,7 +44,7 @@ func (s *Server) explain(w http.ResponseWriter, r *http.Request) error {
 	if err := s.charge(w, r, c, s.cost(c, policy.Requests, 1)); err != nil {
 		return err
 	}
-	doc, err := readObject(w, r, bodyMax, shortForm)
+	doc, err := readObject(w, r, bodyMax, cloudevents.ShortType)
 	if err != nil {
 		return err
 	}
@@ -76,62 +77,19 @@ func (s *Server) explain(w http.ResponseWriter, r *http.Request) error {
 	if !key.Kind.Reads() {
 		return fieldProblem(&auth.FieldError{Field: "key_id", Reason: "must be the id of a live or test key: other keys receive no events"})
 	}
-	p, err := s.readExplained(event, key)
+	log, e, err := cloudevents.DecodeFor(key.Merchant, key.Kind == auth.Test, event)
+	var invalid *cloudevents.Invalid
+	if errors.As(err, &invalid) {
+		invalid.Below("/event")
+	}
 	if err != nil {
-		return below("/event", err)
+		return err
 	}
-	return writeJSON(w, http.StatusOK, explainTo(key, &p))
+	return writeJSON(w, http.StatusOK, explainTo(key, log, &e))
 }
 
-// readExplained reads an event that may leave out whose it is.
-func (s *Server) readExplained(raw []byte, key *auth.Key) (publication, error) {
-	doc, err := scanObject(raw)
-	if err != nil {
-		return publication{}, err
-	}
-	structured, addressed, moded := false, false, false
-	for _, m := range doc.Members {
-		structured = structured || m.Name == "specversion"
-		addressed = addressed || m.Name == "merchant"
-		moded = moded || m.Name == "livemode"
-	}
-	if !addressed {
-		merchant, err := json.Marshal(key.Merchant)
-		if err != nil {
-			return publication{}, err
-		}
-		head := append([]byte(`{"merchant":`), merchant...)
-		if key.Kind == auth.Test && !moded {
-			head = append(head, `,"livemode":false`...)
-		}
-		if len(doc.Members) > 0 {
-			head = append(head, ',')
-		}
-		raw = append(head, doc.Raw[1:]...)
-	}
-	if structured {
-		return decodeStructured(raw)
-	}
-	return decodeShort(raw)
-}
-
-// below puts a place before the pointers of a problem.
-func below(place string, err error) error {
-	var p *Problem
-	if errors.As(err, &p) {
-		if places, ok := p.Extra["errors"].([]map[string]any); ok {
-			for _, at := range places {
-				if pointer, ok := at["pointer"].(string); ok {
-					at["pointer"] = place + pointer
-				}
-			}
-		}
-	}
-	return err
-}
-
-// explainTo asks each clause of a key by itself.
-func explainTo(key *auth.Key, p *publication) explanation {
+// explainTo evaluates each clause of a key by itself.
+func explainTo(key *auth.Key, log string, event *eventlog.Event) explanation {
 	e := explanation{KeyID: key.ID, Delivered: true}
 	add := func(name string, passes bool, value any, detail string) {
 		if passes {
@@ -144,18 +102,16 @@ func explainTo(key *auth.Key, p *publication) explanation {
 	err := key.Usable(time.Now())
 	add("key", err == nil, nil, "the key was revoked, or has expired")
 	add("scopes", key.May(auth.Stream), key.Granted(), "the key may not stream")
-	add("merchant", p.merchant == key.Merchant, key.Merchant, "the event is another merchant's")
+	add("merchant", event.Merchant == key.Merchant, key.Merchant, "the event is another merchant's")
+	test := log != event.Merchant
 	mode := map[bool]string{false: "live", true: "test"}
-	add("mode", p.test == (key.Kind == auth.Test), mode[key.Kind == auth.Test], "the event is on the "+mode[p.test]+" log")
+	add("mode", test == (key.Kind == auth.Test), mode[key.Kind == auth.Test], "the event is on the "+mode[test]+" log")
 	ask := func(name string, value any, isSet bool, clause filter.Clause, detail string) {
 		if !isSet {
 			return
 		}
 		f, err := filter.Compile(clause)
-		add(name, err == nil && f.Match(&filter.Event{
-			ID: p.event.ID, Source: p.event.Source, Type: p.event.Type, Subject: p.event.Subject,
-			Merchant: p.merchant, Time: p.event.Time, Data: p.event.Data,
-		}), value, detail)
+		add(name, err == nil && f.Match(event.Predicate()), value, detail)
 	}
 	ask("types", key.Types, len(key.Types) > 0, filter.Clause{Types: key.Types}, "no pattern fits the event's type")
 	ask("subjects", key.Subjects, len(key.Subjects) > 0, filter.Clause{Subjects: key.Subjects}, "no pattern fits the event's subject")

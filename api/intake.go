@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/paylogic/pushserver/api/cloudevents"
 	"github.com/paylogic/pushserver/auth"
 	"github.com/paylogic/pushserver/internal/strictjson"
 	"github.com/paylogic/pushserver/ratelimit"
@@ -51,28 +52,30 @@ func reason(err error) error {
 // readInbox reads an entry of the inbox: the members of the short form, each a
 // field, with data in JSON.
 func (s *Server) readInbox(ctx context.Context, fields map[string]string) (string, eventlog.Event, error) {
-	p, err := decodeFields(fields)
+	log, e, err := decodeFields(fields)
 	if err == nil {
-		if p.event.Source == "" {
-			p.event.Source = "/inbox"
+		if e.Source == "" {
+			e.Source = "/inbox"
 		}
-		err = s.complete(ctx, somebody, &p)
+		err = s.complete(ctx, somebody, &e)
 	}
-	return p.logged(err)
+	return intakeResult(log, e, err)
 }
 
-// logged returns where an event goes, or why nowhere.
-func (p *publication) logged(err error) (string, eventlog.Event, error) {
+// intakeResult tells a Redis that is away, or a shutdown, from an invalid event.
+func intakeResult(log string, e eventlog.Event, err error) (string, eventlog.Event, error) {
 	if errors.Is(err, auth.ErrUnavailable) || errors.Is(err, context.Canceled) {
 		return "", eventlog.Event{}, fmt.Errorf("%w: %w", eventlog.ErrUnavailable, err)
 	}
 	if err != nil {
 		return "", eventlog.Event{}, reason(err)
 	}
-	return p.log(), p.event, nil
+	return log, e, nil
 }
 
-func decodeFields(fields map[string]string) (publication, error) {
+// decodeFields writes the fields as an event in the short form: data and livemode
+// are JSON, all others are text.
+func decodeFields(fields map[string]string) (log string, e eventlog.Event, err error) {
 	var b bytes.Buffer
 	b.WriteByte('{')
 	for i, name := range slices.Sorted(maps.Keys(fields)) {
@@ -81,18 +84,18 @@ func decodeFields(fields map[string]string) (publication, error) {
 		}
 		key, err := json.Marshal(name)
 		if err != nil {
-			return publication{}, err
+			return "", e, err
 		}
 		value := []byte(fields[name])
 		if name != "data" && name != "livemode" {
 			if value, err = json.Marshal(fields[name]); err != nil {
-				return publication{}, err
+				return "", e, err
 			}
 		}
 		b.Write(append(append(key, ':'), value...))
 	}
 	b.WriteByte('}')
-	return decodeShort(b.Bytes())
+	return cloudevents.DecodeShort(b.Bytes())
 }
 
 // readMessage reads what a service published to a channel, in one of flask-sse's
@@ -106,19 +109,10 @@ func (s *Server) readMessage(ctx context.Context, channel, payload string) (stri
 	if err != nil {
 		return "", eventlog.Event{}, reason(err)
 	}
-	quoted, err := json.Marshal(channel)
-	if err != nil {
-		return "", eventlog.Event{}, err
-	}
-	d := draft{place: "pointer", seen: make(map[string]bool)}
-	d.setText(strictjson.Member{Name: "type", Value: typ})
-	d.setText(strictjson.Member{Name: "subject", Value: quoted})
-	d.setData(data)
-	d.pub.merchant, d.pub.event.Merchant = c.Merchant, c.Merchant
-	p, err := d.finish("type", "data")
+	log, e, err := decodeFields(map[string]string{"merchant": c.Merchant, "type": typ, "subject": channel, "data": string(data)})
 	if err == nil {
-		p.event.Source = "/channels"
-		err = s.complete(ctx, somebody, &p)
+		e.Source = "/channels"
+		err = s.complete(ctx, somebody, &e)
 	}
 	if err == nil {
 		v := s.limiter.Take(ctx, ratelimit.Ask{Key: "channels:" + c.Merchant, Charges: []ratelimit.Charge{{Policy: s.limits.Of(policy.Publishes), N: 1}}})
@@ -126,37 +120,35 @@ func (s *Server) readMessage(ctx context.Context, channel, payload string) (stri
 			err = s.quotaProblem(v, nil)
 		}
 	}
-	return p.logged(err)
+	return intakeResult(log, e, err)
 }
 
-// decodeMessage tells the formats apart and returns the event's type, as a JSON
-// string, and its data.
-func decodeMessage(payload []byte) (typ, data []byte, err error) {
-	doc, err := strictjson.Parse(payload, eventBounds)
+// decodeMessage recognizes the format, and returns the event's type and its data.
+func decodeMessage(payload []byte) (typ string, data []byte, err error) {
+	doc, err := strictjson.Parse(payload, cloudevents.Bounds)
 	if err != nil {
-		return nil, nil, err
+		return "", nil, err
 	}
-	unnamed := []byte(`"` + streams.Unnamed + `"`)
+	named := true
 	switch doc.Kind {
 	case '[': // DazWorrall's: ["myevent", {"message": "Hello!"}]
-		if len(doc.Elements) == 2 && doc.Elements[0][0] == '"' {
-			return doc.Elements[0], doc.Elements[1], nil
+		if len(doc.Elements) == 2 {
+			typ, named = strictjson.Text(doc.Elements[0])
+			data = doc.Elements[1]
 		}
 	case '{': // singingwolfboy's: {"data": …, "type": "greeting"}
-		typ = unnamed
+		typ = streams.Unnamed
 		for _, m := range doc.Members {
-			switch m.Name {
-			case "data":
+			switch {
+			case m.Name == "data":
 				data = m.Value
-			case "type":
-				if typ = m.Value; string(typ) == "null" {
-					typ = unnamed
-				}
+			case m.Name == "type" && string(m.Value) != "null":
+				typ, named = strictjson.Text(m.Value)
 			}
 		}
-		if data != nil && typ[0] == '"' {
-			return typ, data, nil
-		}
 	}
-	return nil, nil, problem("schema-violation", `Publish ["type", data], or {"type": "…", "data": …}.`)
+	if data == nil || !named {
+		return "", nil, problem("schema-violation", `Publish ["type", data], or {"type": "…", "data": …}.`)
+	}
+	return typ, data, nil
 }

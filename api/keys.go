@@ -1,18 +1,16 @@
 package api
 
 import (
-	"github.com/paylogic/pushserver/internal/strictjson"
 	"github.com/paylogic/pushserver/streams/eventlog"
 
 	"encoding/json"
 	"errors"
-	"mime"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/paylogic/pushserver/api/cloudevents"
 	"github.com/paylogic/pushserver/api/keys"
 	"github.com/paylogic/pushserver/auth"
 )
@@ -44,7 +42,7 @@ func (s *Server) createKey(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	description, err := readPatch(w, r, shortForm)
+	description, err := readPatch(w, r, cloudevents.ShortType)
 	if err != nil {
 		return err
 	}
@@ -106,7 +104,7 @@ func (s *Server) editKey(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	patch, err := readPatch(w, r, mergePatch, shortForm)
+	patch, err := readPatch(w, r, mergePatch, cloudevents.ShortType)
 	if err != nil {
 		return err
 	}
@@ -136,7 +134,7 @@ func (s *Server) rotateKey(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	asked, err := readPatch(w, r, shortForm)
+	asked, err := readPatch(w, r, cloudevents.ShortType)
 	if err != nil {
 		return err
 	}
@@ -224,31 +222,6 @@ func readPatch(w http.ResponseWriter, r *http.Request, forms ...string) (keys.Pa
 		patch[m.Name] = json.RawMessage(m.Value)
 	}
 	return patch, nil
-}
-
-// readObject reads the body of a request that is one JSON object in one of these
-// forms, of at most this many bytes.
-func readObject(w http.ResponseWriter, r *http.Request, most int, forms ...string) (*strictjson.Document, error) {
-	if e := r.Header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
-		return nil, problem("unsupported-encoding", "Send the body uncompressed, without Content-Encoding.")
-	}
-	form, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || len(r.Header["Content-Type"]) != 1 || !slices.Contains(forms, form) ||
-		params["charset"] != "" && !strings.EqualFold(params["charset"], "utf-8") {
-		return nil, problem("unsupported-media-type", "Send "+strings.Join(forms, " or ")+", in UTF-8.")
-	}
-	body, err := readBody(w, r)
-	if err != nil {
-		return nil, err
-	}
-	if len(body) > most {
-		return nil, problem("payload-too-large", "Send at most "+strconv.Itoa(most>>10)+" KiB.")
-	}
-	doc, err := strictjson.Parse(body, dataBounds)
-	if err == nil && doc.Kind != '{' {
-		err = problem("malformed-json", "Send one JSON object.")
-	}
-	return doc, err
 }
 
 // keyProblem says what a request about a key has met. A key that is not there is

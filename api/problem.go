@@ -1,6 +1,7 @@
 package api
 
 import (
+	"github.com/paylogic/pushserver/api/cloudevents"
 	"github.com/paylogic/pushserver/internal/strictjson"
 	"github.com/paylogic/pushserver/streams/eventlog"
 
@@ -155,6 +156,10 @@ func problemOf(err error) *Problem {
 		}
 		return problem(string(broken.Code), broken.Detail)
 	}
+	var invalid *cloudevents.Invalid
+	if errors.As(err, &invalid) {
+		return eventProblem(invalid)
+	}
 	for _, known := range []struct {
 		cause        error
 		name, detail string
@@ -179,6 +184,18 @@ func problemOf(err error) *Problem {
 		}
 	}
 	return nil
+}
+
+func eventProblem(invalid *cloudevents.Invalid) *Problem {
+	p := problem(invalid.Code, invalid.Detail)
+	if len(invalid.Places) == 0 {
+		return p
+	}
+	places := make([]map[string]any, len(invalid.Places))
+	for i, place := range invalid.Places {
+		places[i] = map[string]any{place.Kind: place.At, "detail": place.Detail}
+	}
+	return p.with("errors", places)
 }
 
 func filterProblem(clause *filter.Error) *Problem {

@@ -3,35 +3,25 @@ package api
 import (
 	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"mime"
 	"net/http"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/paylogic/pushserver/api/cloudevents"
 	"github.com/paylogic/pushserver/auth"
-	"github.com/paylogic/pushserver/internal/strictjson"
 	"github.com/paylogic/pushserver/ratelimit/policy"
 	"github.com/paylogic/pushserver/streams/eventlog"
 	"github.com/paylogic/pushserver/streams/filter"
 )
 
 const (
-	bodyMax     = 256 << 10
-	bodyTimeout = 10 * time.Second
-
-	// bodyAtOnce is how much of a body has room before it is there.
-	bodyAtOnce = 64 << 10
-
 	// publishPatience is how long a publisher waits for an answer when Redis
 	// gives none, the time of the request's body apart.
 	publishPatience = 1400 * time.Millisecond
-	batchMax        = 1000
 
 	// batchLogs is how many logs a batch is written to at the same time.
 	batchLogs = 16
@@ -70,78 +60,77 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request) error {
 	bounded, cancel = context.WithTimeout(r.Context(), patience)
 	defer cancel()
 	r = r.WithContext(bounded)
-	var p publication
+	var (
+		log string
+		e   eventlog.Event
+	)
 	switch {
-	case form == batchForm:
+	case form == cloudevents.BatchType:
 		return s.publishBatch(w, r, key, body)
-	case form == structuredForm:
-		p, err = decodeStructured(body)
-	case isBinary(r.Header):
-		p, err = decodeBinary(r.Header, body)
+	case form == cloudevents.StructuredType:
+		log, e, err = cloudevents.DecodeStructured(body)
+	case cloudevents.IsBinary(r.Header):
+		log, e, err = cloudevents.DecodeBinary(r.Header, body)
 	default:
-		p, err = decodeShort(body)
+		log, e, err = cloudevents.DecodeShort(body)
 	}
 	if err != nil {
 		return err
 	}
-	if err := s.admit(r.Context(), key.Key, &p); err != nil {
+	if err := s.admit(r.Context(), key.Key, &e); err != nil {
 		return err
 	}
 	if err := s.charge(w, r, key, s.cost(key, policy.Publishes, 1)); err != nil {
 		return err
 	}
-	receipts, err := s.log.Append(r.Context(), p.log(), []eventlog.Event{p.event})
+	receipt, err := s.append(r.Context(), log, e)
 	if err != nil {
 		return err
-	}
-	receipt := receipts[0]
-	if receipt.Err != nil {
-		return receipt.Err
 	}
 	status := http.StatusCreated
 	if receipt.Duplicate {
 		status = http.StatusOK
 	}
-	return writeJSON(w, status, accepted{
-		ID: p.event.ID, Position: receipt.ID, Merchant: p.merchant,
-		Durability: s.log.Durability(), Duplicate: receipt.Duplicate,
-	})
+	return writeJSON(w, status, s.accepted(&e, receipt))
 }
 
-// log returns the name of the log that the event belongs to.
-func (p *publication) log() string {
-	if p.test {
-		return p.merchant + ".test"
+// append appends one event, which is complete, to its log.
+func (s *Server) append(ctx context.Context, log string, e eventlog.Event) (eventlog.Receipt, error) {
+	receipts, err := s.log.Append(ctx, log, []eventlog.Event{e})
+	if err != nil {
+		return eventlog.Receipt{}, err
 	}
-	return p.merchant
+	return receipts[0], receipts[0].Err
+}
+
+func (s *Server) accepted(e *eventlog.Event, receipt eventlog.Receipt) accepted {
+	return accepted{
+		ID: e.ID, Position: receipt.ID, Merchant: e.Merchant,
+		Durability: s.log.Durability(), Duplicate: receipt.Duplicate,
+	}
 }
 
 // admit checks that the key may publish p, and completes it.
-func (s *Server) admit(ctx context.Context, key *auth.Key, p *publication) error {
-	e := &p.event
+func (s *Server) admit(ctx context.Context, key *auth.Key, e *eventlog.Event) error {
 	if !filter.MatchType(key.Types, e.Type) {
 		return problem("scope-missing", "This key may not publish events of this type. granted lists the types it may publish.").
 			with("missing", []string{e.Type}).with("granted", key.Types)
 	}
-	if !key.MayPublishTo(p.merchant) {
+	if !key.MayPublishTo(e.Merchant) {
 		return problem("scope-missing", "This key may not publish for this merchant. granted lists the merchants it may publish for.").
-			with("missing", []string{p.merchant}).with("granted", key.Merchants)
+			with("missing", []string{e.Merchant}).with("granted", key.Merchants)
 	}
-	return s.complete(ctx, key, p)
+	return s.complete(ctx, key, e)
 }
 
 // complete checks an event that may be published by whoever has the key, and
 // fills in what they left out.
-func (s *Server) complete(ctx context.Context, key *auth.Key, p *publication) error {
-	e := &p.event
+func (s *Server) complete(ctx context.Context, key *auth.Key, e *eventlog.Event) error {
+	e.State = s.isState(e.Type)
 	if err := s.checkData(e); err != nil {
 		return err
 	}
-	if p.test {
-		e.Extensions = marked(e.Extensions)
-	}
-	e.State = s.isState(e.Type)
-	exists, err := s.keyring.MerchantExists(ctx, p.merchant)
+	exists, err := s.keyring.MerchantExists(ctx, e.Merchant)
 	if err != nil {
 		return err
 	}
@@ -179,52 +168,41 @@ type batchAnswer struct {
 // publishBatch answers each event of a batch for itself. The events of one log
 // are appended together and in their order, those of several at the same time.
 func (s *Server) publishBatch(w http.ResponseWriter, r *http.Request, key *caller, body []byte) error {
-	room := min(batchMax, bytes.Count(body, []byte("specversion"))) // each has it once, about
-	publications, errs := make([]publication, 0, room), make([]error, 0, room)
-	doc, err := strictjson.ParseBatch(body, eventBounds, func(doc *strictjson.Document, err error) {
-		var p publication
-		if err == nil {
-			p, err = readStructured(doc)
-		}
-		publications, errs = append(publications, p), append(errs, err)
+	room := min(cloudevents.MaxBatch, bytes.Count(body, []byte("specversion"))) // each has it once, about
+	batch := make([]batchEvent, 0, room)
+	err := cloudevents.DecodeBatch(body, func(log string, e eventlog.Event, err error) {
+		batch = append(batch, batchEvent{log: log, event: e, err: err})
 	})
 	if err != nil {
 		return err
 	}
-	if doc.Kind != '[' {
-		return problem("malformed-json", "Send an array of CloudEvents, or one CloudEvent as "+structuredForm+".")
-	}
-	if err := s.charge(w, r, key, s.cost(key, policy.Publishes, len(publications))); err != nil {
+	if err := s.charge(w, r, key, s.cost(key, policy.Publishes, len(batch))); err != nil {
 		return err
 	}
-	logs := make(map[string][]int)
-	for i := range publications {
-		if errs[i] != nil {
-			continue
+	logs := make(map[string][]*batchEvent)
+	for i := range batch {
+		b := &batch[i]
+		if b.err == nil {
+			b.err = s.admit(r.Context(), key.Key, &b.event)
 		}
-		if errs[i] = s.admit(r.Context(), key.Key, &publications[i]); errs[i] == nil {
-			log := publications[i].log()
-			logs[log] = append(logs[log], i)
+		if b.err == nil {
+			logs[b.log] = append(logs[b.log], b)
 		}
 	}
 
-	receipts := make([]eventlog.Receipt, len(publications))
 	var group errgroup.Group
 	group.SetLimit(batchLogs)
-	for log, members := range logs {
+	for log, events := range logs {
 		group.Go(func() error {
-			s.appendTo(r.Context(), log, members, publications, receipts)
+			s.appendBatch(r.Context(), log, events)
 			return nil
 		})
 	}
-	_ = group.Wait() // failures are in the receipts
+	_ = group.Wait() // each event has its own error
 
-	answer := batchAnswer{Durability: s.log.Durability(), Results: make([]batchResult, len(publications))}
-	for i := range publications {
-		if errs[i] == nil {
-			errs[i] = receipts[i].Err
-		}
-		answer.add(i, &publications[i], receipts[i], s.itemProblem(w, errs[i]))
+	answer := batchAnswer{Durability: s.log.Durability(), Results: make([]batchResult, len(batch))}
+	for i := range batch {
+		answer.add(i, &batch[i], s.itemProblem(w, batch[i].err))
 	}
 	if answer.Failed > 0 {
 		return writeJSON(w, http.StatusMultiStatus, answer)
@@ -232,18 +210,24 @@ func (s *Server) publishBatch(w http.ResponseWriter, r *http.Request, key *calle
 	return writeJSON(w, http.StatusOK, answer)
 }
 
-// appendTo appends those members of a batch that belong to one log.
-func (s *Server) appendTo(ctx context.Context, log string, members []int, publications []publication, receipts []eventlog.Receipt) {
-	events := make([]eventlog.Event, len(members))
-	for i, member := range members {
-		events[i] = publications[member].event
+// A batchEvent is one event of a batch, on its way to the log.
+type batchEvent struct {
+	log     string
+	event   eventlog.Event
+	receipt eventlog.Receipt
+	err     error
+}
+
+// appendBatch appends the events of a batch that belong to one log.
+func (s *Server) appendBatch(ctx context.Context, log string, batch []*batchEvent) {
+	events := make([]eventlog.Event, len(batch))
+	for i, b := range batch {
+		events[i] = b.event
 	}
-	got, err := s.log.Append(ctx, log, events)
-	for i, member := range members {
-		if err != nil {
-			receipts[member].Err = err
-		} else {
-			receipts[member] = got[i]
+	receipts, err := s.log.Append(ctx, log, events)
+	for i, b := range batch {
+		if b.err = err; err == nil {
+			b.receipt, b.err = receipts[i], receipts[i].Err
 		}
 	}
 }
@@ -264,7 +248,7 @@ func (s *Server) itemProblem(w http.ResponseWriter, err error) *Problem {
 	return p.with("request_id", w.Header().Get("X-Request-Id"))
 }
 
-func (a *batchAnswer) add(i int, p *publication, receipt eventlog.Receipt, refusal *Problem) {
+func (a *batchAnswer) add(i int, b *batchEvent, refusal *Problem) {
 	result := &a.Results[i]
 	if refusal != nil {
 		a.Failed++
@@ -272,8 +256,8 @@ func (a *batchAnswer) add(i int, p *publication, receipt eventlog.Receipt, refus
 		result.Status, result.Problem = refusal.Status, refusal.document(id)
 		return
 	}
-	result.accepted = &accepted{ID: p.event.ID, Position: receipt.ID, Merchant: p.merchant, Duplicate: receipt.Duplicate}
-	if receipt.Duplicate {
+	result.accepted = &accepted{ID: b.event.ID, Position: b.receipt.ID, Merchant: b.event.Merchant, Duplicate: b.receipt.Duplicate}
+	if b.receipt.Duplicate {
 		a.Duplicates++
 		result.Status = http.StatusOK
 	} else {
@@ -282,20 +266,13 @@ func (a *batchAnswer) add(i int, p *publication, receipt eventlog.Receipt, refus
 	}
 }
 
-// The forms in which events come (CloudEvents HTTP binding 1.0.2, section 3).
-const (
-	shortForm      = "application/json"
-	structuredForm = "application/cloudevents+json"
-	batchForm      = "application/cloudevents-batch+json"
-)
-
 // contentForm returns the form of a request's body.
 func contentForm(h http.Header) (string, error) {
 	if e := h.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
 		return "", problem("unsupported-encoding", "Send the body uncompressed, without Content-Encoding.")
 	}
 	unsupported := problem("unsupported-media-type",
-		"Send "+shortForm+", "+structuredForm+" or "+batchForm+", in UTF-8.")
+		"Send "+cloudevents.ShortType+", "+cloudevents.StructuredType+" or "+cloudevents.BatchType+", in UTF-8.")
 	if len(h.Values("Content-Type")) != 1 {
 		return "", unsupported
 	}
@@ -304,58 +281,8 @@ func contentForm(h http.Header) (string, error) {
 		return "", unsupported
 	}
 	switch form {
-	case shortForm, structuredForm, batchForm:
+	case cloudevents.ShortType, cloudevents.StructuredType, cloudevents.BatchType:
 		return form, nil
 	}
 	return "", unsupported
-}
-
-// isBinary reports whether the request is a CloudEvent in binary mode: one header
-// of an attribute is enough, so that an event that lacks specversion is told so
-// and its data is not mistaken for an event.
-func isBinary(h http.Header) bool {
-	for name := range h {
-		if len(name) > 3 && strings.EqualFold(name[:3], "ce-") {
-			return true
-		}
-	}
-	return false
-}
-
-// readBody reads a body within its bounds of size and time.
-func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	tooLarge := problem("payload-too-large", "Send at most 256 KiB. Store large things elsewhere, and publish where they are.")
-	if r.ContentLength > bodyMax {
-		w.Header().Set("Connection", "close")
-		return nil, tooLarge
-	}
-	var body bytes.Buffer
-	body.Grow(int(max(0, min(r.ContentLength, bodyAtOnce))) + bytes.MinRead)
-	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, bodyMax))
-	var most *http.MaxBytesError
-	switch {
-	case errors.As(err, &most):
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now()) // nobody waits for the rest
-		return nil, tooLarge
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		w.Header().Set("Connection", "close")
-		return nil, problem("request-timeout", "Send the whole body within 10 seconds.")
-	case err != nil:
-		w.Header().Set("Connection", "close")
-		return nil, problem("malformed-json", "The body ended early or its framing is invalid. Send it again.")
-	}
-	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // the body is here: see bound
-	return body.Bytes(), nil
-}
-
-// writeJSON answers with a JSON document.
-func writeJSON(w http.ResponseWriter, status int, value any) error {
-	body, err := json.Marshal(value)
-	if err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_, _ = w.Write(append(body, '\n')) // the client left; there is nobody to tell
-	return nil
 }

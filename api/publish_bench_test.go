@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/paylogic/pushserver/api/cloudevents"
 	"github.com/paylogic/pushserver/auth"
 	"github.com/paylogic/pushserver/ratelimit/policy"
 	"github.com/paylogic/pushserver/streams/eventlog"
@@ -27,7 +28,7 @@ func BenchmarkPublish(b *testing.B) {
 	for _, form := range []struct {
 		name, mediaType string
 		events          int
-	}{{"one", structuredForm, 1}, {"batch", batchForm, 100}} {
+	}{{"one", cloudevents.StructuredType, 1}, {"batch", cloudevents.BatchType, 100}} {
 		b.Run(form.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
@@ -37,7 +38,7 @@ func BenchmarkPublish(b *testing.B) {
 					events[i] = event()
 				}
 				body := strings.Join(events, ",")
-				if form.mediaType == batchForm {
+				if form.mediaType == cloudevents.BatchType {
 					body = "[" + body + "]"
 				}
 				req := httptest.NewRequest(http.MethodPost, "/v1/events", strings.NewReader(body))

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"github.com/paylogic/pushserver/api/cloudevents"
 	"github.com/paylogic/pushserver/internal/strictjson"
 	"github.com/paylogic/pushserver/streams/eventlog"
 
@@ -59,7 +60,7 @@ func TestBatchAnswersForEachEventAndGoesOn(t *testing.T) {
 	for _, tt := range tests {
 		events = append(events, tt.event)
 	}
-	got := r.do(t, "POST", "/v1/events", r.pub, "["+strings.Join(events, ",")+"]", "Content-Type", batchForm)
+	got := r.do(t, "POST", "/v1/events", r.pub, "["+strings.Join(events, ",")+"]", "Content-Type", cloudevents.BatchType)
 	fits(t, "BatchResult", got.body)
 	var answer struct {
 		Accepted, Duplicates, Failed int
@@ -87,13 +88,13 @@ func TestBatchAsAWhole(t *testing.T) {
 	post := func(body, form string) response {
 		return r.do(t, "POST", "/v1/events", r.pub, body, "Content-Type", form)
 	}
-	if got := post("[]", batchForm); got.status != 200 || !strings.Contains(got.body, `"results":[]`) {
+	if got := post("[]", cloudevents.BatchType); got.status != 200 || !strings.Contains(got.body, `"results":[]`) {
 		t.Errorf("empty batch: got %d %s", got.status, got.body)
 	}
-	post(`[`+strings.Repeat(`{},`, 1000)+`{}]`, batchForm).refused(t, "1,001 events", 413, "payload-too-large")
-	post(`[{}`, batchForm).refused(t, "half a batch", 400, "malformed-json")
-	post(`{}`, batchForm).refused(t, "one event as a batch", 400, "malformed-json")
-	post(`[{}]`, shortForm).refused(t, "an array in the short form", 400, "malformed-json")
+	post(`[`+strings.Repeat(`{},`, 1000)+`{}]`, cloudevents.BatchType).refused(t, "1,001 events", 413, "payload-too-large")
+	post(`[{}`, cloudevents.BatchType).refused(t, "half a batch", 400, "malformed-json")
+	post(`{}`, cloudevents.BatchType).refused(t, "one event as a batch", 400, "malformed-json")
+	post(`[{}]`, cloudevents.ShortType).refused(t, "an array in the short form", 400, "malformed-json")
 }
 
 // It is the key that is wrong, and its holder did not write it.

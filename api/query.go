@@ -11,6 +11,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/paylogic/pushserver/api/cloudevents"
 	"github.com/paylogic/pushserver/internal/strictjson"
 )
 
@@ -129,7 +130,7 @@ func parseSince(s string, now time.Time) (time.Time, error) {
 		}
 		return sinceEpoch(now.Add(-time.Duration(seconds) * time.Second)), nil
 	}
-	t, ok := parseTime(s)
+	t, ok := cloudevents.ParseTime(s)
 	switch {
 	case !ok:
 		return time.Time{}, parameterProblem("since", "must be an age (90s, 10m, 24h, 7d, 1h30m) or a time (RFC 3339; write %2B for a plus)")
@@ -146,17 +147,6 @@ func sinceEpoch(t time.Time) time.Time {
 		return epoch
 	}
 	return t
-}
-
-// parseTime reads a time as in RFC 3339, with a year of four digits in UTC too.
-func parseTime(s string) (time.Time, bool) {
-	const longest = 64 // bytes; the digits of a second have no end in RFC 3339
-	var t time.Time
-	if len(s) > longest || t.UnmarshalText([]byte(s)) != nil {
-		return t, false
-	}
-	year := t.UTC().Year()
-	return t, 0 <= year && year <= 9999
 }
 
 // parseList splits a list at its commas; an empty text is an empty list.

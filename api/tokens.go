@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/paylogic/pushserver/api/cloudevents"
 	"github.com/paylogic/pushserver/auth"
 	"github.com/paylogic/pushserver/internal/strictjson"
 	"github.com/paylogic/pushserver/ratelimit/policy"
@@ -37,7 +38,7 @@ func (s *Server) mint(w http.ResponseWriter, r *http.Request) error {
 	case s.tokens == nil:
 		return problem("not-found", "This server mints no tokens. Its operator must start it with --secret-file.")
 	}
-	doc, err := readObject(w, r, tokenMax, shortForm)
+	doc, err := readObject(w, r, tokenMax, cloudevents.ShortType)
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/paylogic/pushserver/api/catalog"
+	"github.com/paylogic/pushserver/api/cloudevents"
 	"github.com/paylogic/pushserver/api/conform"
 	"github.com/paylogic/pushserver/auth"
 	"github.com/paylogic/pushserver/streams/sse"
@@ -99,12 +100,12 @@ func (c *crowd) ask(t *testing.T, dice *rand.Rand) {
 	var method, path, body, form string
 	switch dice.IntN(16) {
 	case 0, 1, 2, 3:
-		method, path, form = "POST", "/v1/events", oneOf(dice, structuredForm, structuredForm, "text/plain", batchForm)
-		if body = event; form == batchForm {
+		method, path, form = "POST", "/v1/events", oneOf(dice, cloudevents.StructuredType, cloudevents.StructuredType, "text/plain", cloudevents.BatchType)
+		if body = event; form == cloudevents.BatchType {
 			body = "[" + event + "," + strings.ReplaceAll(event, `"id":"`, `"id":"b`) + "]"
 		}
 	case 4:
-		method, path, form = "POST", "/v1/events", shortForm
+		method, path, form = "POST", "/v1/events", cloudevents.ShortType
 		body = fmt.Sprintf(`{"merchant":"a","type":%q,"data":%s}`, typ, data)
 	case 5, 6:
 		method, path = oneOf(dice, "GET", "GET", "HEAD"), "/v1/events"+query
@@ -113,15 +114,15 @@ func (c *crowd) ask(t *testing.T, dice *rand.Rand) {
 	case 8:
 		method, path = oneOf(dice, "GET", "DELETE", "OPTIONS", "PUT"), oneOf(dice, "/v1/me", "/v1/connections", "/v1/connections/con_x", "/v1/event-types", "/v1/event-types/"+oneOf(dice, "payment.failed", "none"))
 	case 9:
-		method, path, form = "POST", "/v1/tokens", shortForm
+		method, path, form = "POST", "/v1/tokens", cloudevents.ShortType
 		body = oneOf(dice, `{"origin":"https://shop.example","ttl":60}`, `{"origin":"nowhere"}`, `{}`, `[]`, `{"origin":"https://shop.example","types":["x"]}`)
 	case 10:
-		method, path, form = "POST", "/v1/test/events", shortForm
+		method, path, form = "POST", "/v1/test/events", cloudevents.ShortType
 		body = oneOf(dice, `{"type":"payment.failed"}`, `{"type":"my.own","data":1}`, `{}`, `{"type":"payment.failed","data":{}}`)
 	case 11:
-		method, path, form, body = "POST", "/v1/explain", shortForm, `{"event":`+event+`}`
+		method, path, form, body = "POST", "/v1/explain", cloudevents.ShortType, `{"event":`+event+`}`
 	case 12:
-		method, path, form = "POST", "/v1/keys", shortForm
+		method, path, form = "POST", "/v1/keys", cloudevents.ShortType
 		body = oneOf(dice, `{"kind":"live","merchant":"a","types":["payment.*"],"limits":{"streams":3}}`, `{"kind":"pub"}`, `{"kind":"x"}`, `{}`, `{"kind":"live","merchant":"a","limits":{"streams":0}}`)
 	case 13:
 		method, path = "GET", oneOf(dice, "/v1/keys", "/v1/keys?limit=2", "/v1/keys?after=none", "/v1/audit", "/v1/audit?limit=3", "/v1/audit?after=x", "/v1/keys/key_none")

@@ -1,6 +1,8 @@
-package api
+package cloudevents
 
 import (
+	"time"
+
 	"github.com/paylogic/pushserver/internal/strictjson"
 	"github.com/paylogic/pushserver/streams/eventlog"
 
@@ -8,33 +10,23 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"mime"
-	"net/http"
-	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/paylogic/pushserver/auth"
 	"github.com/paylogic/pushserver/streams/filter"
 )
 
-// Bounds of what is read as JSON. An event has its data one level down.
-var (
-	dataBounds  = strictjson.Bounds{Depth: 64}
-	eventBounds = strictjson.Bounds{Depth: 65, Elements: batchMax}
-)
-
-// What an event may have at most.
+// Bounds of an event.
 const (
 	maxIDLen      = 128 // bytes
 	maxTypeLen    = 128
 	maxTextLen    = 256 // of subject, source and dataschema
 	maxExtensions = 16
-	maxErrors     = 16 // that one answer lists
+	maxPlaces     = 16 // in one error
 )
 
 var (
@@ -42,23 +34,22 @@ var (
 	extensionNames = regexp.MustCompile(`^[a-z0-9]{1,20}$`)
 )
 
-// A publication is an event as a publisher sent it, and where it goes.
-//
-// The event's ID, Source and Time are empty where the short form left them out.
-// Its Data has the bytes that were sent.
-type publication struct {
-	merchant string
-	test     bool // for the merchant's test log
-	event    eventlog.Event
+// contextAttributes are required in a CloudEvent.
+var contextAttributes = []string{"specversion", "id", "source", "type", "merchant"}
+
+// A draft is an event while its attributes are read, and what is wrong with it.
+type draft struct {
+	kind       string // of the places in errors
+	event      eventlog.Event
+	test       bool // for the merchant's test log
+	seen       map[string]bool
+	extensions []strictjson.Member
+	places     []Place
 }
 
-// decodeShort reads an event in the short form. Its errors are problems.
-func decodeShort(raw []byte) (publication, error) {
-	doc, err := scanObject(raw)
-	if err != nil {
-		return publication{}, err
-	}
-	d := draft{place: "pointer", seen: make(map[string]bool)}
+func newDraft(kind string) *draft { return &draft{kind: kind, seen: make(map[string]bool)} }
+
+func (d *draft) short(doc *strictjson.Document) (log string, e eventlog.Event, err error) {
 	for _, m := range doc.Members {
 		switch m.Name {
 		case "merchant", "type", "subject", "id", "source", "time", "dataschema":
@@ -74,22 +65,7 @@ func decodeShort(raw []byte) (publication, error) {
 	return d.finish("merchant", "type", "data")
 }
 
-// decodeStructured reads a CloudEvent in its JSON format (CloudEvents 1.0). Its
-// errors are problems.
-func decodeStructured(raw []byte) (publication, error) {
-	doc, err := strictjson.Parse(raw, eventBounds)
-	if err != nil {
-		return publication{}, err
-	}
-	return readStructured(doc)
-}
-
-// readStructured is [decodeStructured] for what was scanned already.
-func readStructured(doc *strictjson.Document) (publication, error) {
-	if err := mustBeObject(doc); err != nil {
-		return publication{}, err
-	}
-	d := draft{place: "pointer", seen: make(map[string]bool)}
+func (d *draft) structured(doc *strictjson.Document) (log string, e eventlog.Event, err error) {
 	for _, m := range doc.Members {
 		if m.Value[0] == 'n' && m.Name != "data" {
 			continue // null counts as missing (CloudEvents JSON format, 2.2)
@@ -107,84 +83,27 @@ func readStructured(doc *strictjson.Document) (publication, error) {
 			d.extend(m.Name, m.Value)
 		}
 	}
-	return d.finish("specversion", "id", "source", "type", "merchant")
+	return d.finish(contextAttributes...)
 }
 
-// decodeBinary reads a CloudEvent in binary mode (CloudEvents HTTP binding, 3.1):
-// attributes in ce- headers, percent-decoded once, and data in the body. An
-// empty body is an event without data. The caller has looked at Content-Type.
-// Its errors are problems.
-func decodeBinary(h http.Header, body []byte) (publication, error) {
-	d := draft{place: "header", seen: make(map[string]bool)}
-	if len(body) > 0 {
-		doc, err := strictjson.Parse(body, dataBounds)
-		if err != nil {
-			return publication{}, err
-		}
-		d.setData(doc.Raw)
-	}
-	for _, key := range slices.Sorted(maps.Keys(h)) {
-		name, ok := strings.CutPrefix(strings.ToLower(key), "ce-")
-		if !ok {
-			continue
-		}
-		if len(h[key]) != 1 {
-			d.refuse(name, "may appear only once")
-			continue
-		}
-		value, err := url.PathUnescape(h[key][0])
-		if err != nil || !utf8.ValidString(value) {
-			d.refuse(name, "must be percent-encoded UTF-8")
-			continue
-		}
-		d.setHeader(name, value)
-	}
-	return d.finish("specversion", "id", "source", "type", "merchant")
-}
-
-// scanObject reads a body that must be an object.
-func scanObject(raw []byte) (*strictjson.Document, error) {
-	doc, err := strictjson.Parse(raw, eventBounds)
-	if err != nil {
-		return nil, err
-	}
-	return doc, mustBeObject(doc)
-}
-
-func mustBeObject(d *strictjson.Document) error {
-	if d.Kind != '{' {
-		return problem("malformed-json", "Send the event as one JSON object.")
-	}
-	return nil
-}
-
-// A draft is a publication that is being read, and what is wrong with it.
-type draft struct {
-	place      string // what names a place in an error: "pointer" or "header"
-	pub        publication
-	seen       map[string]bool
-	extensions []strictjson.Member
-	errors     []map[string]any
-}
-
-// refuse notes what is wrong with an attribute. A name that is long or cannot be
-// shown is quoted in the detail; the place is the whole event then.
+// refuse records what is wrong with an attribute. If its name is long or not
+// printable, the place is the whole event and the detail quotes the name.
 func (d *draft) refuse(name, detail string) {
 	d.seen[name] = true
-	if len(d.errors) == maxErrors {
+	if len(d.places) == maxPlaces {
 		return
 	}
 	where := "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
-	if d.place == "header" {
+	if d.kind == Header {
 		where = "ce-" + name
 	}
 	if len(name) > 40 || !filter.Printable(name) {
 		where, detail = "", strictjson.Quote(name)+" "+detail
-		if d.place == "header" {
+		if d.kind == Header {
 			where = "ce-*"
 		}
 	}
-	d.errors = append(d.errors, map[string]any{d.place: where, "detail": detail})
+	d.places = append(d.places, Place{Kind: d.kind, At: where, Detail: detail})
 }
 
 func (d *draft) setText(m strictjson.Member) {
@@ -212,10 +131,10 @@ func (d *draft) setHeader(name, value string) {
 	}
 }
 
-// set sets a context attribute that is a text.
+// set sets a context attribute that is a string.
 func (d *draft) set(name, value string) {
 	d.seen[name] = true
-	e := &d.pub.event
+	e := &d.event
 	switch name {
 	case "specversion":
 		if value != "1.0" {
@@ -235,12 +154,12 @@ func (d *draft) set(name, value string) {
 	case "dataschema":
 		e.DataSchema = d.bounded(name, value, maxTextLen)
 	case "time":
-		if _, ok := parseTime(value); !ok {
+		if _, ok := ParseTime(value); !ok {
 			d.refuse(name, "must be a time as in RFC 3339, before the year 10000")
 		}
 		e.Time = value
 	case "merchant":
-		e.Merchant, d.pub.merchant = value, value
+		e.Merchant = value
 	case "datacontenttype":
 		if !isJSON(value) {
 			d.refuse(name, "must be application/json")
@@ -248,7 +167,7 @@ func (d *draft) set(name, value string) {
 	}
 }
 
-// bounded returns the value if it may stand in an event, else "".
+// bounded returns the value if an event can have it, else "".
 func (d *draft) bounded(name, value string, most int) string {
 	switch {
 	case value == "":
@@ -267,8 +186,9 @@ func (d *draft) setLiveMode(value []byte) {
 	d.seen["livemode"] = true
 	switch string(value) {
 	case "true":
+		d.test = false
 	case "false":
-		d.pub.test = true
+		d.test = true
 	default:
 		d.refuse("livemode", "must be true or false")
 	}
@@ -276,7 +196,7 @@ func (d *draft) setLiveMode(value []byte) {
 
 func (d *draft) setData(value []byte) {
 	d.seen["data"] = true
-	d.pub.event.Data = value
+	d.event.Data = value
 }
 
 // extend adds an extension attribute.
@@ -301,30 +221,47 @@ func (d *draft) extend(name string, value []byte) {
 	}
 }
 
-// finish returns the publication, or the first of what is wrong in this order:
-// the rules for events, a reserved type, a name that no merchant can have.
-func (d *draft) finish(required ...string) (publication, error) {
+// finish returns the event and its log, or the first error in this order: the rules
+// for events, a reserved type, a name that no merchant can have.
+func (d *draft) finish(required ...string) (log string, e eventlog.Event, err error) {
 	for _, name := range required {
 		if !d.seen[name] {
 			d.refuse(name, "is required")
 		}
 	}
+	var invalid *Invalid
 	switch {
-	case len(d.errors) > 0:
-		return publication{}, problem("schema-violation", "Fix the problems listed in errors, then send the event again.").
-			with("errors", d.errors)
-	case strings.HasPrefix(d.pub.event.Type, "stream."):
-		return publication{}, problem("reserved-type", "Choose another type: types that begin with stream. are reserved.")
-	case !auth.ValidMerchant(d.pub.merchant):
-		return publication{}, problem("unknown-merchant", "Check the spelling: a merchant's name has 1 to 64 characters from a-z, 0-9 and the hyphen.")
+	case len(d.places) > 0:
+		invalid = &Invalid{"schema-violation", "Fix the problems listed in errors, then send the event again.", d.places}
+	case strings.HasPrefix(d.event.Type, "stream."):
+		invalid = &Invalid{Code: "reserved-type", Detail: "Choose another type: types that begin with stream. are reserved."}
+	case !auth.ValidMerchant(d.event.Merchant):
+		invalid = &Invalid{Code: "unknown-merchant", Detail: "Check the spelling: a merchant's name has 1 to 64 characters from a-z, 0-9 and the hyphen."}
 	}
-	d.pub.event.Extensions = joinMembers(d.extensions)
-	return d.pub, nil
+	if invalid != nil {
+		return "", e, invalid
+	}
+	d.event.Extensions = joinMembers(d.extensions)
+	log = d.event.Merchant
+	if d.test {
+		log += ".test"
+		d.event.Extensions = markTest(d.event.Extensions)
+	}
+	return log, d.event, nil
 }
 
-// joinMembers returns the members as one object, or nil if there are none. They
-// are sorted, so that an event sent again with its attributes in another order
-// is the same event.
+// markTest adds livemode:false to the extensions.
+func markTest(extensions []byte) []byte {
+	const mark = `"livemode":false}`
+	if len(extensions) == 0 {
+		return []byte("{" + mark)
+	}
+	return append(append(extensions[:len(extensions)-1:len(extensions)-1], ','), mark...)
+}
+
+// joinMembers returns the members as one object, or nil without any. It sorts them,
+// so that an event sent again with its attributes in another order is the same
+// event.
 func joinMembers(members []strictjson.Member) []byte {
 	if len(members) == 0 {
 		return nil
@@ -342,8 +279,8 @@ func joinMembers(members []strictjson.Member) []byte {
 	return append(out, '}')
 }
 
-// isJSON reports whether a content type is JSON in UTF-8 and nothing more: data
-// is delivered without it.
+// isJSON reports whether a content type is JSON in UTF-8 without other parameters.
+// Data is delivered without its content type.
 func isJSON(contentType string) bool {
 	media, params, err := mime.ParseMediaType(contentType)
 	if err != nil || media != "application/json" {
@@ -351,4 +288,15 @@ func isJSON(contentType string) bool {
 	}
 	charset, given := params["charset"]
 	return len(params) == 0 || len(params) == 1 && given && strings.EqualFold(charset, "utf-8")
+}
+
+// ParseTime reads a time in RFC 3339. Its year has four digits, also in UTC.
+func ParseTime(s string) (time.Time, bool) {
+	const longest = 64 // bytes; RFC 3339 does not bound the digits of a second
+	var t time.Time
+	if len(s) > longest || t.UnmarshalText([]byte(s)) != nil {
+		return t, false
+	}
+	year := t.UTC().Year()
+	return t, 0 <= year && year <= 9999
 }

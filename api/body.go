@@ -1,0 +1,90 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"mime"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/paylogic/pushserver/internal/strictjson"
+)
+
+const (
+	bodyMax     = 256 << 10
+	bodyTimeout = 10 * time.Second
+
+	// bodyAtOnce is how much of a body has room before it is there.
+	bodyAtOnce = 64 << 10
+
+	// objectDepth is how many arrays and objects can be nested in a body.
+	objectDepth = 64
+)
+
+// readObject reads a body that is one JSON object of one of the media types, with
+// at most so many bytes.
+func readObject(w http.ResponseWriter, r *http.Request, most int, types ...string) (*strictjson.Document, error) {
+	if e := r.Header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
+		return nil, problem("unsupported-encoding", "Send the body uncompressed, without Content-Encoding.")
+	}
+	media, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || len(r.Header["Content-Type"]) != 1 || !slices.Contains(types, media) ||
+		params["charset"] != "" && !strings.EqualFold(params["charset"], "utf-8") {
+		return nil, problem("unsupported-media-type", "Send "+strings.Join(types, " or ")+", in UTF-8.")
+	}
+	body, err := readBody(w, r)
+	if err != nil {
+		return nil, err
+	}
+	if len(body) > most {
+		return nil, problem("payload-too-large", "Send at most "+strconv.Itoa(most>>10)+" KiB.")
+	}
+	doc, err := strictjson.Parse(body, strictjson.Bounds{Depth: objectDepth})
+	if err == nil && doc.Kind != '{' {
+		err = problem("malformed-json", "Send one JSON object.")
+	}
+	return doc, err
+}
+
+// readBody reads a body within its bounds of size and time.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	tooLarge := problem("payload-too-large", "Send at most 256 KiB. Store large things elsewhere, and publish where they are.")
+	if r.ContentLength > bodyMax {
+		w.Header().Set("Connection", "close")
+		return nil, tooLarge
+	}
+	var body bytes.Buffer
+	body.Grow(int(max(0, min(r.ContentLength, bodyAtOnce))) + bytes.MinRead)
+	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, bodyMax))
+	var most *http.MaxBytesError
+	switch {
+	case errors.As(err, &most):
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now()) // nobody waits for the rest
+		return nil, tooLarge
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		w.Header().Set("Connection", "close")
+		return nil, problem("request-timeout", "Send the whole body within 10 seconds.")
+	case err != nil:
+		w.Header().Set("Connection", "close")
+		return nil, problem("malformed-json", "The body ended early or its framing is invalid. Send it again.")
+	}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // the body is here: see bound
+	return body.Bytes(), nil
+}
+
+// writeJSON answers with a JSON document.
+func writeJSON(w http.ResponseWriter, status int, value any) error {
+	body, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(body, '\n')) // the client left; there is nobody to tell
+	return nil
+}
