@@ -1,26 +1,27 @@
 #!lua
--- Appends events to one log, each once, and says what became of each:
--- "+<position without tag>" appended, "=<position>" there before with the same
--- content, "!<position>" there before with another, "-<error>" refused.
+-- Appends events to one log, each once. The reply for each event is one of
+-- "+<position without tag>" appended, "=<position>" a duplicate with the same
+-- content, "!<position>" a duplicate with other content, "-<error>" refused.
 --
--- KEYS: the log, its head, and the duplicate buckets of the half windows b-2,
--- b-1, b and b+1 (clocks of gateways differ); if an event has a state also the
--- states and the order of their positions. All are declared and, after the
--- first call, all exist: while a slot moves, Redis answers a script that names
--- a missing key with TRYAGAIN until the move is over.
+-- KEYS: the log; its head; the duplicate buckets of the half windows b-2, b-1, b
+-- and b+1, because the clocks of gateways differ; if an event is a state, also the
+-- hash of states and the sorted set of their times. The first call creates the
+-- missing keys and marks: while a slot moves, Redis answers a script that names a
+-- missing key with TRYAGAIN until the move is over. Buckets expire, so a log that
+-- was idle for longer than their life meets TRYAGAIN again.
 --
--- ARGV: how many events to retain, for how many ms; b; the life of a bucket in
--- ms; the incarnation of the log if it is new; how many states to retain, for
--- how many ms, and their life; then of each event its key, its digest, its tag,
--- the values of the fields a and d, its state ('' none, 's' its data, 'x' gone)
--- and the name of that.
+-- ARGV: the events to retain, and for how many ms; b; the life of a bucket in ms;
+-- the incarnation of the log if it is new; the states to retain, for how many ms,
+-- and the life of their keys in ms. Then for each event: its key, its digest, its
+-- tag, the values of the fields a and d, its state mark ('' none, 's' its data,
+-- 'x' gone) and its state field.
 local log, head, states, ages = KEYS[1], KEYS[2], KEYS[7], KEYS[8]
 local events, age, b, life, inc = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5]
 local most_states, state_age, state_life = tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8]
 local stride, first = 7, 9
 
--- A position of digits is ordered by length and then by text: it is 64 bits
--- wide, and Lua's numbers hold 53.
+-- Numbers of 64 bits are compared as text, by length first, because Lua's numbers
+-- are exact to 53 bits only.
 local function exceeds(x, y)
   if #x ~= #y then return #x > #y end
   return x > y
@@ -32,8 +33,8 @@ local function follows(id, last)
   return exceeds(seq, lseq)
 end
 
--- Everything that can fail for what is stored is read before anything is
--- written.
+-- All stored values are read first: a value of another layout fails the script
+-- before it writes anything.
 local known = redis.call('HMGET', head, 'last', 'inc')
 local last = known[1]
 if not last then
@@ -47,7 +48,7 @@ end
 
 local tag = '%w%w%w%w%w$'
 if not string.match(last, '^%d+%-%d+%-' .. tag) or known[2] and not string.match(known[2], '^' .. tag) then
-  return redis.error_reply('DAMAGED its head is not ours')
+  return redis.error_reply('DAMAGED its head is malformed')
 end
 
 local wanted = {''}
@@ -78,8 +79,8 @@ local function add(a)
     unpack(ARGV[a + 5] ~= '' and {'k', '1'} or {}))
 end
 
--- Keeps the state of the event at a, which got this position.
-local function settle(a, id)
+-- Stores the state of the event at a, whose position is id.
+local function store_state(a, id)
   local field, data = ARGV[a + 6], ARGV[a + 4]
   if ARGV[a + 5] == 'x' then
     redis.call('HDEL', states, field)
@@ -91,7 +92,7 @@ local function settle(a, id)
   redis.call('HSET', states, field, table.concat(state))
   redis.call('ZADD', ages, string.match(id, '^%d+'), field)
 end
-local settled = false
+local states_changed = false
 
 local reply, fresh = {}, {}
 for a = first, #ARGV, stride do
@@ -103,7 +104,7 @@ for a = first, #ARGV, stride do
   else
     local id = add(a)
     if type(id) == 'string' and #fresh == 0 and not follows(id, last) then
-      -- The log was deleted, its head was not: go on after the head.
+      -- The log was deleted, but not its head: continue after the head.
       redis.call('XDEL', log, id)
       local stamp = string.match(last, '^%d+%-%d+')
       id = redis.pcall('XSETID', log, stamp)
@@ -115,8 +116,8 @@ for a = first, #ARGV, stride do
       fresh[#fresh + 1] = key
       fresh[#fresh + 1] = taken[key]
       if ARGV[a + 5] ~= '' then
-        settle(a, id)
-        settled = true
+        store_state(a, id)
+        states_changed = true
       end
       reply[#reply + 1] = '+' .. id
     else
@@ -126,7 +127,7 @@ for a = first, #ARGV, stride do
 end
 
 if #fresh == 0 then
-  -- A duplicate's confirmation needs a write of its own to wait for.
+  -- WAIT proves nothing without a write on its connection.
   redis.call('HINCRBY', head, 'asked', 1)
   return reply
 end
@@ -144,8 +145,8 @@ redis.call('XTRIM', log, 'MAXLEN', '~', events)
 if oldest > 0 then
   redis.call('XTRIM', log, 'MINID', '~', string.format('%.0f', oldest))
 end
-if settled then
-  -- The marks are what keeps both keys there when no state is left.
+if states_changed then
+  -- The marks keep both keys in existence when no state is left.
   redis.call('HSET', states, '', '')
   redis.call('ZADD', ages, '+inf', '')
   local function drop(fields)

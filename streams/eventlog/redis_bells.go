@@ -15,13 +15,13 @@ import (
 	"github.com/paylogic/pushserver/internal/rediscluster"
 )
 
-// A blocked read ends after bellBlock: a context that is done does not end it.
+// A blocked read lasts bellBlock, because a context that is done does not end it.
 const (
 	bellBlock = time.Second
 	bellBatch = 512
 )
 
-// Bells implements [Log]. It returns up to a second after ctx is done.
+// Bells implements [Log]. It returns within a second after ctx is done.
 func (l *RedisLog) Bells(ctx context.Context, ring func(log string)) {
 	var tails sync.WaitGroup
 	for p := range partitions {
@@ -38,11 +38,10 @@ type bellTail struct {
 	log  *RedisLog
 	key  string
 	ring func(log string)
-	pos  string // of the last entry that was read; empty until the end was found
+	pos  string // of the last entry read; empty until seekEnd has set it
 }
 
-// follow rings until ctx is done. What it misses while Redis is away is found by
-// Moved.
+// follow rings until ctx is done. Moved finds what it misses while Redis is away.
 func (t *bellTail) follow(ctx context.Context) {
 	for ctx.Err() == nil && !t.log.closed.Load() {
 		err := t.next(ctx)
@@ -50,12 +49,12 @@ func (t *bellTail) follow(ctx context.Context) {
 			continue
 		}
 		t.log.reload()
-		t.log.logger.Debug("a bell is out of reach", "bell", t.key, "error", err)
+		t.log.logger.Debug("a bell is out of reach", "bell", t.key, "error", rediscluster.WithoutAddress(err))
 		rediscluster.Sleep(ctx, 50*time.Millisecond+rand.N(100*time.Millisecond))
 	}
 }
 
-// next waits for the next entries, for at most bellBlock.
+// next rings for the next entries. It waits for them for at most bellBlock.
 func (t *bellTail) next(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, bellBlock+readPatience)
 	defer cancel()
@@ -68,8 +67,8 @@ func (t *bellTail) next(ctx context.Context) error {
 		Block:   bellBlock,
 	}).Result()
 	if errors.Is(err, redis.Nil) {
-		// Quiet, or the bell was rolled back or made anew, and rings below
-		// where we listen.
+		// Either the bell is quiet, or it was rolled back or replaced and now rings
+		// below our position.
 		return t.seekEnd(ctx)
 	}
 	if err != nil {
@@ -90,8 +89,8 @@ func (t *bellTail) next(ctx context.Context) error {
 	return nil
 }
 
-// seekEnd moves to the bell's end, unless that is further on: what lies between
-// is still to be read.
+// seekEnd moves to the bell's end, but never forward from a known position: the
+// entries in between are unread.
 func (t *bellTail) seekEnd(ctx context.Context) error {
 	newest, err := t.log.bells.XRevRangeN(ctx, t.key, "+", "-", 1).Result()
 	if err != nil {
@@ -107,7 +106,7 @@ func (t *bellTail) seekEnd(ctx context.Context) error {
 	return nil
 }
 
-// precedes compares two names of entries in Redis.
+// precedes compares two stream IDs of Redis.
 func precedes(x, y string) bool {
 	a, errX := parseStamp(x)
 	b, errY := parseStamp(y)
@@ -116,8 +115,8 @@ func precedes(x, y string) bool {
 
 // Moved implements [Log].
 //
-// It asks for heads one by one, in one pipeline for each node: a command of one
-// key is answered while its slot moves, a script of many is not.
+// It sends one command per head, in one pipeline per node. Redis answers a
+// command of one key while its slot moves, but not a script of many keys.
 func (l *RedisLog) Moved(ctx context.Context, heads map[string]ID) (moved, silent []string, err error) {
 	if len(heads) == 0 {
 		return nil, nil, nil
@@ -137,7 +136,7 @@ func (l *RedisLog) Moved(ctx context.Context, heads map[string]ID) (moved, silen
 		head, err := replies[i].Result()
 		switch {
 		case redis.HasErrorPrefix(err, "WRONGTYPE "):
-			moved = append(moved, log) // whoever reads it will hear of it
+			moved = append(moved, log) // its readers get the error
 		case err != nil:
 			failed = fault(ctx, log, err)
 			silent = append(silent, log)

@@ -11,11 +11,14 @@ import (
 	"github.com/paylogic/pushserver/internal/rediscluster"
 )
 
-// channelCheck is how long a channel may be silent before its connection is asked
-// whether it lives.
+// channelCheck is how long the channels may be silent before a ping checks the
+// connection.
 const channelCheck = time.Second
 
-// takeChannels publishes the messages of channels until ctx is done.
+// messageTries bounds the attempts to append one message.
+const messageTries = 10
+
+// takeChannels appends the messages of channels until ctx is done.
 func (l *RedisLog) takeChannels(ctx context.Context, in *Intake) {
 	if len(in.Channels) == 0 {
 		<-ctx.Done()
@@ -23,15 +26,15 @@ func (l *RedisLog) takeChannels(ctx context.Context, in *Intake) {
 	}
 	for ctx.Err() == nil {
 		if err := l.listen(ctx, in); err != nil && ctx.Err() == nil {
-			l.logger.Warn("channels cannot be heard at the moment", "error", rediscluster.WithoutAddress(err))
+			l.logger.Warn("channels are out of reach", "error", rediscluster.WithoutAddress(err))
 			l.reload()
 			rediscluster.Sleep(ctx, inboxRetry)
 		}
 	}
 }
 
-// listen takes messages until the connection fails. Whatever node it is to hears
-// what is published to any.
+// listen takes messages until the connection fails. Any node will do, because a
+// cluster broadcasts every message.
 func (l *RedisLog) listen(ctx context.Context, in *Intake) error {
 	asked := patterns(in.Channels)
 	sub := l.bells.PSubscribe(ctx, asked...)
@@ -42,7 +45,7 @@ func (l *RedisLog) listen(ctx context.Context, in *Intake) error {
 		case ctx.Err() != nil:
 			return nil
 		case isTimeout(err) && !quiet:
-			quiet = true // whoever lives answers this
+			quiet = true
 			if err := sub.Ping(ctx); err != nil {
 				return err
 			}
@@ -51,14 +54,15 @@ func (l *RedisLog) listen(ctx context.Context, in *Intake) error {
 			return err
 		}
 		quiet = false
-		// Several patterns may fit a channel: its message comes for each of them.
+		// A message arrives once per pattern that its channel matches.
 		if m, ok := received.(*redis.Message); ok && m.Pattern == asked[first(in.Channels, m.Channel)] {
 			l.takeMessage(ctx, in, m)
 		}
 	}
 }
 
-// first returns which of names is the first that fits a channel, which one does.
+// first returns the index of the first name that matches a channel. At least one
+// matches.
 func first(names []string, channel string) int {
 	for i, name := range names {
 		if prefix, open := strings.CutSuffix(name, "*"); open && strings.HasPrefix(channel, prefix) || name == channel {
@@ -68,12 +72,14 @@ func first(names []string, channel string) int {
 	return 0
 }
 
-// takeMessage publishes a message, or counts it as none. It is here and nowhere
-// else, so what passes is waited for.
+// takeMessage appends a message or reports it as refused. It retries while Redis
+// is away, because nothing else holds the message.
 func (l *RedisLog) takeMessage(ctx context.Context, in *Intake, m *redis.Message) {
 	var err error
 	for range messageTries {
-		if err = l.publishMessage(ctx, in, m); !errors.Is(err, ErrUnavailable) && !errors.Is(err, ErrNotReplicated) || !rediscluster.Sleep(ctx, inboxRetry) {
+		err = l.appendMessage(ctx, in, m)
+		passing := errors.Is(err, ErrUnavailable) || errors.Is(err, ErrNotReplicated)
+		if !passing || !rediscluster.Sleep(ctx, inboxRetry) {
 			break
 		}
 	}
@@ -82,10 +88,7 @@ func (l *RedisLog) takeMessage(ctx context.Context, in *Intake, m *redis.Message
 	}
 }
 
-// messageTries is how often a message is published at most.
-const messageTries = 10
-
-func (l *RedisLog) publishMessage(ctx context.Context, in *Intake, m *redis.Message) error {
+func (l *RedisLog) appendMessage(ctx context.Context, in *Intake, m *redis.Message) error {
 	log, event, err := in.Message(ctx, m.Channel, m.Payload)
 	if err != nil {
 		return err
@@ -97,8 +100,8 @@ func (l *RedisLog) publishMessage(ctx context.Context, in *Intake, m *redis.Mess
 	return receipts[0].Err
 }
 
-// patterns returns what Redis calls the names, in which nothing but a * at the end
-// is special.
+// patterns returns the names as Redis patterns. In a name, only a * at the end is
+// special.
 func patterns(names []string) []string {
 	escape := strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`)
 	all := make([]string, len(names))

@@ -11,9 +11,9 @@ import (
 	"github.com/paylogic/pushserver/internal/rediscluster"
 )
 
-// Check implements [Log]. With [Replicated] every master must be set up to lose
-// nothing; with [BestEffort] Redis must answer. It reads INFO alone, which a
-// user who may not read the configuration can, too.
+// Check implements [Log]. With [Replicated], every master must be configured to
+// keep what it accepts; with [BestEffort], it only has to answer. Check reads only
+// INFO, which needs no right to read the configuration.
 func (l *RedisLog) Check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readPatience)
 	defer cancel()
@@ -28,8 +28,8 @@ func (l *RedisLog) Check(ctx context.Context) error {
 	return l.unsafe(l.client.EachMaster(ctx, check))
 }
 
-// unsafe is err for an operator's eyes who may show it around: without
-// addresses, which network errors and redirections hold.
+// unsafe returns err as operators see it, without the addresses that network
+// errors and redirections contain.
 func (l *RedisLog) unsafe(err error) error {
 	var setting unsafeSetting
 	switch {
@@ -44,14 +44,13 @@ func (l *RedisLog) unsafe(err error) error {
 	return fmt.Errorf("check Redis: a master does not answer: %w", ErrUnavailable)
 }
 
-// An unsafeSetting says what is set in a way that breaks a promise, and what to
-// set instead.
+// An unsafeSetting names a setting that breaks a promise and the value to use.
 type unsafeSetting string
 
 func (s unsafeSetting) Error() string { return string(s) }
 
-// checkMaster returns an error if an event that this master accepts may be lost
-// by design.
+// checkMaster returns an error if the settings of a master allow it to lose an
+// event that it accepted.
 func (l *RedisLog) checkMaster(ctx context.Context, master *redis.Client) error {
 	text, err := master.Info(ctx).Result()
 	if err != nil {

@@ -7,24 +7,24 @@ import (
 	"strings"
 )
 
-// How Redis keeps an event. An entry of a log has these fields:
+// Redis keeps an event as a stream entry with these fields:
 //
-//	r  the tag of its position, the rest of which is the entry's name
-//	p  the position before it
-//	a  the event's attributes: its texts in the order of fieldsOf and its
-//	   extensions, each as its length in bytes, a colon, and itself
+//	r  the tag of its position; the rest of the position is the entry's ID
+//	p  the position of the entry before it
+//	a  the event's attributes: its texts in the order of fieldsOf, then its
+//	   extensions; each as its length in bytes, a colon and the value
 //	d  its data
 //	k  1 if it is a state
 //
-// Most attributes are in one field because each field costs Redis more than what
-// is in it: when the entry is added, goes to the file and to the replica, and
-// when it is read. A state is its position, with its length as above, field a, and
-// its data, with its length.
+// Most attributes share one field, because a field costs Redis more than its
+// content: when the entry is added, written to disk, replicated and read. A state
+// is stored as its position with its length as above, field a, and its data with
+// its length.
 //
-// entriesVersion is the version of all this: see settleLayout.
+// entriesVersion is the version of this layout: see settleLayout.
 const entriesVersion = 2
 
-var errForeign = errors.New("an entry that is not ours")
+var errForeign = errors.New("an entry of another layout")
 
 // packAttributes returns field a.
 func packAttributes(e *Event) []byte {
@@ -42,7 +42,7 @@ func packAttributes(e *Event) []byte {
 
 func packLength(b []byte, n int) []byte { return append(strconv.AppendInt(b, int64(n), 10), ':') }
 
-// unpackAttributes reads field a from the front of text, and returns what follows.
+// unpackAttributes reads field a from the front of text, and returns the rest.
 func unpackAttributes(e *Event, text string) (rest string, err error) {
 	for _, field := range fieldsOf(e) {
 		if *field, text, err = unpack(text); err != nil {
@@ -54,7 +54,7 @@ func unpackAttributes(e *Event, text string) (rest string, err error) {
 	return rest, err
 }
 
-// unpack returns what has its length in front of it, and what follows.
+// unpack splits off a value that its length precedes.
 func unpack(text string) (value, rest string, err error) {
 	digits, rest, ok := strings.Cut(text, ":")
 	n, err := strconv.Atoi(digits)
@@ -64,7 +64,7 @@ func unpack(text string) (value, rest string, err error) {
 	return rest[:n], rest[n:], nil
 }
 
-// readEntries reads what XRANGE answers.
+// readEntries decodes the answer to XRANGE.
 func readEntries(log string, reply []any) ([]Entry, error) {
 	entries := make([]Entry, len(reply))
 	for i := range reply {
@@ -112,7 +112,7 @@ func (e *Entry) read(reply any) error {
 	return nil
 }
 
-// readState reads what the append script keeps of an event that is a state.
+// readState decodes a state as the append script stores it.
 func readState(text string) (Entry, error) {
 	e := Entry{Event: Event{State: true}}
 	position, text, err := unpack(text)
@@ -133,7 +133,7 @@ func readState(text string) (Entry, error) {
 	return e, nil
 }
 
-// bytesOf returns nil for nothing, as the event had it.
+// bytesOf returns nil for an empty text, as in the original event.
 func bytesOf(s string) []byte {
 	if s == "" {
 		return nil

@@ -12,46 +12,47 @@ import (
 	"github.com/paylogic/pushserver/internal/rediscluster"
 )
 
-// The inbox takes events from services that speak Redis and not HTTP:
+// The inbox takes events from services that use Redis instead of HTTP:
 //
 //	XADD ps:inbox * merchant acme type payment.succeeded subject order/9 id pay-77 data '{"amount":1250}'
 //
-// What is no event goes to a stream of dead letters, with the reason.
+// An entry that is no valid event moves to a stream of dead letters, with the
+// reason.
 const (
 	InboxKey = "ps:inbox"
 	DeadKey  = "ps:inbox:dead"
 
 	inboxGroup  = "gateways"
-	inboxReader = "holder" // one name, for one gateway at a time reads
+	inboxReader = "holder" // one name, because one gateway at a time reads
 	inboxBatch  = 100
 	inboxBlock  = time.Second
 	inboxRetry  = 200 * time.Millisecond
-	deadMost    = 10_000 // letters that are kept
+	deadMost    = 10_000 // letters to keep
 	intakeLease = "ps:intake"
 )
 
-// An Intake makes events of what comes by Redis itself. Its errors say why
-// something is none, in words for whoever sent it.
+// An Intake turns messages from Redis into events. Its errors tell the sender why
+// a message is no valid event.
 type Intake struct {
-	// Inbox reads an entry of the inbox. An event without an id gets that of the
-	// entry, so that it is taken once.
+	// Inbox decodes an entry of the inbox. An event without an id gets one from the
+	// entry's ID, so that it is appended once.
 	Inbox func(ctx context.Context, fields map[string]string) (log string, e Event, err error)
-	// Message reads a message that was published to a channel.
+	// Message decodes a message from a channel.
 	Message func(ctx context.Context, channel, payload string) (log string, e Event, err error)
-	// Channels are those whose messages are taken; * may stand at the end of a name.
+	// Channels are the channels to listen to. A name may end in *.
 	Channels []string
-	// Refused is called with what was no event, by where it came: "inbox", or
-	// "channel". Nil: nobody is told.
+	// Refused, if not nil, is called for each refused message, with its origin:
+	// "inbox" or "channel".
 	Refused func(from string, reason error)
 }
 
-// Take takes what comes by Redis into the logs until ctx is done, on one gateway at
-// a time: another goes on within three seconds of its end.
+// Take appends events from the inbox and from channels until ctx is done. One
+// gateway at a time does so; another takes over within three seconds of its end.
 //
-// The inbox is taken in order, each entry once, whatever happens to gateways; what
-// was under way when one ended is finished first. Messages of channels are lost
-// while nobody listens, which is what pub/sub is: the contract begins when an
-// event is in its log.
+// Inbox entries are appended in order, each once, even if gateways fail: a
+// successor first finishes what was pending. Channel messages are lost while no
+// gateway listens, as usual with pub/sub. An event is guaranteed only once it is
+// in its log.
 func (l *RedisLog) Take(ctx context.Context, in Intake) {
 	newLease(l.client, intakeLease).hold(ctx, func(ctx context.Context) {
 		done := make(chan struct{})
@@ -64,8 +65,8 @@ func (l *RedisLog) Take(ctx context.Context, in Intake) {
 	})
 }
 
-// takeInbox empties the inbox until ctx is done. What was read before and not
-// finished comes first, each time: another gateway may have left it.
+// takeInbox empties the inbox until ctx is done. It always takes pending entries
+// first, because another gateway may have left some.
 func (l *RedisLog) takeInbox(ctx context.Context, in *Intake) {
 	for ctx.Err() == nil {
 		entries, err := l.inbox(ctx, true)
@@ -76,14 +77,14 @@ func (l *RedisLog) takeInbox(ctx context.Context, in *Intake) {
 			err = l.deliver(ctx, in, entries)
 		}
 		if err != nil && ctx.Err() == nil {
-			l.logger.Warn("the inbox cannot be emptied at the moment", "error", rediscluster.WithoutAddress(err))
+			l.logger.Warn("the inbox is out of reach", "error", rediscluster.WithoutAddress(err))
 			rediscluster.Sleep(ctx, inboxRetry)
 		}
 	}
 }
 
-// inbox returns the next entries: those that were read before and not finished, or
-// new ones, for which it waits a little.
+// inbox returns the next entries: pending ones, or new ones, for which it waits up
+// to inboxBlock.
 func (l *RedisLog) inbox(ctx context.Context, pending bool) ([]redis.XMessage, error) {
 	from := ">"
 	if pending {
@@ -109,14 +110,14 @@ func (l *RedisLog) inbox(ctx context.Context, pending bool) ([]redis.XMessage, e
 	return found[0].Messages, nil
 }
 
-// deliver publishes entries in their order, puts aside what is no event, and
-// forgets them. With an error some may be published, and none of them is lost or
-// twice in a log when it is called again.
+// deliver appends the entries in order, sets invalid ones aside, and removes all
+// from the inbox. After an error, call it again with the same entries: the repeat
+// loses no event and appends none twice.
 func (l *RedisLog) deliver(ctx context.Context, in *Intake, entries []redis.XMessage) error {
-	d := delivered{log: l}
+	d := delivery{log: l}
 	for _, entry := range entries {
 		if entry.Values == nil {
-			continue // it was deleted while it was pending
+			continue // deleted while it was pending
 		}
 		fields := make(map[string]string, len(entry.Values))
 		for name, value := range entry.Values {
@@ -143,25 +144,25 @@ func (l *RedisLog) deliver(ctx context.Context, in *Intake, entries []redis.XMes
 	return l.forgetInbox(ctx, in, entries, d.dead)
 }
 
-// A letter is an entry that was no event, and why.
+// A letter is an entry that is no valid event, and the reason.
 type letter struct {
 	entry  redis.XMessage
 	reason error
 }
 
-// delivered is what becomes of some entries of the inbox.
-type delivered struct {
+// A delivery appends entries of the inbox, runs of the same log in one batch.
+type delivery struct {
 	log *RedisLog
 
-	to      string // the log of the following
+	to      string // the log of events
 	events  []Event
 	entries []redis.XMessage // of events
 
 	dead []letter
 }
 
-// add publishes an event, soon and after those before it.
-func (d *delivered) add(ctx context.Context, to string, e Event, entry redis.XMessage) error {
+// add adds an event to the batch. It first appends the batch of another log.
+func (d *delivery) add(ctx context.Context, to string, e Event, entry redis.XMessage) error {
 	if to != d.to {
 		if err := d.flush(ctx); err != nil {
 			return err
@@ -172,9 +173,9 @@ func (d *delivered) add(ctx context.Context, to string, e Event, entry redis.XMe
 	return nil
 }
 
-// flush publishes what was added. An id that is another event's, and a log that
-// nobody can write to, make dead letters: they hold up nobody else.
-func (d *delivered) flush(ctx context.Context) error {
+// flush appends the batch. Events with a reused id or for a damaged log become
+// dead letters, so that they do not block others.
+func (d *delivery) flush(ctx context.Context) error {
 	events, entries := d.events, d.entries
 	d.events, d.entries = nil, nil
 	if len(events) == 0 {
@@ -200,8 +201,7 @@ func (d *delivered) flush(ctx context.Context) error {
 	return nil
 }
 
-// forgetInbox takes entries out of the inbox, and keeps those that were no events
-// among the dead letters.
+// forgetInbox stores the dead letters and removes all entries from the inbox.
 func (l *RedisLog) forgetInbox(ctx context.Context, in *Intake, entries []redis.XMessage, dead []letter) error {
 	for _, d := range dead {
 		values := []any{"inbox_id", d.entry.ID, "reason", d.reason.Error()}
@@ -231,10 +231,10 @@ func (l *RedisLog) forgetInbox(ctx context.Context, in *Intake, entries []redis.
 	return nil
 }
 
-// A DeadLetter is an entry of the inbox that was no event.
+// A DeadLetter is an entry of the inbox that was no valid event.
 type DeadLetter struct {
 	ID     string // of the letter
-	Inbox  string // the id that the entry had in the inbox
+	Inbox  string // ID of the entry in the inbox
 	Reason string
 	Fields map[string]string // of the entry
 }
@@ -263,8 +263,8 @@ func (l *RedisLog) DeadLetters(ctx context.Context, limit int) ([]DeadLetter, er
 	return letters, nil
 }
 
-// PostInbox puts an event into the inbox, as services do, and returns the id of
-// the entry. Nobody has looked at it yet.
+// PostInbox adds an event to the inbox, as services do, and returns the ID of the
+// entry. The event is not validated yet.
 func (l *RedisLog) PostInbox(ctx context.Context, fields map[string]string) (string, error) {
 	var values []any
 	for name, value := range fields {

@@ -10,38 +10,38 @@ import (
 	"github.com/paylogic/pushserver/internal/rediscluster"
 )
 
-// A lease lets one gateway at a time do something. Who stops renewing it, as by
-// dying, loses it within leaseLife.
+// A lease lets one gateway at a time do something. A gateway that stops renewing
+// it, for example because it died, loses it within leaseLife.
 type lease struct {
 	client *rediscluster.Client
 	key    string
-	owner  string // unlike all others'
+	owner  string // unique
 	until  time.Time
 }
 
 const (
 	leaseLife  = 2500 * time.Millisecond
-	leaseRenew = 800 * time.Millisecond // how often it is renewed, or tried for
+	leaseRenew = 800 * time.Millisecond // between renewals, or attempts to take it
 )
 
 func newLease(client *rediscluster.Client, key string) *lease {
 	return &lease{client: client, key: key, owner: rand.Text()}
 }
 
-// renewLease takes a lease that nobody has, or keeps one that the caller has.
+// renewLease takes a free lease or extends the caller's.
 var renewLease = redis.NewScript(`
 local owner = redis.call('GET', KEYS[1])
 if owner and owner ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1`)
 
-// releaseLease gives a lease back, if the caller has it.
+// releaseLease frees the caller's lease.
 var releaseLease = redis.NewScript(`
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0`)
 
-// renew takes or keeps the lease, and reports whether it is held. Without an answer
-// from Redis that is as it was.
+// renew takes or extends the lease, and reports whether it is held. If Redis does
+// not answer, a held lease stays held until it expires.
 func (l *lease) renew(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, leaseRenew)
 	defer cancel()
@@ -51,13 +51,13 @@ func (l *lease) renew(ctx context.Context) bool {
 	case err == nil && held:
 		l.until = asked.Add(leaseLife)
 	case err == nil:
-		l.until = time.Time{} // somebody else has it
+		l.until = time.Time{} // another gateway has it
 	}
 	return time.Now().Before(l.until.Add(-leaseRenew))
 }
 
-// hold calls do whenever the lease is held, with a context that ends when that is
-// no longer sure, until ctx is done.
+// hold calls do whenever the lease is held, until ctx is done. The context of do
+// ends as soon as the lease may be lost.
 func (l *lease) hold(ctx context.Context, do func(context.Context)) {
 	ticker := time.NewTicker(leaseRenew)
 	defer ticker.Stop()
@@ -72,7 +72,7 @@ func (l *lease) hold(ctx context.Context, do func(context.Context)) {
 	}
 }
 
-// work calls do while the lease is held.
+// work calls do once, and renews the lease until do returns.
 func (l *lease) work(ctx context.Context, tick <-chan time.Time, do func(context.Context)) {
 	held, end := context.WithCancel(ctx)
 	done := make(chan struct{})
@@ -95,6 +95,6 @@ func (l *lease) work(ctx context.Context, tick <-chan time.Time, do func(context
 	if ctx.Err() != nil { // a successor need not wait
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaseRenew)
 		defer cancel()
-		_ = releaseLease.Run(ctx, l.client, []string{l.key}, l.owner).Err() // it ends by itself
+		_ = releaseLease.Run(ctx, l.client, []string{l.key}, l.owner).Err() // after a failure it expires
 	}
 }

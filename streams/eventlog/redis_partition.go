@@ -10,30 +10,30 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// partitions is how many hash slots the logs are spread over. All keys of a
+// partitions is the number of hash slots that hold the logs. All keys of a
 // partition share its hash tag, so that one script and one blocked read can see
-// them. With another number every log would be looked for in the wrong place.
+// them. With another number, every log would be looked up in the wrong place.
 const partitions = 64
 
-// layoutKey has in Redis, from the first start on, how the logs are laid out. At
-// first that was only the number of partitions.
+// layoutKey holds the layout of the logs from the first start on. It is named
+// after the older layout, which was the number of partitions alone.
 const layoutKey = "ps:partitions"
 
 var layout = fmt.Sprintf("%d partitions, entries %d", partitions, entriesVersion)
 
-// testSuffix makes the name of a merchant's test log from that of the live one.
+// testSuffix turns the name of a merchant's live log into that of the test log.
 const testSuffix = ".test"
 
-// partitionOf returns where a log is: FNV-1a, 32 bits, of the merchant's name,
-// modulo the number of partitions. A merchant's live and test logs share it.
-// It can never change.
+// partitionOf returns the 32-bit FNV-1a hash of the merchant's name modulo the
+// number of partitions. A merchant's live and test logs share a partition. This
+// function can never change.
 func partitionOf(log string) int {
 	h := fnv.New32a()
 	h.Write([]byte(strings.TrimSuffix(log, testSuffix)))
 	return int(h.Sum32() % partitions)
 }
 
-// keys are the names under which Redis has the parts of one log.
+// keys are the Redis keys of one log.
 type keys struct{ log, head, duplicates, states, ages string }
 
 func keysOf(log string) keys {
@@ -44,19 +44,20 @@ func keysOf(log string) keys {
 	}
 }
 
-// logOfKey returns the name of the log whose entries are under a key.
+// logOfKey returns the name of the log with the given log key.
 func logOfKey(key string) string {
 	_, name, _ := strings.Cut(strings.TrimSuffix(key, ":log"), "}:")
 	return name
 }
 
-// bellKey is the stream that names the logs of a partition that grew.
+// bellKey returns the key of the stream that names the logs of a partition that
+// grew.
 func bellKey(partition int) string { return partitionTag(partition) + "bell" }
 
 func partitionTag(partition int) string { return fmt.Sprintf("ps:{%02d}:", partition) }
 
-// settleLayout notes in a new Redis how the logs are laid out, and refuses one in
-// which it is noted that they are laid out in another way.
+// settleLayout records the layout in a new Redis, and refuses a Redis with another
+// layout.
 func (l *RedisLog) settleLayout(ctx context.Context) error {
 	var noted string
 	err := l.query(ctx, layoutKey, func(ctx context.Context) (err error) {
@@ -66,12 +67,12 @@ func (l *RedisLog) settleLayout(ctx context.Context) error {
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("note the layout of the logs: %w", err)
+		return fmt.Errorf("record the layout of the logs: %w", err)
 	}
 	return agree(noted)
 }
 
-// checkLayout is settleLayout for a Redis that may take no writes.
+// checkLayout is settleLayout without a write.
 func (l *RedisLog) checkLayout(ctx context.Context) error {
 	noted, err := l.client.Get(ctx, layoutKey).Result()
 	if errors.Is(err, redis.Nil) {

@@ -8,16 +8,15 @@ import (
 	"github.com/paylogic/pushserver/internal/rediscluster"
 )
 
-// rollbackPause is how long a read that finds a log rolled back waits before it
-// looks again: just after a failover it may have asked a node that does not
-// know of it.
+// rollbackPause is how long a read waits before it confirms a rollback. Just after
+// a failover, it may have asked a node that does not know of the failover yet.
 const rollbackPause = 75 * time.Millisecond
 
 // Read implements [Log].
 func (l *RedisLog) Read(ctx context.Context, log string, after ID, limit int) (Batch, error) {
 	if !after.IsZero() {
-		// Usually the entry at the position is there, and proves by itself that
-		// what Redis gives after it is complete.
+		// Usually the position's own entry is there. It proves that the entries after
+		// it are complete.
 		entries, err := l.rangeFrom(ctx, log, after, limit)
 		if err != nil {
 			return Batch{}, err
@@ -35,8 +34,8 @@ func (l *RedisLog) Read(ctx context.Context, log string, after ID, limit int) (B
 	return l.readProving(ctx, log, after, limit)
 }
 
-// rangeFrom returns the entry at a position, if it is there, and up to limit
-// that follow.
+// rangeFrom returns the entry at a position, if there is one, and up to limit
+// entries after it.
 func (l *RedisLog) rangeFrom(ctx context.Context, log string, from ID, limit int) ([]Entry, error) {
 	var reply []any
 	err := l.query(ctx, log, func(ctx context.Context) (err error) {
@@ -49,11 +48,11 @@ func (l *RedisLog) rangeFrom(ctx context.Context, log string, from ID, limit int
 	return readEntries(log, reply)
 }
 
-// continues returns a batch of those entries that follow a position with nothing
-// missing, or false if they do not show that nothing is.
+// continues returns the entries that follow a position without a gap, or false if
+// the entries do not prove it.
 //
-// There are two proofs: the position's own entry is the first, or the first one
-// names the position as the one before it.
+// There are two proofs: the first entry is the position's own, or it names the
+// position as its predecessor.
 func continues(entries []Entry, after ID, limit int) (Batch, bool) {
 	if len(entries) == 0 {
 		return Batch{}, false
@@ -97,7 +96,7 @@ func (l *RedisLog) readProving(ctx context.Context, log string, after ID, limit 
 		}
 	}
 	if len(v.entries) > 1 && v.entries[0].ID == after {
-		// Somebody deleted entries in the middle: the log begins anew behind them.
+		// Entries in the middle were deleted: the log now begins after them.
 		v.bounds.Oldest, v.bounds.Prev = v.entries[1].ID, v.entries[1].Prev
 		return Batch{Gap: &Gap{Reason: Trimmed, Bounds: v.bounds}}, nil
 	}
@@ -117,7 +116,7 @@ func (l *RedisLog) Bounds(ctx context.Context, log string) (Bounds, error) {
 	return v.bounds, err
 }
 
-// makeOrigin gives a log its origin if it has none.
+// makeOrigin gives a log an origin unless it has one.
 func (l *RedisLog) makeOrigin(ctx context.Context, log string) error {
 	incarnation := newTag()
 	return l.query(ctx, log, func(ctx context.Context) error {
@@ -140,13 +139,13 @@ func (l *RedisLog) Seek(ctx context.Context, log string, t time.Time) (after, fi
 	return b.Head, ID{}, err
 }
 
-// A view is what the read script saw of a log at one moment.
+// A view is a part of a log and its ends at one moment.
 type view struct {
 	entries []Entry
-	bounds  Bounds // zero Origin, and perhaps Head, if the log was never asked for
+	bounds  Bounds // Origin, and perhaps Head, is zero if the log was never used
 }
 
-// view reads at most count entries from a position on, and the ends of the log.
+// view reads up to count entries from a position on, and the ends of the log.
 func (l *RedisLog) view(ctx context.Context, log, from string, count int) (view, error) {
 	k := keysOf(log)
 	var reply []any
@@ -175,19 +174,19 @@ func readView(log string, reply []any) (v view, err error) {
 	}
 	if inc != "" {
 		if v.bounds.Origin, err = ParseID("0-0-" + inc); err != nil {
-			return view{}, refusal(log, "its head has no incarnation of ours")
+			return view{}, refusal(log, "its head has a malformed incarnation")
 		}
 		v.bounds.Head = v.bounds.Origin
 	}
 	if oldest := ends[0]; len(oldest) > 0 {
 		v.bounds.Oldest, v.bounds.Prev = oldest[0].ID, oldest[0].Prev
 	}
-	if newest := ends[1]; len(newest) > 0 { // somebody deleted the head
+	if newest := ends[1]; len(newest) > 0 { // the head was deleted
 		v.bounds.Head = newest[0].ID
 	}
 	if last != "" {
 		if v.bounds.Head, err = ParseID(last); err != nil {
-			return view{}, refusal(log, "its head has no position of ours")
+			return view{}, refusal(log, "its head has a malformed position")
 		}
 	}
 	return v, nil

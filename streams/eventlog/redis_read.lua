@@ -1,8 +1,11 @@
 #!lua flags=no-writes
--- Reads a part of one log, and its ends, at one moment.
+-- Reads a part of one log and its ends, at one moment.
 --
--- KEYS: the log, its head. ARGV: the first position, without tag; how many
--- entries at most, or 0 for the ends alone.
+-- KEYS: the log, its head.
+-- ARGV: the first position, without tag; the maximum number of entries, or 0 for
+-- the ends alone.
+-- Returns the entries; from the head, the incarnation and the last position, or
+-- ''; the oldest entry; the newest entry if the head has no last position.
 local log, head = KEYS[1], KEYS[2]
 local entries = {}
 if ARGV[2] ~= '0' then

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// How much of a log's states one call reads at first. Redis serves nobody else
-// meanwhile.
+// First size of a page of states, because a script blocks its master while it
+// runs.
 const (
 	statePage      = 1000
 	statePageBytes = 1 << 20
@@ -15,9 +15,9 @@ const (
 
 // State implements [Log].
 //
-// It reads a page at a time, by the times of positions: an order that a failover
-// or a moved slot does not change, as it would that of HSCAN. What is superseded
-// meanwhile moves behind Head, where the log has it.
+// It reads page by page, ordered by the time of positions. Unlike the order of
+// HSCAN, a failover or a moving slot does not change this one. A state superseded
+// meanwhile moves beyond Head, where the log has it.
 func (l *RedisLog) State(ctx context.Context, log string) (State, error) {
 	var s State
 	seen := make(map[ID]bool)
@@ -54,7 +54,7 @@ func (l *RedisLog) State(ctx context.Context, log string) (State, error) {
 type statesPage struct {
 	entries []Entry
 	more    bool
-	last    string // the time of the last of them
+	last    string // time of the last entry
 	head    ID
 }
 
@@ -89,21 +89,20 @@ func (l *RedisLog) statePage(ctx context.Context, log, from string, count, room 
 		text, _ := value.(string)
 		e, err := readState(text)
 		if err != nil {
-			return statesPage{}, refusal(log, "a state that is not ours")
+			return statesPage{}, refusal(log, "a state of another layout")
 		}
 		p.entries = append(p.entries, e)
 	}
 	return p, nil
 }
 
-// What the append script is told of an event's state.
+// What the append script does with an event's state.
 const (
 	noState     = ""
 	stateIs     = "s"
 	stateIsGone = "x"
 )
 
-// stateMark returns what becomes of the event's state when it is appended.
 func (e *Event) stateMark() string {
 	switch {
 	case !e.State:
@@ -114,7 +113,7 @@ func (e *Event) stateMark() string {
 	return stateIs
 }
 
-// stateField is the name that the event's state has among those of its log.
+// stateField returns the hash field of the event's state.
 func (e *Event) stateField() string {
 	if !e.State {
 		return ""
@@ -122,6 +121,6 @@ func (e *Event) stateField() string {
 	return e.Type + "\x00" + e.Subject
 }
 
-// stateLife is how long the states of a log are kept after the last change of
-// one: somewhat longer than each of them counts.
+// stateLife is how long Redis keeps the states of a log after the last change:
+// somewhat longer than the retention of each state.
 func (r Retention) stateLife() time.Duration { return r.State + time.Hour }

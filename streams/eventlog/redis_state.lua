@@ -2,10 +2,10 @@
 -- Reads a page of the states of one log, oldest first, and its head, at one
 -- moment.
 --
--- KEYS: the log, its head, its states, the order of their positions. ARGV: the
--- time in ms from which on; how many states at most; how many bytes, about.
--- Returns the states; whether there are more; the time of the last one; and of
--- the head what redis_read.lua returns.
+-- KEYS: the log, its head, the hash of states, the sorted set of their times.
+-- ARGV: the first time in ms; the maximum number of states; about how many bytes.
+-- Returns the states; '1' if there are more; the time of the last one; and the
+-- head as redis_read.lua returns it.
 local log, head, states, ages = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local count, room = tonumber(ARGV[2]), tonumber(ARGV[3])
 local known = redis.call('HMGET', head, 'inc', 'last')
@@ -14,8 +14,8 @@ if not known[2] then
   newest = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)
 end
 
--- One more than asked for tells whether there are more. The mark is infinitely
--- young and not among them.
+-- One state more than asked for shows whether there are more. The range leaves out
+-- the mark, whose time is +inf.
 local found = redis.call('ZRANGE', ages, ARGV[1], '(inf', 'BYSCORE', 'LIMIT', 0, count + 1, 'WITHSCORES')
 local page, last, read = {}, '', 0
 for i = 1, math.min(#found / 2, count) do

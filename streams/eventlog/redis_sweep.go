@@ -10,14 +10,13 @@ import (
 	"github.com/paylogic/pushserver/internal/rediscluster"
 )
 
-// Logs are trimmed when something is appended. What nobody appends to any more
-// is swept, by one gateway at a time, so that no event outlives its retention
-// by more than a tenth.
+// An append trims its log. The sweep trims idle logs, on one gateway at a time, so
+// that no event outlives its retention by more than a tenth.
 const (
 	sweepMost  = time.Minute
 	sweepLeast = time.Second
-	sweepKey   = "ps:sweep" // exists while it is not time yet
-	sweepScan  = 1000       // keys that Redis looks at in one go
+	sweepKey   = "ps:sweep" // exists until the next sweep is due
+	sweepScan  = 1000       // keys per SCAN
 )
 
 // sweep trims idle logs until ctx is done.
@@ -54,7 +53,7 @@ func (l *RedisLog) sweepNode(ctx context.Context, node *redis.Client) error {
 			age := l.retention.of(logOfKey(key)).Age
 			pipe.XTrimMinID(ctx, key, strconv.FormatInt(max(0, now.Add(-age).UnixMilli()), 10))
 		}
-		// A log whose slot is on its way is swept next time.
+		// A log whose slot is moving waits for the next sweep.
 		_, _ = pipe.Exec(ctx)
 		if cursor = next; cursor == 0 {
 			return nil
