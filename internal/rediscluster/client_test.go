@@ -1,4 +1,4 @@
-package rediscluster
+package rediscluster_test
 
 import (
 	"context"
@@ -11,14 +11,15 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/paylogic/pushserver/internal/rediscluster"
 	"github.com/paylogic/pushserver/internal/redistest"
 )
 
 func TestMain(m *testing.M) { os.Exit(redistest.Main(m)) }
 
-func open(t *testing.T, addrs ...string) *Client {
+func open(t *testing.T, addrs ...string) *rediscluster.Client {
 	t.Helper()
-	c, err := Open(t.Context(), Options{Addrs: addrs, Name: "test", PoolSize: 4})
+	c, err := rediscluster.Open(t.Context(), rediscluster.Options{Addrs: addrs, Name: "test", PoolSize: 4})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,15 +75,15 @@ func TestOpenFindsOutWhatIsBehindTheAddresses(t *testing.T) {
 func TestOpenSaysWhyItFailed(t *testing.T) {
 	cluster := redistest.Shared(t).Addrs()
 	for _, test := range []struct {
-		o           Options
+		o           rediscluster.Options
 		unreachable bool
 	}{
-		{Options{}, false},
-		{Options{Addrs: []string{refused(t), refused(t)}}, true},
-		{Options{Addrs: cluster, Username: "nobody", Password: "wrong"}, false}, // no try can succeed
+		{rediscluster.Options{}, false},
+		{rediscluster.Options{Addrs: []string{refused(t), refused(t)}}, true},
+		{rediscluster.Options{Addrs: cluster, Username: "nobody", Password: "wrong"}, false}, // no try can succeed
 	} {
-		_, err := Open(t.Context(), test.o)
-		if err == nil || errors.Is(err, ErrUnreachable) != test.unreachable {
+		_, err := rediscluster.Open(t.Context(), test.o)
+		if err == nil || errors.Is(err, rediscluster.ErrUnreachable) != test.unreachable {
 			t.Errorf("%v: %v, want ErrUnreachable: %t", test.o.Addrs, err, test.unreachable)
 		}
 	}
@@ -91,15 +92,15 @@ func TestOpenSaysWhyItFailed(t *testing.T) {
 var setScript = redis.NewScript(`return redis.call('SET', KEYS[1], ARGV[1])`)
 
 // calls returns calls for keys of one slot.
-func calls(n int) []*Call {
-	var calls []*Call
+func calls(n int) []*rediscluster.Call {
+	var calls []*rediscluster.Call
 	for i := range n {
-		calls = append(calls, &Call{Script: setScript, Keys: []string{fmt.Sprintf("{one}%d", i)}, Args: []any{i}})
+		calls = append(calls, &rediscluster.Call{Script: setScript, Keys: []string{fmt.Sprintf("{one}%d", i)}, Args: []any{i}})
 	}
 	return calls
 }
 
-func forget(t *testing.T, c *Client) {
+func forget(t *testing.T, c *rediscluster.Client) {
 	t.Helper()
 	err := c.EachMaster(t.Context(), func(ctx context.Context, node *redis.Client) error {
 		return node.ScriptFlush(ctx).Err()
@@ -127,7 +128,7 @@ func TestUnknownScriptIsSentWithItsSource(t *testing.T) {
 			}
 			confirmed := calls(n)
 			pipelines := 0
-			Confirm(t.Context(), node, 5*time.Second, confirmed, func(redis.Pipeliner) { pipelines++ })
+			rediscluster.Confirm(t.Context(), node, 5*time.Second, confirmed, func(redis.Pipeliner) { pipelines++ })
 			for i := range n {
 				if got, err := ran[i].Cmd.Result(); got != "OK" {
 					t.Errorf("Run, call %d of %d: %v (%v)", i, n, got, err)
@@ -154,8 +155,8 @@ func TestConfirmedMeansThatAReplicaHasIt(t *testing.T) {
 	nothing := func(redis.Pipeliner) {}
 	replica.Pause()
 	unconfirmed, unasked := calls(2), calls(1)
-	Confirm(t.Context(), node, 50*time.Millisecond, unconfirmed, nothing)
-	Confirm(t.Context(), node, 0, unasked, nothing)
+	rediscluster.Confirm(t.Context(), node, 50*time.Millisecond, unconfirmed, nothing)
+	rediscluster.Confirm(t.Context(), node, 0, unasked, nothing)
 	replica.Resume()
 	cluster.AwaitHealthy()
 	for _, done := range unconfirmed {
@@ -174,15 +175,15 @@ func TestFailedCallIsNotConfirmed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	failing := &Call{Script: redis.NewScript(`return redis.error_reply('DAMAGED it')`), Keys: []string{"{one}"}}
+	failing := &rediscluster.Call{Script: redis.NewScript(`return redis.error_reply('DAMAGED it')`), Keys: []string{"{one}"}}
 	good := calls(1)[0]
-	Confirm(t.Context(), node, 5*time.Second, []*Call{failing, good}, func(redis.Pipeliner) {})
+	rediscluster.Confirm(t.Context(), node, 5*time.Second, []*rediscluster.Call{failing, good}, func(redis.Pipeliner) {})
 	if !redis.HasErrorPrefix(failing.Err, "DAMAGED ") || good.Err != nil || !good.Confirmed {
 		t.Errorf("got %v and %v, want the error of the one and the other confirmed", failing.Err, good.Err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	Confirm(ctx, node, 5*time.Second, []*Call{good}, func(redis.Pipeliner) {})
+	rediscluster.Confirm(ctx, node, 5*time.Second, []*rediscluster.Call{good}, func(redis.Pipeliner) {})
 	if good.Err == nil || good.Confirmed {
 		t.Errorf("without time: %+v, want an error", good)
 	}

@@ -1,15 +1,15 @@
-// Package redistest runs a throwaway Redis Cluster, three masters and three
-// replicas, from the redis-server (7.0 or newer) on the machine, and breaks it
-// on request: nodes can be killed, paused, restarted, failed over, and slots
-// moved under load.
+// Package redistest runs a throwaway Redis Cluster with three masters and three
+// replicas, and breaks it on request: it kills, pauses, restarts and fails over
+// nodes, and moves slots under load. It needs redis-server 7.0 or newer on the
+// machine.
 //
-// The servers listen on 127.0.0.1 only, keep their files in folders of their
-// own, and do not outlive the program that started them: [Cluster.Close] ends
-// them, and on Linux the kernel does so if the program dies first.
+// The servers listen on 127.0.0.1 only, keep their files in their own folders, and
+// do not outlive the program that started them: [Cluster.Close] ends them, and on
+// Linux the kernel does so if the program dies first.
 //
-// Tests call [Start]; a program calls [Open]. Everything that can go wrong with
-// such a cluster ends the test (after Start) or panics (after Open): a test
-// that could not cause the fault it is about has nothing more to say.
+// Tests call [Shared], or [Start] if they need a cluster of their own; a program
+// calls [Open]. Every error ends the test after Start, and panics after Open or
+// Shared, because a test that could not cause its fault cannot continue.
 package redistest
 
 import (
@@ -28,14 +28,14 @@ import (
 const (
 	masters    = 3
 	nodes      = 2 * masters
-	startLimit = 30 * time.Second // for a start-up that takes 3 s when the machine is idle
-	faultLimit = 30 * time.Second // for a failover that takes two node timeouts
+	startLimit = 30 * time.Second // a start takes 3 s on an idle machine
+	faultLimit = 30 * time.Second // a failover takes two node timeouts
 	bindTries  = 3                // a free port may be gone when the server binds it
 )
 
-// A Cluster is three masters and three replicas, each its own process. Its
-// methods may be called from several goroutines, but one node should be killed,
-// paused or restarted by one of them at a time.
+// A Cluster is three masters and three replicas, each in its own process. Its
+// methods may be called from several goroutines, but only one at a time should
+// kill, pause or restart a node.
 type Cluster struct {
 	dir     string
 	server  string
@@ -48,8 +48,9 @@ type Cluster struct {
 	nodes []*Node
 }
 
-// Open starts a cluster and returns it when it is healthy, as AwaitHealthy
-// means it. The context bounds the start only; Close ends the cluster.
+// Open starts a cluster and returns it when it is healthy, in the sense of
+// [Cluster.AwaitHealthy]. The context bounds the start only; Close ends the
+// cluster.
 func Open(ctx context.Context, options Options) (*Cluster, error) {
 	for try := 1; ; try++ {
 		c, err := open(ctx, options)
@@ -108,7 +109,7 @@ func (c *Cluster) boot(ctx context.Context) error {
 	return await(ctx, c.unhealthy)
 }
 
-// newNode returns a node that is to be created and to be closed with the others.
+// newNode adds a node to the cluster. The caller creates its files and starts it.
 func (c *Cluster) newNode(port, busPort int) *Node {
 	n := &Node{
 		server:  c.server,
@@ -123,9 +124,9 @@ func (c *Cluster) newNode(port, busPort int) *Node {
 	return n
 }
 
-// join makes one cluster of six nodes that know nothing of each other. Epochs
-// are given by hand, so that no time goes into resolving their collisions, and
-// everyone is introduced to everyone instead of waiting for gossip.
+// join turns six separate nodes into one cluster. It assigns epochs, to save the
+// time of resolving collisions, and introduces each node to every other, to save
+// the time of gossip.
 func (c *Cluster) join(ctx context.Context) error {
 	all := c.Nodes()
 	for i, n := range all {
@@ -161,8 +162,8 @@ func (c *Cluster) join(ctx context.Context) error {
 	return nil
 }
 
-// Close kills every node, waits for its end and removes its files. It may be
-// called more than once.
+// Close kills every node, waits for it to exit and removes its files. Later calls do
+// nothing.
 func (c *Cluster) Close() {
 	c.close.Do(func() {
 		for _, n := range c.Nodes() {
@@ -221,8 +222,8 @@ func (c *Cluster) logs() string {
 	return b.String()
 }
 
-// await calls unmet until it returns nil or the context ends; then it returns
-// the last reason, too.
+// await calls unmet until it returns nil or the context ends. The error includes
+// the last reason.
 func await(ctx context.Context, unmet func(context.Context) error) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -237,7 +238,7 @@ func await(ctx context.Context, unmet func(context.Context) error) error {
 		case errors.Is(err, errExited):
 			return err // waiting longer changes nothing
 		case reason == nil || ctx.Err() == nil:
-			reason = err // not the one that is only the end of the wait
+			reason = err // unless it only says that the wait ended
 		}
 		select {
 		case <-ctx.Done():

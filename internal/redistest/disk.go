@@ -9,19 +9,19 @@ import (
 	"github.com/paylogic/pushserver/internal/reaper"
 )
 
-// A disk is where the data of one node lie, as small as its test wants it.
+// A disk holds the data of one node and can be as small as a test needs.
 type disk struct {
-	reaper *reaper.Reaper // of the node alone: only what it starts sees the disk
+	reaper *reaper.Reaper // of this node alone: only its processes see the disk
 	size   int64
 	dir    string // where it is mounted
-	limits bool   // it is none: each file of the server is limited instead
+	limits bool   // no mount: the size of each of the server's files is limited instead
 }
 
 func newDisk(size int64) *disk { return &disk{reaper: reaper.New(), size: size} }
 
-// ResizeDisk changes how much the disk of a node holds that was started with
-// [Options.Disk]. One that holds more already is full. What a full disk kept from
-// being written is written soon after there is room again.
+// ResizeDisk changes the size in bytes of the disk of a node that was started with
+// [Options.Disk]. A disk that already holds more is full. The server repeats a
+// failed write soon after there is room again.
 func (n *Node) ResizeDisk(size int64) {
 	if n.disk == nil {
 		n.fatal(fmt.Errorf("redistest: %s has no disk of its own", n))
@@ -33,10 +33,10 @@ func (n *Node) ResizeDisk(size int64) {
 	}
 }
 
-// Wipe does for a killed node what its operator does when it refuses to start
-// because a full disk has torn its append-only file in the middle: it deletes what
-// the node stored. Restarted, the node takes everything from the replica that has
-// been promoted meanwhile; without one, what it held is lost.
+// Wipe deletes the data of a killed node, as an operator does when the node refuses
+// to start because a full disk tore its append-only file in the middle. Restarted,
+// the node copies everything from the replica that was promoted meanwhile. Without
+// a replica, the data is lost.
 func (n *Node) Wipe() {
 	dir := n.dir
 	if n.disk != nil {
@@ -45,7 +45,7 @@ func (n *Node) Wipe() {
 	cmd := exec.Command("rm", "-rf", filepath.Join(dir, "appendonlydir"), filepath.Join(dir, "dump.rdb"))
 	var said bytes.Buffer
 	cmd.Stderr = &said
-	err := n.reaper.Start(cmd) // where the disk is seen
+	err := n.reaper.Start(cmd) // in the mount namespace of the disk
 	if err == nil {
 		err = cmd.Wait()
 	}

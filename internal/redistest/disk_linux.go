@@ -10,11 +10,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mount makes the disk at dir: a file system in memory that nobody sees but the
-// node's servers, and that is gone with them and with this program.
+// mount makes the disk at dir: a file system in memory that only the node's servers
+// see. It disappears with them and with this program.
 //
-// That takes the rights of root. Without them the size of each file is limited
-// instead: what the server is told differs, what it does about it does not.
+// A mount needs the rights of root. Without them, mount limits the size of each
+// file instead. The server gets another error then, but handles it in the same way.
 func (d *disk) mount(dir string) error {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return err
@@ -41,7 +41,7 @@ func (d *disk) mount(dir string) error {
 
 func (d *disk) capacity() string { return fmt.Sprintf("size=%d", d.size) }
 
-// resize gives the disk its new size. The server that uses it has this pid.
+// resize applies d.size. pid is that of the server.
 func (d *disk) resize(pid int) error {
 	if d.limits {
 		return d.limit(pid)
@@ -56,8 +56,8 @@ func (d *disk) resize(pid int) error {
 	})
 }
 
-// limit has a server that was just started meet the end of its disk, if that is
-// none of its own.
+// limit limits the file size of a server that was just started, unless it has a
+// mounted disk.
 func (d *disk) limit(pid int) error {
 	if !d.limits {
 		return nil
@@ -69,6 +69,6 @@ func (d *disk) limit(pid int) error {
 	return unix.Prlimit(pid, unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: uint64(d.size), Max: was.Max}, nil)
 }
 
-// Servers inherit this: at the limit of a file's size they are told, and not
-// ended.
+// Servers inherit this: at the limit of a file's size they get an error instead of a
+// fatal signal.
 func init() { signal.Ignore(syscall.SIGXFSZ) }

@@ -6,7 +6,7 @@ import (
 	"strconv"
 )
 
-// unhealthy returns what keeps the cluster from being healthy, or nil.
+// unhealthy returns a reason why the cluster is not healthy, or nil.
 func (c *Cluster) unhealthy(ctx context.Context) error {
 	role := make(map[string]string) // a node's id → "master", or the id it replicates
 	for _, n := range c.Nodes() {
@@ -39,8 +39,8 @@ func (c *Cluster) unhealthy(ctx context.Context) error {
 	return nil
 }
 
-// misjudges says how a node's view of the cluster differs from what each node
-// says of itself.
+// misjudges returns a difference between a node's view of the cluster and each
+// node's view of itself.
 func (n *Node) misjudges(ctx context.Context, role map[string]string) error {
 	all, err := n.members(ctx)
 	if err != nil {
@@ -75,7 +75,7 @@ func (n *Node) misjudges(ctx context.Context, role map[string]string) error {
 	return nil
 }
 
-// readOffset notes how far a master has written.
+// readOffset stores a master's replication offset in offset.
 func (n *Node) readOffset(ctx context.Context, role map[string]string, offset map[string]int64) error {
 	id, err := n.identity(ctx)
 	if err != nil || role[id] != "master" {
@@ -89,7 +89,7 @@ func (n *Node) readOffset(ctx context.Context, role map[string]string, offset ma
 	return err
 }
 
-// behind says what a replica lacks of what its master had written.
+// behind returns an error if a replica has not reached its master's offset.
 func (n *Node) behind(ctx context.Context, role map[string]string, offset map[string]int64) error {
 	id, err := n.identity(ctx)
 	if err != nil || role[id] == "master" {

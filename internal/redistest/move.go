@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// Failover has a replica take over from its master, both alive and in
-// agreement (CLUSTER FAILOVER), and returns when every running node sees it as
-// the master. No write that was acknowledged is lost by it.
+// Failover makes a replica take over from its live master (CLUSTER FAILOVER), and
+// returns when every running node sees it as the master. It loses no acknowledged
+// write.
 func (c *Cluster) Failover(replica *Node) {
 	ctx, cancel := context.WithTimeout(context.Background(), faultLimit)
 	defer cancel()
@@ -37,7 +37,7 @@ func (c *Cluster) failover(ctx context.Context, replica *Node) error {
 		if err != nil {
 			return err
 		}
-		// A master gives up waiting for its replica after 5 s.
+		// A master stops waiting for its replica after 5 s.
 		if !self[0].is("master") && time.Since(asked) > 6*time.Second {
 			asked = time.Now()
 			if err := replica.tell(ctx, "CLUSTER", "FAILOVER"); err != nil {
@@ -62,9 +62,9 @@ func (c *Cluster) failover(ctx context.Context, replica *Node) error {
 	})
 }
 
-// MigrateSlot moves the key's slot, with all that is in it, from the master that
-// serves it to another one, while clients go on, and returns when every running
-// master knows. Moving a slot to where it is does nothing.
+// MigrateSlot moves the key's slot with all its keys from its master to another one,
+// while clients continue, and returns when every running master knows. It does
+// nothing if the slot is already there.
 func (c *Cluster) MigrateSlot(key string, to *Node) {
 	ctx, cancel := context.WithTimeout(context.Background(), faultLimit)
 	defer cancel()
@@ -85,7 +85,7 @@ func (c *Cluster) migrate(ctx context.Context, slot int, to *Node) error {
 	if err != nil {
 		return err
 	}
-	// The target must be willing before the source sends anyone there.
+	// The target must accept the slot before the source redirects clients to it.
 	if err := to.tell(ctx, "CLUSTER", "SETSLOT", slot, "IMPORTING", fromID); err != nil {
 		return err
 	}
@@ -101,8 +101,8 @@ func (c *Cluster) migrate(ctx context.Context, slot int, to *Node) error {
 			break
 		}
 	}
-	// The target first: told the other way round, and the source dying in
-	// between, the slot would have no owner.
+	// The target first: with the source first, the slot would have no owner if the
+	// source died in between.
 	told := []*Node{to, from}
 	for _, n := range c.running() {
 		if n != to && n != from {
@@ -115,7 +115,7 @@ func (c *Cluster) migrate(ctx context.Context, slot int, to *Node) error {
 			return err
 		}
 		if !all[0].is("master") {
-			continue // a replica hears of it by gossip
+			continue // a replica learns of it by gossip
 		}
 		if err := n.tell(ctx, "CLUSTER", "SETSLOT", slot, "NODE", toID); err != nil {
 			return err
@@ -124,7 +124,7 @@ func (c *Cluster) migrate(ctx context.Context, slot int, to *Node) error {
 	return nil
 }
 
-// moveKeys moves some of a slot's keys and says how many.
+// moveKeys moves up to 100 keys of a slot and returns their number.
 func (n *Node) moveKeys(ctx context.Context, slot int, to *Node) (int, error) {
 	answer, err := n.ask(ctx, "CLUSTER", "GETKEYSINSLOT", slot, 100)
 	if err != nil {
@@ -134,8 +134,8 @@ func (n *Node) moveKeys(ctx context.Context, slot int, to *Node) (int, error) {
 	if len(keys) == 0 {
 		return 0, nil
 	}
-	// REPLACE: if an answer was lost on the way, the target has a copy of what
-	// the source still serves.
+	// REPLACE: after a lost answer, the target already has a copy of keys that the
+	// source still serves.
 	args := []any{"MIGRATE", host, strconv.Itoa(to.port), "", 0, 5000, "REPLACE", "KEYS"}
 	return len(keys), n.tell(ctx, append(args, keys...)...)
 }

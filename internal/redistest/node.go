@@ -28,14 +28,14 @@ var (
 		"on Debian and Ubuntu with `apt-get install -y redis-server`")
 )
 
-// A Node is one redis-server, with a port and a folder that it keeps for life.
+// A Node is one redis-server, whose port and folder never change.
 type Node struct {
 	server  string
 	dir     string
 	port    int
 	busPort int // zero without cluster mode
 	reaper  *reaper.Reaper
-	disk    *disk // nil: that of everyone
+	disk    *disk // nil: the disk of dir
 	fatal   func(error)
 
 	mu     sync.Mutex // guards the following
@@ -43,7 +43,7 @@ type Node struct {
 	conn   *conn
 	exited chan struct{} // closed when cmd has ended; nil before the first start
 	paused bool
-	id     string // the name of the node in its cluster, once asked
+	id     string // of the node in its cluster, once asked
 }
 
 // Addr returns the node's host and port.
@@ -52,15 +52,15 @@ func (n *Node) Addr() string { return net.JoinHostPort(host, strconv.Itoa(n.port
 // String is Addr, for test output.
 func (n *Node) String() string { return n.Addr() }
 
-// PID returns the process id of the server that runs, or ran last.
+// PID returns the process ID of the server that runs, or ran last.
 func (n *Node) PID() int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.cmd.Process.Pid
 }
 
-// Kill ends the server with SIGKILL, paused or not, and returns when it is
-// gone. What it wrote to its append-only file is there after Restart.
+// Kill ends the server with SIGKILL, paused or not, and returns when it is gone.
+// The content of its append-only file is back after Restart.
 func (n *Node) Kill() {
 	n.mu.Lock()
 	cmd, conn, exited := n.cmd, n.conn, n.exited
@@ -76,7 +76,7 @@ func (n *Node) Kill() {
 // Pause stops the server with SIGSTOP: its sockets stay open and silent.
 func (n *Node) Pause() { n.signal(syscall.SIGSTOP, true) }
 
-// Resume lets a paused server go on.
+// Resume continues a paused server.
 func (n *Node) Resume() { n.signal(syscall.SIGCONT, false) }
 
 func (n *Node) signal(sig os.Signal, paused bool) {
@@ -89,9 +89,9 @@ func (n *Node) signal(sig os.Signal, paused bool) {
 	}
 }
 
-// Restart starts the server again on the same port and files, and returns when
-// it has loaded them and answers. It kills a server that still runs. The rest of
-// the cluster may take longer to welcome it: see [Cluster.AwaitHealthy].
+// Restart starts the server again with the same port and files, and returns when it
+// has loaded them and answers. It kills a server that still runs. The other nodes
+// may take longer to accept it: see [Cluster.AwaitHealthy].
 func (n *Node) Restart() {
 	n.Kill()
 	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
@@ -133,7 +133,7 @@ func (n *Node) tell(ctx context.Context, args ...any) error {
 	return err
 }
 
-// text is ask for the commands whose answer is one string.
+// text is ask for commands that answer with one string.
 func (n *Node) text(ctx context.Context, args ...any) (string, error) {
 	answer, err := n.ask(ctx, args...)
 	if err != nil {
@@ -219,15 +219,15 @@ func (n *Node) conf(options Options) string {
 			"cluster-port":                  strconv.Itoa(n.busPort),
 			"cluster-node-timeout":          strconv.FormatInt(timeout.Milliseconds(), 10),
 			"cluster-require-full-coverage": "no",
-			// A replica stands for election however long it heard nothing, as
-			// after a pause; and it stays with its master's shard.
+			// A replica may be elected however long it heard nothing, as after a
+			// pause. It never moves to another master.
 			"cluster-replica-validity-factor": "0",
 			"cluster-migration-barrier":       "100",
 		})
 	}
 	if n.disk != nil {
 		settings["dir"] = n.data()
-		settings["cluster-config-file"] = filepath.Join(n.dir, "nodes.conf") // a node that cannot write it gives up
+		settings["cluster-config-file"] = filepath.Join(n.dir, "nodes.conf") // a node that cannot write it exits
 	}
 	maps.Copy(settings, options.Config)
 	var b strings.Builder
@@ -251,7 +251,7 @@ func (n *Node) spawn() error {
 	}
 	exited := make(chan struct{})
 	go func() {
-		_ = cmd.Wait() // how it ended is in its log
+		_ = cmd.Wait() // the log says how it ended
 		close(exited)
 	}()
 	n.mu.Lock()
@@ -275,7 +275,7 @@ func (n *Node) awaitAnswer(ctx context.Context) error {
 		if gone {
 			return fmt.Errorf("%s: %w", n, errExited)
 		}
-		// Dialled by hand first: the client logs each refusal.
+		// A plain dial first: the client backs off after refusals.
 		knock, err := (&net.Dialer{}).DialContext(ctx, "tcp", n.Addr())
 		if err != nil {
 			return err
@@ -286,7 +286,7 @@ func (n *Node) awaitAnswer(ctx context.Context) error {
 		}
 		info, err := n.info(ctx, "INFO", "server")
 		if err == nil && info["process_id"] != strconv.Itoa(n.PID()) {
-			err = errPortTaken // by somebody's server; ours is about to notice
+			err = errPortTaken // by another server; ours is about to notice
 		}
 		return err
 	})

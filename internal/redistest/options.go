@@ -4,20 +4,20 @@ import "time"
 
 // Options describe the servers of one [Open]. The zero value works.
 type Options struct {
-	// NodeTimeout is cluster-node-timeout, after which silence counts as a
-	// failure: 2 s if it is zero.
+	// NodeTimeout is cluster-node-timeout, after which a silent node counts as
+	// failed: 2 s if zero.
 	NodeTimeout time.Duration
 
-	// Config holds further lines of every node's redis.conf, value by
-	// directive; they win over this package's own.
+	// Config has further settings of every node, value by directive. They override
+	// the settings of this package.
 	Config map[string]string
 
-	// Disk is how many bytes the disk holds on which each of the first three
-	// nodes keeps its data: that of Dir if it is zero.
+	// Disk gives each of the first three nodes a disk of that many bytes. If zero,
+	// they keep their data in Dir.
 	Disk int64
 
-	// Dir is the folder in which the nodes' folders are made: that for
-	// temporary files if it is empty.
+	// Dir is the parent of the nodes' folders: the system's temporary folder if
+	// empty.
 	Dir string
 }
 

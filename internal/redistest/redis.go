@@ -6,25 +6,19 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"github.com/paylogic/pushserver/internal/rediscluster"
 )
 
-// A conn talks to one server process. It is named redistest, so that a test
-// that counts clients can leave it out.
+// A conn talks to one server process. Its connections are named redistest, so that
+// a test that counts clients can leave them out.
 type conn struct{ client *redis.Client }
 
 func dial(addr string) *conn {
-	return &conn{redis.NewClient(&redis.Options{
-		Addr:                     addr,
-		ClientName:               "redistest",
-		Protocol:                 2,
-		DisableIdentity:          true,
-		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
-		MaxRetries:               -1,
-		DialerRetries:            1,
-		DialTimeout:              500 * time.Millisecond,
-		ReadTimeout:              20 * time.Second,
-		ContextTimeoutEnabled:    true,
+	return &conn{rediscluster.Dial(rediscluster.Options{
+		Addrs:       []string{addr},
+		Name:        "redistest",
+		ReadTimeout: 20 * time.Second,
 	})}
 }
 

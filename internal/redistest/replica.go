@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// AddReplica starts one more node, has it replicate a master, and returns it
-// when the cluster is healthy with it, as AwaitHealthy means it.
+// AddReplica starts another node as a replica of a master, and returns it when the
+// cluster is healthy, in the sense of [Cluster.AwaitHealthy].
 func (c *Cluster) AddReplica(of *Node) *Node {
 	ctx, cancel := context.WithTimeout(context.Background(), faultLimit)
 	defer cancel()
@@ -47,7 +47,7 @@ func (c *Cluster) addReplica(ctx context.Context, of *Node) (*Node, error) {
 	return n, await(ctx, c.unhealthy)
 }
 
-// Remove takes a replica out of the cluster and ends it.
+// Remove kills a replica and removes it from the cluster.
 func (c *Cluster) Remove(replica *Node) {
 	ctx, cancel := context.WithTimeout(context.Background(), faultLimit)
 	defer cancel()

@@ -15,11 +15,11 @@ func findServer() (string, error) {
 	return server, nil
 }
 
-// freePorts returns ports of 127.0.0.1 that nobody listens on.
+// freePorts returns unused ports of 127.0.0.1.
 //
-// They lie below the range from which kernels give ports to outgoing
-// connections: otherwise a client that dials a killed node could be given the
-// node's own port, connect to itself, and keep the node from coming back.
+// They lie below the range that kernels use for outgoing connections. Otherwise a
+// client that dials a killed node could get the node's own port, connect to itself
+// and keep the node from coming back.
 func freePorts(count int) ([]int, error) {
 	const first, last = 12000, 32000
 	var ports []int
@@ -32,7 +32,7 @@ func freePorts(count int) ([]int, error) {
 		if err != nil {
 			continue
 		}
-		defer l.Close() // held until all are found, so that none is found twice
+		defer l.Close() // held until the end, so that no port is found twice
 		ports = append(ports, port)
 	}
 	return nil, fmt.Errorf("found only %d of %d free ports between %d and %d", len(ports), count, first, last)

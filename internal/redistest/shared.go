@@ -25,9 +25,9 @@ func Main(m *testing.M) int {
 }
 
 // Shared returns the one cluster that all tests of the package share. The first
-// caller starts it, which takes about three seconds; [Main] ends it. A test that
-// breaks it must heal it before it returns, and tests that share it do not run in
-// parallel unless they only use keys of their own.
+// caller starts it, which takes about three seconds; [Main] closes it. A test that
+// breaks the cluster repairs it before it returns, and does not run in parallel with
+// others.
 func Shared(tb testing.TB) *Cluster {
 	tb.Helper()
 	shared.start.Do(func() {

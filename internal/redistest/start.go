@@ -8,9 +8,8 @@ import (
 	"github.com/paylogic/pushserver/internal/reaper"
 )
 
-// Start returns a cluster on whose every node cluster_state is ok, every
-// replica connected and in sync, and ends it when the test does. A missing
-// redis-server fails the test: nothing is skipped.
+// Start returns a healthy cluster, in the sense of [Cluster.AwaitHealthy], and
+// closes it when the test ends. A missing redis-server fails the test.
 func Start(tb testing.TB, opts ...Option) *Cluster {
 	tb.Helper()
 	c, err := Open(tb.Context(), gather(tb, opts))
@@ -22,8 +21,8 @@ func Start(tb testing.TB, opts ...Option) *Cluster {
 	return c
 }
 
-// StartStandalone returns one server without cluster mode that answers, with
-// the settings that [Start] gives a node, and ends it when the test does.
+// StartStandalone returns a server without cluster mode, with the other settings of
+// a node from [Start], and kills it when the test ends.
 func StartStandalone(tb testing.TB, opts ...Option) *Node {
 	tb.Helper()
 	options := gather(tb, opts)

@@ -11,8 +11,8 @@ import (
 
 const slots = 16384
 
-// Slot returns the hash slot of a key: CRC-16 (XMODEM) of it, or of what stands
-// between its first { and the next }, unless that is empty.
+// Slot returns the hash slot of a key: the CRC-16 (XMODEM) of the key, or of the
+// text between its first { and the next } unless that is empty.
 func Slot(key string) int {
 	if _, rest, ok := strings.Cut(key, "{"); ok {
 		if tag, _, ok := strings.Cut(rest, "}"); ok && tag != "" {
@@ -33,10 +33,10 @@ func Slot(key string) int {
 	return int(crc % slots)
 }
 
-// Master returns the node that serves the key's slot now, by its own word. Of
-// two that claim it, as after a pause, it is the one with the later claim.
-// Nodes killed or paused are not asked; if none of the others serves the slot
-// (as between a failure and its failover), that is fatal: see AwaitMaster.
+// Master returns the running node that claims to serve the key's slot. If two nodes
+// claim it, as after a pause, Master returns the one with the later claim. It is
+// fatal if no running node serves the slot, as between a failure and its failover:
+// see [Cluster.AwaitMaster].
 func (c *Cluster) Master(key string) *Node {
 	ctx, cancel := context.WithTimeout(context.Background(), faultLimit)
 	defer cancel()
@@ -54,9 +54,9 @@ func (c *Cluster) Replica(of *Node) *Node {
 	return n
 }
 
-// AwaitMaster waits until a node other than the given one (which may be nil)
-// serves the key's slot, every other running node knows so and says that
-// cluster_state is ok, and returns it.
+// AwaitMaster waits until a node other than not (which may be nil) serves the key's
+// slot and every other running node agrees and reports cluster_state ok. It returns
+// the new master.
 func (c *Cluster) AwaitMaster(key string, not *Node) *Node {
 	ctx, cancel := context.WithTimeout(context.Background(), faultLimit)
 	defer cancel()
@@ -75,9 +75,9 @@ func (c *Cluster) AwaitMaster(key string, not *Node) *Node {
 	return master
 }
 
-// AwaitHealthy waits until all nodes run, agree on who is what, say that
-// cluster_state is ok with every slot served, and every master has a replica
-// that is connected and holds what the master held a moment ago.
+// AwaitHealthy waits until all nodes run, agree on their roles and report
+// cluster_state ok with every slot served, and every master has a connected replica
+// that holds what the master held a moment ago.
 func (c *Cluster) AwaitHealthy() {
 	ctx, cancel := context.WithTimeout(context.Background(), faultLimit)
 	defer cancel()
@@ -91,7 +91,7 @@ type member struct {
 	master string // the id of the node it replicates, or "-"
 	epoch  int64
 	linked bool
-	slots  []string // "7", "0-5460", or a slot on its way: "[93-<-…]"
+	slots  []string // "7", "0-5460", or a moving slot: "[93-<-…]"
 }
 
 func (m member) is(flag string) bool { return slices.Contains(m.flags, flag) }
@@ -176,8 +176,8 @@ func (c *Cluster) replica(ctx context.Context, of *Node) (*Node, error) {
 	return nil, errors.New("no running node replicates it")
 }
 
-// disagreement says which running node, leaving out one, does not yet see the
-// slot at its owner or is not ok.
+// disagreement returns an error if a running node other than except does not see
+// the slot at its owner or is not ok.
 func (c *Cluster) disagreement(ctx context.Context, slot int, owner, except *Node) error {
 	id, err := owner.identity(ctx)
 	if err != nil {
@@ -212,7 +212,7 @@ func (n *Node) notOK(ctx context.Context) error {
 	return nil
 }
 
-// info reads an answer of lines "name:value".
+// info parses an answer of lines "name:value".
 func (n *Node) info(ctx context.Context, args ...any) (map[string]string, error) {
 	text, err := n.text(ctx, args...)
 	if err != nil {
