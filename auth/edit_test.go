@@ -10,6 +10,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/paylogic/pushserver/internal/base62"
 	"github.com/paylogic/pushserver/ratelimit/policy"
 )
 
@@ -159,7 +160,7 @@ func latestUseStays(t *testing.T, store Store) {
 	at := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	many := map[string]time.Time{}
 	for range 2*markedAtOnce + 1 {
-		many["key_"+randomText(16)] = at
+		many["key_"+base62.Random(16)] = at
 	}
 	for _, uses := range []map[string]time.Time{
 		{key.ID: at.Add(time.Minute)}, {key.ID: at}, many, {},

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/paylogic/pushserver/internal/base62"
 )
 
 // watched is a memory store that counts what it is asked and can be away.
@@ -131,7 +133,7 @@ func TestKeyIsCachedForItsTTL(t *testing.T) {
 func TestWrongChecksumCostsNoLookup(t *testing.T) {
 	inBench(t, liveKey, func(b bench) {
 		text := []byte(b.secret.Reveal())
-		if text[10]++; !isBase62(text[10]) {
+		if text[10]++; !base62.Is(text[10]) {
 			text[10] = 'a'
 		}
 		b.wantsOf(string(text), ErrMalformed)

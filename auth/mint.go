@@ -9,6 +9,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"github.com/paylogic/pushserver/internal/base62"
 	"github.com/paylogic/pushserver/streams/filter"
 )
 
@@ -38,7 +39,7 @@ func (t *Tokens) Mint(key *Key, asked TokenRequest) (Token, *Grant, error) {
 		return Token{}, nil, err
 	}
 	grant := &Grant{
-		ID: "tok_" + randomText(16), Key: key.ID,
+		ID: "tok_" + base62.Random(16), Key: key.ID,
 		Clause: asked.Clause, Origin: asked.Origin,
 		Issued: now, Expires: now.Add(cmp.Or(asked.Life, t.life).Truncate(time.Second)),
 		tag: tagOf(key.secret),

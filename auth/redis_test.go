@@ -13,6 +13,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/paylogic/pushserver/internal/base62"
 	"github.com/paylogic/pushserver/internal/rediscluster"
 	"github.com/paylogic/pushserver/internal/redistest"
 )
@@ -200,7 +201,7 @@ func TestAttack2WrongChecksumCostsNoCommandAndAKeyCostsOne(t *testing.T) {
 	client.AddHook(&count)
 	ring := NewKeyring(store, KeyringOptions{TTL: time.Hour})
 	wrong := []byte(secret.Reveal())
-	if wrong[10]++; !isBase62(wrong[10]) {
+	if wrong[10]++; !base62.Is(wrong[10]) {
 		wrong[10] = 'a'
 	}
 	for _, step := range []struct {

@@ -1,7 +1,6 @@
 package auth
 
 import (
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -10,11 +9,11 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+
+	"github.com/paylogic/pushserver/internal/base62"
 )
 
 const (
-	alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-
 	secretPrefix = "ps_"
 	randomLen    = 24 // 142 bits
 	maxRandomLen = 64 // what may come to be minted one day
@@ -39,7 +38,7 @@ func Mint(kind Kind) Secret {
 	if !kind.valid() {
 		panic("auth: mint a secret of no kind")
 	}
-	body := secretPrefix + string(kind) + "_" + randomText(randomLen)
+	body := secretPrefix + string(kind) + "_" + base62.Random(randomLen)
 	sum := checksum(body)
 	return Secret{text: body + string(sum[:]), kind: kind}
 }
@@ -60,7 +59,7 @@ func ParseSecret(text string) (Secret, error) {
 		return Secret{}, ErrMalformed
 	}
 	for i := range len(body) {
-		if !isBase62(body[i]) {
+		if !base62.Is(body[i]) {
 			return Secret{}, ErrMalformed
 		}
 	}
@@ -128,30 +127,8 @@ func checksum(body string) [checksumLen]byte {
 	n := crc32.ChecksumIEEE(b[:copy(b[:], body)])
 	var sum [checksumLen]byte
 	for i := len(sum) - 1; i >= 0; i-- {
-		sum[i] = alphabet[n%62]
+		sum[i] = base62.Digits[n%62]
 		n /= 62
 	}
 	return sum
-}
-
-// randomText returns n base62 characters, each as likely as any other.
-func randomText(n int) string {
-	const fair = 256 - 256%62 // bytes from here on would favour some characters
-	text := make([]byte, 0, n)
-	var b [64]byte
-	for {
-		_, _ = rand.Read(b[:]) // never fails: it ends the program instead
-		for _, c := range b {
-			if c >= fair {
-				continue
-			}
-			if text = append(text, alphabet[c%62]); len(text) == n {
-				return string(text)
-			}
-		}
-	}
-}
-
-func isBase62(c byte) bool {
-	return '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z'
 }

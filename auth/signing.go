@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+
+	"github.com/paylogic/pushserver/internal/base62"
 )
 
 // MinSigningLen is how many bytes a secret for tokens has at least: as many as
@@ -26,7 +28,7 @@ const (
 type SigningSecret struct{ text string }
 
 // NewSigningSecret makes one of its own, for a server that is alone.
-func NewSigningSecret() SigningSecret { return SigningSecret{randomText(48)} }
+func NewSigningSecret() SigningSecret { return SigningSecret{base62.Random(48)} }
 
 // ParseSigningSecrets reads secrets with white space between them. The first is
 // for signing, and all of them are good for verifying, so that one can take

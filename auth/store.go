@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"iter"
 	"time"
+
+	"github.com/paylogic/pushserver/internal/base62"
 )
 
 // MaxPage is how many keys or names a [Store] lists at a time.
@@ -97,7 +99,7 @@ func Issue(ctx context.Context, store Store, description Key) (Secret, *Key, err
 // describe returns the key that is described, as it is when new.
 func describe(description Key) (Secret, *Key, error) {
 	key := description.clone()
-	key.ID = "key_" + randomText(16)
+	key.ID = "key_" + base62.Random(16)
 	key.Revision = 1
 	key.Created = timestamp()
 	key.Revoked, key.FormerUntil, key.LastUsed = time.Time{}, time.Time{}, time.Time{}

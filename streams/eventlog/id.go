@@ -2,20 +2,19 @@ package eventlog
 
 import (
 	"cmp"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/paylogic/pushserver/internal/base62"
 )
 
 // tagLen is the length of an ID's tag: five of 62 characters are 916 million
 // values, so a position of another log, or of this log before a rollback, is
 // taken for a position of this one with a chance of one in a billion.
 const tagLen = 5
-
-const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 // ErrMalformedID reports text that is not the text of any [ID].
 var ErrMalformedID = errors.New("streams: malformed position")
@@ -49,7 +48,7 @@ func ParseID(s string) (ID, error) {
 		return ID{}, err
 	}
 	for i := range tagLen {
-		if strings.IndexByte(base62, tag[i]) < 0 {
+		if !base62.Is(tag[i]) {
 			return ID{}, ErrMalformedID
 		}
 		id.tag[i] = tag[i]
@@ -94,20 +93,8 @@ func parseNumber(s string) (uint64, error) {
 }
 
 // newTag returns a random tag.
-func newTag() [tagLen]byte {
-	var tag [tagLen]byte
-	var random [16]byte
-	for i := 0; i < tagLen; {
-		rand.Read(random[:])
-		for _, b := range random {
-			// 248 is 4 × 62: a remainder of what lies above would favour
-			// the first characters.
-			if b < 248 && i < tagLen {
-				tag[i] = base62[b%62]
-				i++
-			}
-		}
-	}
+func newTag() (tag [tagLen]byte) {
+	base62.Fill(tag[:])
 	return tag
 }
 
