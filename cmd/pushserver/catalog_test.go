@@ -21,7 +21,7 @@ const catalogText = `types:
       - data: { status: sold }
 `
 
-// writeCatalog writes a catalogue in which some text is another.
+// writeCatalog writes a catalogue with some text replaced.
 func writeCatalog(t *testing.T, replace ...string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "events.yaml")
@@ -35,7 +35,7 @@ func TestCatalogCheckTellsWhatWouldBreak(t *testing.T) {
 	tests := []struct {
 		name    string
 		replace []string
-		lines   []string // what each line of the output has in it
+		lines   []string // how each line of the output begins
 	}{
 		{"nothing changed", nil, []string{"compatible"}},
 		{"a member more", []string{"properties:", "properties:\n        row: { type: string }"}, []string{"compatible"}},

@@ -10,7 +10,7 @@ import (
 	"github.com/paylogic/pushserver/internal/redistest"
 )
 
-// The same commands do the same at a server and at the Redis behind it.
+// The commands do the same with --url and with --redis.
 func TestKeysCommands(t *testing.T) {
 	intro := beginDev(t)
 	redis := redistest.StartStandalone(t).Addr()

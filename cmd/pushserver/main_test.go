@@ -14,7 +14,6 @@ import (
 	"github.com/paylogic/pushserver/auth"
 )
 
-// execute runs a command line to its end.
 func execute(t *testing.T, stdin string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
@@ -22,8 +21,7 @@ func execute(t *testing.T, stdin string, args ...string) (code int, stdout, stde
 	return code, out.String(), errs.String()
 }
 
-// begin runs a command that goes on, until the test ends, and returns its
-// standard output.
+// begin runs a command until the test ends, and returns its standard output.
 func begin(t *testing.T, args ...string) *bufio.Scanner {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -106,7 +104,7 @@ func TestHealthcheckAnswersByExitCode(t *testing.T) {
 	}
 }
 
-// closedPort returns an address that nobody listens on.
+// closedPort returns an address without a listener.
 func closedPort(t *testing.T) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -21,8 +21,8 @@ import (
 // browserLimit bounds what a test does in a browser.
 const browserLimit = 90 * time.Second
 
-// A tab is one window of a Chromium of the test's own, and what it has asked for
-// and complained of.
+// A tab is one window of a Chromium. It notes the requests and the complaints of its
+// page.
 type tab struct {
 	context.Context
 	mu         sync.Mutex // guards the following
@@ -37,7 +37,7 @@ func openBrowser(t *testing.T) *tab {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { // its processes end by and by, and write until then
+	t.Cleanup(func() { // its processes write until they have all ended
 		for range 100 {
 			if os.RemoveAll(dir) == nil {
 				return
@@ -81,7 +81,6 @@ func newTab(t *testing.T, parent context.Context) *tab {
 	return b
 }
 
-// do does things in the tab, each once the one before is done.
 func (b *tab) do(t *testing.T, actions ...chromedp.Action) {
 	t.Helper()
 	if err := chromedp.Run(b, actions...); err != nil {
@@ -109,7 +108,7 @@ func (b *tab) text(t *testing.T, expression string) (s string) {
 	return s
 }
 
-// foreign returns the requests that went to somebody else than a server.
+// foreign returns the requests that went anywhere else than to the server.
 func (b *tab) foreign(server string) (urls []string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -121,7 +120,7 @@ func (b *tab) foreign(server string) (urls []string) {
 	return urls
 }
 
-// accessible runs axe-core, and returns the findings that are serious.
+// accessible runs axe-core and returns the serious findings.
 func (b *tab) accessible(t *testing.T) (findings []string) {
 	t.Helper()
 	axe, err := os.ReadFile(filepath.Join("testdata", "foreign", "node_modules", "axe-core", "axe.min.js"))
@@ -150,17 +149,16 @@ func (b *tab) accessible(t *testing.T) (findings []string) {
 	return findings
 }
 
-// scheme has the page seen by day or by night.
+// scheme sets the colour scheme that the page sees: light or dark.
 func scheme(name string) chromedp.Action {
 	return emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: name}})
 }
 
-// keep writes a screenshot for whoever wants to look at it: go test keeps it with
-// -artifacts.
+// keep writes a screenshot. go test -artifacts keeps it.
 func (b *tab) keep(t *testing.T, name string) {
 	t.Helper()
 	var picture []byte
-	b.do(t, page.BringToFront(), chromedp.FullScreenshot(&picture, 100)) // what is behind is not painted
+	b.do(t, page.BringToFront(), chromedp.FullScreenshot(&picture, 100)) // a tab in the background is not painted
 	if err := os.WriteFile(filepath.Join(t.ArtifactDir(), name+".png"), picture, 0o600); err != nil {
 		t.Error(err)
 	}

@@ -29,8 +29,8 @@ const (
 
 var crashMerchants = []string{"alpha", "bravo"}
 
-// What --data promises: kill the program whenever you like, and what it has
-// accepted is there, and nothing else.
+// --data promises that a program which is killed at any time keeps what it accepted,
+// and nothing else.
 func TestKilledProgramLosesNothingAcceptedAndInventsNothing(t *testing.T) {
 	t.Parallel()
 	seed := rand.Uint64()
@@ -75,8 +75,7 @@ func makeKeys(t *testing.T, dir string) string {
 	return secret.Reveal()
 }
 
-// A crash publishes to a program that will be killed, and remembers what it was
-// told.
+// A crash publishes to a program that will be killed, and notes the answers.
 type crash struct {
 	t      *testing.T
 	url    string
@@ -88,15 +87,15 @@ type crash struct {
 	accepted map[string]string // its position, once it was accepted
 }
 
-// crashData is the data of an event: of many lengths, the same for the same id.
+// crashData returns the data of an event. The id determines it, and the lengths
+// differ.
 func crashData(id string) string {
 	h := fnv.New32a()
 	io.WriteString(h, id)
 	return fmt.Sprintf(`{"of":%q,"fill":%q}`, id, strings.Repeat("x", int(h.Sum32()%3000)))
 }
 
-// send publishes events of one merchant, and reports what was answered: whether
-// anything was.
+// send publishes events of one merchant and reports whether an answer came.
 func (c *crash) send(merchant string, ids ...string) bool {
 	var events []string
 	for _, id := range ids {
@@ -157,8 +156,8 @@ func (c *crash) send(merchant string, ids ...string) bool {
 	return true
 }
 
-// sendAgain sends n events of those before the crash: some were accepted, of
-// others nobody knows.
+// sendAgain sends n events from before the crash again: some that were accepted, and
+// some that got no answer.
 func (c *crash) sendAgain(n int) {
 	c.mu.Lock()
 	var again []string
@@ -179,8 +178,7 @@ func (c *crash) sendAgain(n int) {
 	}
 }
 
-// publish has writers publish until so many answers came, and kills the program
-// in the midst of it.
+// publish kills the program after a number of answers, while writers publish.
 func (c *crash) publish(round, answers int, p *stand.Process) {
 	var left atomic.Int64
 	left.Store(int64(answers))

@@ -37,7 +37,7 @@ func beginCutter(t *testing.T, url string) *cutter {
 
 func (c *cutter) address() string { return c.listener.Addr().String() }
 
-// cut ends every connection, and each new one at once, until mend.
+// cut ends all connections, and every new one, until restore.
 func (c *cutter) cut() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -47,8 +47,8 @@ func (c *cutter) cut() {
 	c.open = nil
 }
 
-// mend lets connections through again.
-func (c *cutter) mend() {
+// restore lets connections through again.
+func (c *cutter) restore() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.open = make(map[net.Conn]bool)

@@ -36,7 +36,7 @@ func TestDemoTickets(t *testing.T) {
 	two.do(t, chromedp.Navigate(intro.URL+"/demo/tickets"))
 	two.until(t, left+`.value === "40"`)
 	two.until(t, b("connection")+`.textContent === "connected"`)
-	time.Sleep(300 * time.Millisecond) // until nothing more is asked for
+	time.Sleep(300 * time.Millisecond) // until the page makes no more requests
 	before, clicked := two.asked(), time.Now()
 	one.do(t, chromedp.Click("#buy"))
 	two.until(t, left+`.value === "39"`)
@@ -48,7 +48,7 @@ func TestDemoTickets(t *testing.T) {
 	}
 	two.until(t, b("took")+`.textContent.includes("ms")`)
 
-	for range 6 { // after so many streams browsers make no more connections over HTTP/1.1
+	for range 6 { // over HTTP/1.1 a browser opens no more than six connections
 		more := one.another(t)
 		more.do(t, chromedp.Navigate(intro.URL+"/demo/tickets"))
 		more.until(t, left+`.value === "39"`)
@@ -92,7 +92,7 @@ func TestDemoSeats(t *testing.T) {
 	two.until(t, b("C3")+`.className === "taken" && `+b("B7")+`.className === "free"`)
 	late := one.another(t)
 	late.do(t, chromedp.Navigate(intro.URL+"/demo/seats"))
-	late.until(t, b("C3")+`.className === "taken"`) // on first paint, by the snapshot
+	late.until(t, b("C3")+`.className === "taken"`) // from the snapshot
 	for _, look := range []string{"light", "dark"} {
 		one.do(t, scheme(look))
 		for _, finding := range one.accessible(t) {
@@ -114,8 +114,8 @@ func TestDemoSeats(t *testing.T) {
 	}
 }
 
-// A page that stays open through a restart of the server receives what it missed,
-// with no code.
+// A page that stays open while its server restarts receives what it missed. It needs
+// no code for that.
 func TestOpenPageOutlivesItsServer(t *testing.T) {
 	dir := t.TempDir()
 	address := stand.FreeAddress(t)

@@ -10,8 +10,8 @@ import (
 	"github.com/paylogic/pushserver/test/stand"
 )
 
-// A page that has seen no event yet has the position of stream.open, so that
-// what is published while its gateway goes away is not behind it.
+// A page that has seen no event yet resumes at the position of stream.open. It gets
+// what is published while its gateway drains.
 func TestPageOnAQuietLogMissesNothingThroughADrain(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()

@@ -86,7 +86,7 @@ func beginR3labs(t *testing.T, address, key string) inbox {
 		client.Headers["Authorization"] = "Bearer " + key
 		client.Connection.Transport = newTransport(t)
 		client.ReconnectStrategy = steady{ctx}
-		// It takes a connection that ended in good order for the end of it all.
+		// It does not reconnect after a connection that ended without an error.
 		for ctx.Err() == nil {
 			err := client.SubscribeRawWithContext(ctx, func(e *sse.Event) {
 				emit(delivery{ID: string(e.ID), Event: string(e.Event), Data: string(e.Data)})
@@ -119,8 +119,7 @@ func beginCurl(t *testing.T, ctx context.Context, url, key string, more ...strin
 	return beginProgram(t, ctx, readStream, "curl", args...)
 }
 
-// beginProgram runs a program, whose output read understands, until ctx or
-// the test ends.
+// beginProgram runs a program until ctx or the test ends. read parses its output.
 func beginProgram(t *testing.T, ctx context.Context, read func(*testing.T, io.Reader, func(delivery)), name string, args ...string) inbox {
 	t.Helper()
 	ctx, cancel := context.WithCancel(ctx)
@@ -144,7 +143,7 @@ func beginProgram(t *testing.T, ctx context.Context, read func(*testing.T, io.Re
 	})
 }
 
-// readLines reads deliveries that stand as JSON on a line each.
+// readLines reads one delivery, in JSON, from each line.
 func readLines(t *testing.T, r io.Reader, emit func(delivery)) {
 	lines := bufio.NewScanner(r)
 	for lines.Scan() {

@@ -45,7 +45,7 @@ func TestCloudEventsSDKPublishesInBothModes(t *testing.T) {
 			if err := event.SetData(cloudevents.ApplicationJSON, json.RawMessage(data)); err != nil {
 				t.Fatal(err)
 			}
-			for range 2 { // sent again, it is taken for the same event
+			for range 2 { // the second time it is a duplicate
 				if result := client.Send(mode.with(t.Context()), event); !cloudevents.IsACK(result) {
 					t.Fatalf("the event was not taken: %v", result)
 				}

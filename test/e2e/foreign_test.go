@@ -13,8 +13,8 @@ import (
 	"github.com/paylogic/pushserver/test/stand"
 )
 
-// Programs and libraries of others receive from the real program, are cut off
-// while events go on, and must come back to exactly what they missed.
+// Other people's programs and libraries receive from the real program. Their
+// connections are cut while events go on, and they must get exactly what they missed.
 
 // A delivery is an event as a client shows it to its user.
 type delivery struct {
@@ -26,8 +26,8 @@ type delivery struct {
 // An inbox is what a running client receives. It is closed when the client ends.
 type inbox <-chan delivery
 
-// next returns the next event, or fails the test. What the stream says of
-// itself goes by, except for a reset: history is never incomplete here.
+// next returns the next event, or fails the test. It skips control events, except for
+// a reset: no history is incomplete here.
 func (in inbox) next(t *testing.T) delivery {
 	t.Helper()
 	late := time.After(15 * time.Second)
@@ -70,7 +70,7 @@ func (in inbox) expect(t *testing.T, want []published) {
 	}
 }
 
-// A published event is what its publisher knows of it.
+// A published event, as its publisher knows it.
 type published struct {
 	ID       string `json:"id"`
 	Position string `json:"position"`
@@ -83,8 +83,7 @@ type shop struct {
 	count int
 }
 
-// sell publishes n events whose data has several lines, an empty one among
-// them, and letters of many languages.
+// sell publishes n events. Their data has empty lines and letters of many languages.
 func (s *shop) sell(t *testing.T, n int) []published {
 	t.Helper()
 	all := make([]published, 0, n)
@@ -124,8 +123,8 @@ func answer(t *testing.T, req *http.Request, status int, into any) {
 	}
 }
 
-// firstPath makes a client begin with what was published before it came. It
-// asks for the same again when it reconnects, and its position must win.
+// firstPath starts a client in the past. It sends the same query when it reconnects, and
+// its position must win.
 const firstPath = "/v1/stream?since=1h"
 
 func TestForeignClientsThatReconnectMissAndRepeatNothing(t *testing.T) {
@@ -150,9 +149,9 @@ func TestForeignClientsThatReconnectMissAndRepeatNothing(t *testing.T) {
 			for range 2 {
 				line.cut()
 				missed := s.sell(t, 5)
-				line.mend()
+				line.restore()
 				client.expect(t, missed)
-				client.expect(t, s.sell(t, 1)) // live again, and nothing twice before it
+				client.expect(t, s.sell(t, 1)) // live again, and nothing was repeated
 			}
 		})
 	}
@@ -176,7 +175,7 @@ func TestCurlResumesAfterTheLastEventItPrinted(t *testing.T) {
 	second.expect(t, missed)
 	second.expect(t, s.sell(t, 1))
 
-	// A client that had processed less than it received gets the rest again.
+	// A client that processed less than it received gets the rest again.
 	third := beginCurl(t, t.Context(), url, key, "-H", "Last-Event-ID: "+live[1].Position)
 	third.expect(t, live[2:])
 	third.expect(t, missed)

@@ -38,8 +38,8 @@ func TestPublisherIsAnsweredSoonWhileRedisIsFrozen(t *testing.T) {
 		return resp.StatusCode, string(body), time.Since(began)
 	}
 	redis.Pause()
-	for range 2 { // with a key that is not known yet, and once more
-		// A second is the machine's: it may be busy with other tests.
+	for range 2 { // the first time the gateway does not know the key yet
+		// A busy machine may take one second of this time.
 		if status, body, took := publish(); status != http.StatusServiceUnavailable || !strings.Contains(body, "store-unavailable") || took > 2500*time.Millisecond {
 			t.Errorf("while Redis is frozen a publish is answered with %d after %s: %s", status, took, body)
 		} else {

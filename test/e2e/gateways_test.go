@@ -15,8 +15,8 @@ import (
 	"github.com/paylogic/pushserver/test/stand"
 )
 
-// leaseLimit is within what time a dead gateway's places are free, with some time
-// for a busy machine.
+// leaseLimit is how long the places of a dead gateway stay taken. A busy machine gets
+// three seconds more.
 const leaseLimit = 30*time.Second + 3*time.Second
 
 // A pair is two gateways over one cluster.
@@ -44,7 +44,7 @@ func (p *pair) key(t *testing.T, args ...string) keys.View {
 	return p.keys(t, append([]string{"create", "--json"}, args...)...)
 }
 
-// keys does something with keys that prints one.
+// keys runs a command of keys that prints a key.
 func (p *pair) keys(t *testing.T, args ...string) (v keys.View) {
 	t.Helper()
 	code, out, errs := stand.Run(t, "", append(append([]string{"keys"}, args...), p.redis...)...)
@@ -113,8 +113,8 @@ func TestLimitOfStreamsHoldsOverGateways(t *testing.T) {
 		})
 	}
 	connecting.Wait()
-	// On a machine too busy for Redis to answer, a gateway goes by what it knows and
-	// asks again.
+	// If the machine is too busy for Redis to answer, a gateway decides by itself and asks
+	// again later.
 	if n := len(open[0]) + len(open[1]); n > 5 {
 		t.Logf("%d were let in", n)
 		over := endings(slices.Concat(open[:]...))
@@ -124,19 +124,19 @@ func TestLimitOfStreamsHoldsOverGateways(t *testing.T) {
 				for i := range open {
 					open[i] = slices.DeleteFunc(open[i], func(s *stand.Stream) bool { return s == ended })
 				}
-			case <-time.After(leaseLimit): // if it could not renew its leases either
+			case <-time.After(leaseLimit): // it may need a renewal of its leases, too
 				t.Fatalf("of 20 connects at once %d stand, with a limit of 5", n)
 			}
 		}
 	}
-	// It may have refused more than it had to, and none of those that stay.
+	// The gateways may have refused too many. Fill up to the limit.
 	for len(open[0])+len(open[1]) < 5 {
 		t.Logf("%d and %d stand", len(open[0]), len(open[1]))
 		res, _ := p.awaitStream(t, 0, key.Key, leaseLimit)
 		open[0] = append(open[0], res)
 	}
 	for i := range open {
-		if len(open[i]) == 0 { // all are on the other one: have one here
+		if len(open[i]) == 0 { // all are on the other gateway: move one here
 			open[1-i][0].Close()
 			open[1-i] = open[1-i][1:]
 			res, _ := p.awaitStream(t, i, key.Key, leaseLimit)
@@ -151,7 +151,7 @@ func TestLimitOfStreamsHoldsOverGateways(t *testing.T) {
 	open[1] = append(open[1], sixth)
 
 	p.gates[0].Kill()
-	if len(open[0]) == 0 { // none was left there: what is on the other one stands
+	if len(open[0]) == 0 { // the killed gateway had no stream
 		if _, status := p.tryStream(t, 1, key.Key, ""); status != http.StatusTooManyRequests {
 			t.Errorf("beside five on the surviving gateway a sixth got %d", status)
 		}
@@ -161,7 +161,7 @@ func TestLimitOfStreamsHoldsOverGateways(t *testing.T) {
 	t.Logf("a place was free %s after kill -9", took)
 }
 
-// A stream that was let in without Redis stands if there is a place for it.
+// A stream that was admitted while Redis was away stays if the limit has room for it.
 func TestLimitOfStreamsHoldsAgainOnceRedisAnswers(t *testing.T) {
 	t.Parallel()
 	p := startPair(t, redistest.Start(t))
@@ -204,8 +204,7 @@ func TestLimitOfStreamsHoldsAgainOnceRedisAnswers(t *testing.T) {
 	}
 }
 
-// What happens to a key happens to its streams on all gateways, within two
-// seconds.
+// A change of a key reaches its streams on all gateways within two seconds.
 func TestChangesOfAKeyReachStreamsOnAllGateways(t *testing.T) {
 	t.Parallel()
 	const within = 2 * time.Second
@@ -298,7 +297,7 @@ func TestChangesOfAKeyReachStreamsOnAllGateways(t *testing.T) {
 	}
 }
 
-// A stream is ended by its key wherever it is.
+// A key can end its stream on any gateway.
 func TestConnectionOnAnotherGatewayIsEnded(t *testing.T) {
 	t.Parallel()
 	p := startPair(t, redistest.Shared(t))

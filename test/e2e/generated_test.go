@@ -12,9 +12,9 @@ import (
 	"github.com/paylogic/pushserver/test/stand"
 )
 
-// What strangers generate from the description builds, and works.
+// Code that other people's tools generate from the description builds and works.
 
-// describe keeps the description that a server gives out in a file.
+// describe writes the server's description to a file.
 func describe(t *testing.T, intro stand.DevServer, file string) {
 	t.Helper()
 	resp, err := http.Get(intro.URL + "/openapi.json")
@@ -32,7 +32,7 @@ func describe(t *testing.T, intro stand.DevServer, file string) {
 	}
 }
 
-// command runs a program that must end well, and returns what it printed.
+// command runs a program that must succeed, and returns what it printed.
 func command(t *testing.T, intro stand.DevServer, dir, name string, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), name, args...)

@@ -22,9 +22,8 @@ import (
 
 const intakeLimit = 60 * time.Second
 
-// Each entry of the inbox is in the log exactly once, and in order, although the
-// gateway that takes them is killed half-way; what is none stops nothing behind
-// it.
+// Each entry of the inbox is in the log exactly once and in order, although a gateway is
+// killed half-way. A malformed entry does not stop the entries behind it.
 func TestInboxSurvivesItsGateway(t *testing.T) {
 	t.Parallel()
 	const entries = 10_000
@@ -45,7 +44,7 @@ func TestInboxSurvivesItsGateway(t *testing.T) {
 			t.Fatal("nobody takes what is in the inbox")
 		}
 	}
-	holder.Kill() // whichever of the two has the lease, the other one must go on without both
+	holder.Kill() // it may hold the lease: the other one must take over
 	for deadline := time.Now().Add(intakeLimit); inbox.Do("XLEN", "ps:inbox").(int64) > 0; time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%v are left in the inbox", inbox.Do("XLEN", "ps:inbox"))
@@ -75,8 +74,8 @@ func TestInboxSurvivesItsGateway(t *testing.T) {
 	}
 }
 
-// A page and a service that were made for the predecessor work unchanged, through
-// any node and across the end of a gateway.
+// A page and a service made for flask-sse work unchanged, through any node, and after
+// a gateway was killed.
 func TestPredecessorsPagesAndServices(t *testing.T) {
 	t.Parallel()
 	c := redistest.Start(t)
@@ -122,7 +121,7 @@ func TestPredecessorsPagesAndServices(t *testing.T) {
 			select {
 			case e := <-got:
 				return e
-			case <-time.After(300 * time.Millisecond): // pub/sub loses what nobody hears
+			case <-time.After(300 * time.Millisecond): // pub/sub drops messages without a subscriber
 			case <-ctx.Done():
 				t.Fatalf("%s never arrives", marker)
 			}
@@ -148,7 +147,7 @@ func TestPredecessorsPagesAndServices(t *testing.T) {
 	}
 }
 
-// The lines that the predecessor's users have, in a browser.
+// The lines of a flask-sse page work in a browser.
 func TestPredecessorsPageInABrowser(t *testing.T) {
 	node := redistest.StartStandalone(t)
 	stand.CreateKey(t, "--redis", node.Addr(), "--kind", "live", "--merchant", "acme")
@@ -175,7 +174,7 @@ func TestPredecessorsPageInABrowser(t *testing.T) {
 	}
 }
 
-// The lines of the guide by which services publish through Redis.
+// The samples of the guide publish through Redis.
 func TestSamplesThroughRedis(t *testing.T) {
 	t.Parallel()
 	c := redistest.Start(t)
@@ -196,12 +195,12 @@ func TestSamplesThroughRedis(t *testing.T) {
 		}
 	}
 	do("bash", "inbox.sh")
-	do("/usr/bin/python3", "inbox.py") // the one whose redis-py the system has
+	do("/usr/bin/python3", "inbox.py") // redis-py is installed for this one
 	do("php", "inbox.php")
 	do("go", "run", "./inbox")
 	want := []string{"order-9934-paid", "order-9935-paid", "order-9936-paid", "order-9937-paid"}
 	for deadline := time.Now().Add(intakeLimit); ; time.Sleep(100 * time.Millisecond) {
-		do("bash", "flask-sse.sh") // pub/sub loses what nobody hears
+		do("bash", "flask-sse.sh") // pub/sub drops messages without a subscriber
 		ids := stand.History(t, server.URL, key)
 		if len(ids) > len(want) && slices.Equal(ids[:len(want)], want) {
 			return

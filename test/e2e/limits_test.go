@@ -11,8 +11,8 @@ import (
 	"github.com/paylogic/pushserver/test/stand"
 )
 
-// Of a server without limits, a key may do more than it was given, nothing is said
-// of limits, and a stream is found on another gateway as on any server.
+// On a server with --limits off the limits of a key do not count, and no answer mentions
+// limits. Other gateways still find and end its streams.
 func TestLimitsOff(t *testing.T) {
 	redis := []string{"--redis", redistest.StartStandalone(t).Addr()}
 	code, out, errs := stand.Run(t, "", append([]string{"keys", "create", "--durability", "best-effort",

@@ -17,8 +17,8 @@ import (
 	"github.com/paylogic/pushserver/test/stand"
 )
 
-// nginxConf is one as people have it: buffering is on, as it is by default, and so
-// is a cache. The time after which a silent response is given up is scaled down.
+// nginxConf is a usual configuration with the default buffering and a cache. The read
+// time-out is short.
 const nginxConf = `
 user root; daemon off; error_log %[1]s/error.log; pid %[1]s/pid;
 events {}
@@ -61,8 +61,8 @@ func startNginx(t *testing.T, server string) string {
 	return "http://" + address
 }
 
-// Behind an nginx that nobody has told about streams, one that is idle outlives the
-// time after which silent responses are given up, and receives at once.
+// An nginx without settings for streams does not end an idle stream at its read
+// time-out, and does not delay its events.
 func TestAttack82AndIdleStreamBehindNginx(t *testing.T) {
 	t.Parallel()
 	admin := auth.Mint(auth.Adm).Reveal()
@@ -73,7 +73,7 @@ func TestAttack82AndIdleStreamBehindNginx(t *testing.T) {
 	server := stand.Serve(t, "--heartbeat", "1s", "--admin-key-file", file)
 	at := []string{"--url", server.URL, "--key", admin}
 	var key, other, publisher string
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) { // until the admin's key is there
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) { // until serve has made the admin key
 		if code, _, _ := stand.Run(t, "", append([]string{"keys", "list"}, at...)...); code == 0 {
 			break
 		} else if time.Now().After(deadline) {
@@ -108,7 +108,7 @@ func TestAttack82AndIdleStreamBehindNginx(t *testing.T) {
 		t.Errorf("after %s it got %s", time.Since(began), e.Type)
 	}
 
-	// Row 82 of the attacks: nothing of one key is kept for another.
+	// Attack 82: the cache gives nothing of one key to another.
 	for secret, merchant := range map[string]string{key: "acme", other: "globex"} {
 		for range 2 {
 			req, err := http.NewRequestWithContext(ctx, http.MethodGet, nginx+"/v1/me", nil)

@@ -13,8 +13,8 @@ import (
 	"github.com/paylogic/pushserver/test/stand"
 )
 
-// oldClients are the programs by which pages received events before browsers had
-// EventSource, or instead of it: what a page of each loads, and does.
+// oldClients are scripts by which pages receive events without EventSource: what a page
+// loads, and what it runs.
 var oldClients = map[string]struct{ head, script string }{
 	"Yaffle's polyfill": {
 		`<script src="/node_modules/event-source-polyfill/src/eventsource.js"></script>`,
@@ -47,7 +47,7 @@ func TestOldBrowsersReceiveEverything(t *testing.T) {
 			shop := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if r.URL.Path != "/" {
 					if !strings.Contains(r.URL.Path[1:], ".") {
-						r.URL.Path += ".js" // modules name each other without it
+						r.URL.Path += ".js" // modules omit it when they import each other
 					}
 					files.ServeHTTP(w, r)
 					return
@@ -63,7 +63,7 @@ func TestOldBrowsersReceiveEverything(t *testing.T) {
 			b.do(t, chromedp.Navigate(shop.URL))
 			b.until(t, "window.opened")
 			if name == "jquery.eventsource" {
-				// From when on it hears is settled by its first answer.
+				// It receives only what is published after its first answer.
 				for b.text(t, "window.got.length") == "0" {
 					publishText(t, intro, "-1")
 					time.Sleep(300 * time.Millisecond)

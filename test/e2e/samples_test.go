@@ -23,7 +23,7 @@ import (
 
 const samples = "../../api/web/samples"
 
-// A stage is a server on which the samples of the guide are run.
+// A stage is a server for the samples of the guide.
 type stage struct {
 	intro stand.DevServer
 	env   []string
@@ -35,7 +35,7 @@ func newStage(t *testing.T) *stage {
 	s := &stage{intro: intro, env: append(os.Environ(),
 		"PUSHSERVER_URL="+intro.URL, "PUSHSERVER_KEY="+intro.Keys["acme"], "PUSHSERVER_TEST_KEY="+intro.TestKeys["acme"],
 		"PUSHSERVER_PUBLISHER_KEY="+intro.PublisherKey)}
-	// Everything after the first event is what resuming is shown with.
+	// The samples resume after the first event.
 	s.env = append(s.env, "POSITION="+s.publish(t, "payment.made", `{"amount":1}`))
 	s.publish(t, "payment.made", `{"amount":4200,"marked":"behind"}`)
 	return s
@@ -51,7 +51,7 @@ func (s *stage) publish(t *testing.T, typ, data string) (position string) {
 	return receipt.Position
 }
 
-// run runs a sample until it has printed what is wanted, and ends it.
+// run runs a sample until it has printed the wanted text, and ends it.
 func (s *stage) run(t *testing.T, want, in string, name string, args ...string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
@@ -70,7 +70,7 @@ func (s *stage) run(t *testing.T, want, in string, name string, args ...string) 
 	defer next.Stop()
 	for !strings.Contains(out.String(), want) {
 		select {
-		case <-next.C: // for those that only see what happens from now on
+		case <-next.C: // for samples that start at the newest event
 			s.publish(t, "payment.made", `{"amount":4300,"marked":"live"}`)
 		case <-done:
 			if strings.Contains(out.String(), want) {
@@ -85,7 +85,7 @@ func (s *stage) run(t *testing.T, want, in string, name string, args ...string) 
 	<-done
 }
 
-// The lines of the guide do what it says, as they stand there.
+// The samples of the guide work as they are printed.
 func TestSamplesOfTheGuide(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
@@ -98,7 +98,7 @@ func TestSamplesOfTheGuide(t *testing.T) {
 	}
 	s.run(t, "order-9932-paid", samples, "python3", "publish.py")
 	s.run(t, "behind", samples, "python3", "stream.py")
-	bin := t.TempDir() // go run would leave its program behind when it is ended
+	bin := t.TempDir() // go run would not end its program when it is killed
 	build := exec.Command("go", "build", "-o", bin, "./publish", "./stream")
 	build.Dir = samples
 	if said, err := build.CombinedOutput(); err != nil {
@@ -154,7 +154,7 @@ func mintToken(t *testing.T, intro stand.DevServer, origin string) string {
 	return minted.Token
 }
 
-// A lockedBuffer can be read while somebody writes.
+// A lockedBuffer may be read while it is written.
 type lockedBuffer struct {
 	mu  sync.Mutex // guards buf
 	buf bytes.Buffer

@@ -18,7 +18,7 @@ import (
 	"github.com/paylogic/pushserver/test/stand"
 )
 
-// contents returns all that a Redis holds, as text.
+// contents returns everything in a Redis, as text.
 func contents(t *testing.T, n *redistest.Node) string {
 	t.Helper()
 	var all strings.Builder
@@ -35,8 +35,7 @@ func contents(t *testing.T, n *redistest.Node) string {
 	return all.String()
 }
 
-// Whoever can read Redis, or the logs of a gateway, has nothing to authenticate
-// with.
+// Neither Redis nor the logs of a gateway contain anything to authenticate with.
 func TestNoSecretIsStoredOrLogged(t *testing.T) {
 	node := redistest.StartStandalone(t)
 	file := filepath.Join(t.TempDir(), "secrets")

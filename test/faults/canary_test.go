@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// A canary is in the data of every event and says whose it is, so that it can be
-// told from all bytes that somebody received whether one of another's is there.
+// The data of every event carries a canary that names its merchant. A search of all
+// bytes that a reader received shows whether another merchant's event was there.
 
 const (
 	canaryBegins = "canary("
@@ -23,11 +23,10 @@ func canaryFor(merchant string) string { return canaryBegins + merchant + canary
 // A canarySearch looks at all bytes of one connection, in pieces as they come.
 type canarySearch struct {
 	owner  string
-	tail   []byte // what may be the beginning of one
+	tail   []byte // may be the beginning of a canary
 	leaked []string
 }
 
-// look looks at the next bytes.
 func (s *canarySearch) look(b []byte) {
 	text := append(s.tail, b...)
 	for {

@@ -15,21 +15,21 @@ const (
 	roomyDisk = 128 << 20
 )
 
-// T10. A master whose disk is full takes nothing, and says so; when there is room
-// again it goes on by itself. What it took is there after it was killed, too.
+// T10. A master with a full disk refuses events. It recovers by itself when there is
+// room again. Nothing that it accepted is missing after it was killed.
 func testFullDisk(t *testing.T, s *fixture) {
 	s = s.at(t, redistest.Start(t, redistest.Disk(fullDisk)))
 	tr := s.newTrial(t, setting{limit: 5 * time.Minute})
 	tr.begin()
 	for range tr.rounds(1, 3) {
 		hot := s.pick()
-		master, _ := s.shard(hot) // always one of the first three, who have the disks
+		master, _ := s.shard(hot) // one of the first three nodes, which have the disks
 		master.ResizeDisk(fullDisk)
 		tr.during("disk full", func() {
 			tr.fill(hot)
 			master.ResizeDisk(roomyDisk)
 		})
-		master.ResizeDisk(fullDisk) // it holds more: it is full at once
+		master.ResizeDisk(fullDisk) // it holds more, so it is full at once
 		tr.during("disk full, then killed", func() {
 			tr.fill(hot)
 			master.Kill()
@@ -45,8 +45,7 @@ func testFullDisk(t *testing.T, s *fixture) {
 	tr.finish()
 }
 
-// fill publishes for a merchant until nothing more is taken, and for a little
-// longer.
+// fill publishes for a merchant until five events were refused.
 func (tr *trial) fill(merchant string) {
 	tr.t.Helper()
 	p := tr.newPublisher(tr.publisher.ledger)

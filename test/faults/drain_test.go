@@ -10,14 +10,14 @@ import (
 )
 
 const (
-	// drainStreams is how many streams a gateway has that is told to end.
+	// drainStreams is how many streams the gateway has that drains.
 	drainStreams = 2000
-	// drainLimit is how long it may take.
+	// drainLimit is how long the drain may take.
 	drainLimit = 30 * time.Second
 )
 
-// T16. A gateway that is told to end says goodbye to every stream, tells each
-// when to come back, and not all at the same time; and nobody misses anything.
+// T16. A gateway that drains says goodbye to every stream. It tells them to come back
+// at different times. No reader misses an event.
 func testDrain(t *testing.T, s *fixture) {
 	tr := s.newTrial(t, setting{limit: 5 * time.Minute, rate: 60})
 	ending := tr.instances[0]
@@ -49,8 +49,8 @@ type goodbye struct {
 	RetryMS   int64  `json:"retry_ms"`
 }
 
-// checkGoodbyes wants that each reader got one goodbye, as the last it heard on
-// its first connection, and that the times to come back are spread.
+// checkGoodbyes fails the test unless the first connection of each reader ended with
+// a goodbye, and the times to come back are spread.
 func (tr *trial) checkGoodbyes(crowd []*reader) {
 	tr.t.Helper()
 	var retries []int64

@@ -10,8 +10,8 @@ import (
 	"github.com/paylogic/pushserver/auth"
 )
 
-// T18. A gateway that keeps its events in a directory is killed again and again
-// in the midst of its work: what it accepted is there, and nothing else.
+// T18. A gateway with --data is killed again and again while it works. Afterwards the
+// log has what it accepted, and nothing else.
 func testDurableDirectory(t *testing.T, s *fixture) {
 	s = s.inDirectory(t)
 	tr := s.newTrial(t, setting{limit: 15 * time.Minute, rate: 1000})
@@ -29,8 +29,8 @@ func testDurableDirectory(t *testing.T, s *fixture) {
 	}
 }
 
-// inDirectory returns the same stand at a directory of its own, with keys for
-// everyone there.
+// inDirectory returns a fixture over a new directory instead of a cluster, with new
+// keys.
 func (s *fixture) inDirectory(t *testing.T) *fixture {
 	t.Helper()
 	s = s.empty()

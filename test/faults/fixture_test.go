@@ -20,16 +20,15 @@ import (
 // merchantCount is how many merchants the publisher publishes for.
 const merchantCount = 20
 
-// A stand is what the rows of a run have in common: a cluster, the program, and
-// keys for everyone.
+// A fixture is what the rows of a run share: a cluster, the program, and keys.
 type fixture struct {
-	full      bool // all rows, and each for longer
-	soak      bool // one row, for very long
+	full      bool // all rows, and longer ones
+	soak      bool // one row, until -timeout is near
 	seed      uint64
 	dice      *rand.Rand // of the nemesis
 	program   stand.Program
 	mutant    stand.Program      // see testMutations
-	cluster   *redistest.Cluster // nil: the events lie in data
+	cluster   *redistest.Cluster // nil: events are kept in data
 	data      string             // a directory for one gateway
 	merchants []string
 	keys      map[string]string // by merchant
@@ -47,7 +46,7 @@ func openFixture(t *testing.T, seed uint64) *fixture {
 	return s.at(t, redistest.Start(t))
 }
 
-// at returns the same stand at another cluster, with keys for everyone there.
+// at returns a fixture over another cluster, with new keys.
 func (s *fixture) at(t *testing.T, c *redistest.Cluster) *fixture {
 	t.Helper()
 	s = s.empty()
@@ -59,7 +58,7 @@ func (s *fixture) at(t *testing.T, c *redistest.Cluster) *fixture {
 	return s
 }
 
-// empty returns the same stand without a place for events, and without keys.
+// empty returns a fixture without a cluster, a directory or keys.
 func (s *fixture) empty() *fixture {
 	e := &fixture{
 		full: s.full, soak: s.soak, seed: s.seed, dice: s.dice, program: s.program, report: s.report,
@@ -81,10 +80,11 @@ func (s *fixture) storage() []string {
 	return []string{"--redis", s.redis()}
 }
 
-// pick returns one merchant, by chance.
+// pick returns a random merchant.
 func (s *fixture) pick() string { return s.merchants[s.dice.IntN(len(s.merchants))] }
 
-// shard returns the merchants whose logs the same master serves as that of one.
+// shard returns the master of a merchant's log, and all merchants whose logs it
+// serves.
 func (s *fixture) shard(of string) (master *redistest.Node, merchants []string) {
 	master = s.cluster.Master(logKey(of))
 	for _, m := range s.merchants {
@@ -102,7 +102,6 @@ func logKey(merchant string) string {
 	return fmt.Sprintf("ps:{%02d}:%s:log", h.Sum32()%64, merchant)
 }
 
-// anotherMaster returns a master other than one.
 func anotherMaster(t *testing.T, c *redistest.Cluster, than *redistest.Node) *redistest.Node {
 	t.Helper()
 	for _, n := range c.Nodes() {

@@ -14,8 +14,8 @@ import (
 // cutsAtOnce is how many connections T14 cuts at the same time.
 const cutsAtOnce = 16
 
-// T14. A connection that is cut anywhere, once after each byte, costs no event
-// and repeats none: its reader resumes at the last event that came whole.
+// T14. A connection is cut once after each byte. Its reader resumes at the last
+// complete event: no event is lost, and no event is repeated.
 func testCutFrame(t *testing.T, s *fixture) {
 	tr := s.newTrial(t, setting{merchants: []string{s.pick()}})
 	var positions []string
@@ -47,7 +47,7 @@ func testCutFrame(t *testing.T, s *fixture) {
 	tr.finish()
 }
 
-// around returns an instance as it is reached through a proxy of its own.
+// around returns an instance behind a new proxy.
 func (tr *trial) around(to *instance) (*instance, *proxy) {
 	tr.t.Helper()
 	l, err := net.Listen("tcp4", "127.0.0.1:0")

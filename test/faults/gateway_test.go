@@ -7,8 +7,7 @@ import (
 	"time"
 )
 
-// T5. A gateway that is killed costs nobody an event: its readers resume at the
-// other one.
+// T5. The readers of a killed gateway resume at the other one and lose no event.
 func testKilledGateway(t *testing.T, s *fixture) {
 	tr := s.newTrial(t, setting{limit: 10 * time.Minute})
 	tr.begin()

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Histories are only ever appended to, and judged when all is over.
+// Histories are append-only. They are judged after the trial.
 
 // A fact is an event as its publisher made it.
 type fact struct {
@@ -22,7 +22,6 @@ type fact struct {
 	Sum           uint64 // of the data, byte for byte
 }
 
-// sumOf tells one event's data from another's.
 func sumOf(data []byte) uint64 {
 	h := fnv.New64a()
 	h.Write(data)
@@ -60,8 +59,8 @@ func (l *ledger) note(a attempt) {
 	l.attempts = append(l.attempts, a)
 }
 
-// acceptedSince returns how many attempts for each merchant were accepted that
-// were answered after a time.
+// acceptedSince returns for each merchant how many attempts were accepted after a
+// time.
 func (l *ledger) acceptedSince(at time.Time) map[string]int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -81,8 +80,8 @@ func (l *ledger) acceptedSince(at time.Time) map[string]int {
 const (
 	noteOpened = "opened" // the response to a request began
 	noteEvent  = "event"  // an event of the log
-	noteState  = "state"  // the same without an id: it is no position
-	noteStream = "stream" // what the stream says of itself
+	noteState  = "state"  // an event of the log without an id, which is a state and no position
+	noteStream = "stream" // a control event
 	noteEnded  = "ended"  // the connection is over
 )
 
@@ -96,19 +95,19 @@ type note struct {
 	Type     string        // of an event
 	ID       string        // of an event of the log
 	Sum      uint64        // of its data
-	Retry    time.Duration // when to come back; negative: not said
-	Text     string        // what the stream said of itself; a refusal; why a connection ended
+	Retry    time.Duration // when to come back; negative if absent
+	Text     string        // the data of a control event, a refusal, or why a connection ended
 }
 
-// A diary is the history of one reader.
-type diary struct {
+// A readerLog is the history of one reader.
+type readerLog struct {
 	mu      sync.Mutex // guards the following
 	notes   []note
-	leaked  []string      // of whom it received canaries
+	leaked  []string      // merchants whose canaries it received
 	silence time.Duration // the longest time without a byte of an open stream
 }
 
-func (d *diary) note(n note) {
+func (d *readerLog) note(n note) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	n.At = time.Now()
@@ -116,13 +115,13 @@ func (d *diary) note(n note) {
 }
 
 // all returns the notes so far.
-func (d *diary) all() []note {
+func (d *readerLog) all() []note {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return slices.Clone(d.notes)
 }
 
-// A logged event is one entry of a log as it lies in Redis.
+// A logged event is one entry of a log.
 type logged struct {
 	Position, ID string
 	Sum          uint64
@@ -131,7 +130,7 @@ type logged struct {
 // A stamp orders positions of one log.
 type stamp struct{ ms, seq uint64 }
 
-// stampAt returns the stamp of a position, or an error if it is none.
+// stampAt returns the stamp of a position.
 func stampAt(position string) (stamp, error) {
 	parts := strings.Split(position, "-")
 	if len(parts) != 3 {

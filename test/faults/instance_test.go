@@ -42,7 +42,7 @@ func (i *instance) process() *stand.Process {
 	return i.running
 }
 
-// newInstance returns an instance that is not yet begun.
+// newInstance returns an instance that is not started yet.
 func newInstance(t *testing.T, s *fixture, m *mutation, in *netns, args ...string) *instance {
 	t.Helper()
 	addresses := stand.FreeAddresses(t, 2)
@@ -93,15 +93,15 @@ func (i *instance) dial(ctx context.Context, receive int) (*net.TCPConn, error) 
 	return i.in.dial(ctx, i.address, receive)
 }
 
-// A reading is what an instance needs at one moment.
+// A reading is what an instance uses at one moment.
 type reading struct {
 	goroutines, descriptors int
 	memory                  int // bytes, resident
 	streams                 int
 }
 
-// read asks the instance for its figures. Connections to Redis are left out of
-// the descriptors: a pool keeps what one busy moment needed.
+// read returns the instance's figures. The descriptors do not include connections to
+// Redis, because a pool keeps what one busy moment needed.
 func (i *instance) read(ctx context.Context) (r reading, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+i.ops+"/metrics", nil)
 	if err != nil {
@@ -133,8 +133,8 @@ func (i *instance) read(ctx context.Context) (r reading, err error) {
 	return r, nil
 }
 
-// connections returns how many connections the process has to Redis, whose ports
-// are those that it was told, and those of nodes that came later.
+// connections returns how many connections the process has to Redis, nodes that were
+// added later included.
 func (i *instance) connections() int {
 	proc := fmt.Sprintf("/proc/%d/", i.process().PID())
 	own := make(map[string]bool) // by inode
@@ -153,7 +153,7 @@ func (i *instance) connections() int {
 		}
 		_, port, _ := strings.Cut(f[2], ":")
 		if remote, err := strconv.ParseUint(port, 16, 16); err == nil && 12000 <= remote && remote < 32000 {
-			count++ // see redistest: its servers have these, and no client does
+			count++ // only the servers of redistest have these ports
 		}
 	}
 	return count

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// A case is evidence of a small trial: acme's log has five events, of which the
-// fourth is not for who asks for 500 or more.
+// newCase returns the evidence of a small trial: acme's log has five events. The
+// fourth has an amount below 500.
 func newCase() *evidence {
 	e := &evidence{facts: make(map[string]fact), heads: map[string]string{"acme": ""}, logs: make(map[string][]logged)}
 	for i := range 5 {
@@ -25,8 +25,8 @@ func newCase() *evidence {
 
 func at(i int) string { return fmt.Sprintf("%d000-0-aaaaa", i) }
 
-// saw returns a witness for whom these events came, in this order: each is the
-// number of one, or a note.
+// saw adds a witness that received these events in this order. Each is the number of
+// an event, or a note.
 func (e *evidence) saw(p part, events ...any) *evidence {
 	w := witness{name: "reader", merchant: "acme", sees: p.sees, finished: true}
 	w.notes = append(w.notes, note{What: noteOpened, Status: 200}, note{What: noteStream, Type: "stream.open", Position: "0-0-bbbbb"})
@@ -47,8 +47,8 @@ func resetTo(reason, requested, from string) note {
 	return note{What: noteStream, Type: "stream.reset", Text: fmt.Sprintf(`{"reason":%q,"requested":%q,"resume_from":%q}`, reason, requested, from)}
 }
 
-// What a client has as its last position is not told again by an event without one:
-// after a reset it may have vanished.
+// An event without an id does not confirm the client's last position: after a reset
+// that position may have vanished.
 func TestFaultsReaderNotesWhatItWasTold(t *testing.T) {
 	r := &reader{}
 	r.take(0, wireEvent{id: at(1), kind: "stream.lag", data: "{}", retry: -1})

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// T19. An answer of Redis that comes when nobody waits for it any more is not
-// taken for that to another command. If it were, a publisher would be told the
-// position of another event, or a reader would be given another's.
+// T19. An answer of Redis that comes after the time-out is not taken for the answer to
+// another command. Otherwise a publisher would get the position of another event, or
+// a reader the event of another merchant.
 func testLateAnswers(t *testing.T, s *fixture) {
 	b := newBorder(t, s.cluster)
 	tr := s.newTrial(t, setting{limit: 10 * time.Minute, networks: [2]*netns{b.netns}})
@@ -20,13 +20,13 @@ func testLateAnswers(t *testing.T, s *fixture) {
 			for _, p := range b.proxies {
 				p.late(by)
 				if s.dice.IntN(2) == 0 {
-					p.cut() // so that connections are made whose first answers are late
+					p.cut() // so that new connections get late answers, too
 				}
 			}
 			_ = pause(tr.ctx, 5*time.Second)
 			b.heal()
 		})
-		_ = pause(tr.ctx, 3*time.Second) // before the next, so that the figures are of this one
+		_ = pause(tr.ctx, 3*time.Second) // so that the figures do not include the next fault
 	}
 	tr.finish()
 }

@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// headOf returns the position of the newest event in a merchant's log, as Redis
-// has it; empty if there never was one.
+// headOf returns the position of the newest event in a merchant's log, read from
+// Redis. It is empty if the log never had an event.
 func (tr *trial) headOf(merchant string) string {
 	if tr.fixture.cluster == nil {
 		return "" // a directory is new
@@ -25,8 +25,8 @@ func (tr *trial) headOf(merchant string) string {
 	return entry.Position
 }
 
-// logOf returns what came to lie in a merchant's log during the trial. It asks
-// Redis and not the program; if there is none, it reads history as anybody can.
+// logOf returns what a merchant's log got during the trial. It reads Redis and not the
+// program. Without Redis it reads the history by HTTP.
 func (tr *trial) logOf(merchant string) []logged {
 	t, after := tr.t, tr.heads[merchant]
 	t.Helper()
@@ -79,7 +79,7 @@ func entryOf(reply any) (logged, bool) {
 		values[field] = value
 	}
 	data := json.RawMessage(values["d"])
-	length, attributes, _ := strings.Cut(values["a"], ":") // the first of them is the event's id
+	length, attributes, _ := strings.Cut(values["a"], ":") // the first attribute is the event's id
 	n, err := strconv.Atoi(length)
 	if err != nil || n < 0 || n > len(attributes) {
 		return logged{}, false

@@ -13,8 +13,8 @@ import (
 // With less, the kernel would deliver it after the master's death.
 const floodBytes = 40 << 20
 
-// T1. What no replica has confirmed is gone with its master. Nobody was told
-// that it is safe, and who saw it is told that it is gone.
+// T1. Events that no replica confirmed are lost with their master. None of them was
+// accepted, and readers that saw them are reset.
 func testRolledBackLog(t *testing.T, s *fixture) {
 	tr := s.newTrial(t, setting{limit: 5 * time.Minute})
 	tr.begin()
@@ -46,11 +46,11 @@ func (tr *trial) rollBack(merchant string) (accepted int) {
 	return accepted
 }
 
-// loseTail freezes the replica of the master of a merchant's log, has the master
-// take more than the sockets hold, kills it and has the replica take over.
+// loseTail freezes the replica of a log's master, publishes more than the sockets
+// hold, kills the master and lets the replica take over.
 func (tr *trial) loseTail(merchant string) { tr.loseTailBetween(merchant) }
 
-// loseTailBetween is loseTail, and says between which times nothing was safe.
+// loseTailBetween is loseTail. It returns between which times no event was replicated.
 func (tr *trial) loseTailBetween(merchant string) (frozen, killed time.Time) {
 	tr.t.Helper()
 	c := tr.fixture.cluster
@@ -93,8 +93,8 @@ func (tr *trial) flood(merchant string, size int) {
 	sending.Wait()
 }
 
-// T2. A master that is paused past its failover may serve what it is asked
-// before it learns that it is none any more.
+// T2. A master that is paused past its failover may still serve requests before it
+// learns that it is no longer a master.
 func testPausedMaster(t *testing.T, s *fixture) {
 	tr := s.newTrial(t, setting{limit: 5 * time.Minute})
 	tr.begin()
@@ -104,8 +104,7 @@ func testPausedMaster(t *testing.T, s *fixture) {
 	tr.finish()
 }
 
-// T3. A master that is killed, and restarted when its replica has taken over,
-// loses nothing.
+// T3. A master that is killed, and restarted after the failover, loses nothing.
 func testKilledMaster(t *testing.T, s *fixture) {
 	tr := s.newTrial(t, setting{limit: 5 * time.Minute})
 	tr.begin()
@@ -115,7 +114,7 @@ func testKilledMaster(t *testing.T, s *fixture) {
 	tr.finish()
 }
 
-// rounds returns how often the trial causes its fault.
+// rounds returns the number for this kind of run: how often the trial causes its fault.
 func (tr *trial) rounds(smoke, full int) int {
 	if tr.fixture.full {
 		return full

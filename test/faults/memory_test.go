@@ -12,8 +12,8 @@ import (
 	"github.com/paylogic/pushserver/internal/redistest"
 )
 
-// T11. Redis without memory takes no event, and says so; streams go on and can
-// be resumed meanwhile. When there is memory again, so are publishers.
+// T11. Redis without memory refuses events. Streams go on, and new ones open. When
+// there is memory again, events are accepted again.
 func testFullMemory(t *testing.T, s *fixture) {
 	tr := s.newTrial(t, setting{limit: 5 * time.Minute})
 	tr.begin()
@@ -53,7 +53,7 @@ func usedMemory(n *redistest.Node) int64 {
 	return 0
 }
 
-// awaitRefusals returns when nobody's events are accepted.
+// awaitRefusals returns when no event was accepted for a second.
 func (tr *trial) awaitRefusals() {
 	tr.t.Helper()
 	tr.await(settleLimit, "all events to be refused", func() bool {
@@ -61,7 +61,8 @@ func (tr *trial) awaitRefusals() {
 	})
 }
 
-// checkOpened wants streams to be opened in a time, and none refused.
+// checkOpened fails the test unless streams opened between two times and no stream was
+// refused.
 func (tr *trial) checkOpened(from, until time.Time) {
 	tr.t.Helper()
 	opened := 0

@@ -11,8 +11,8 @@ import (
 const (
 	// monitorPeriod is between two readings of an instance.
 	monitorPeriod = 500 * time.Millisecond
-	// goroutineSlack and descriptorSlack are what an instance at rest may have
-	// more at the end than at the beginning: its work has no fixed pace.
+	// goroutineSlack and descriptorSlack are how many more an instance at rest may
+	// have at the end than at the beginning, because some of its work is periodic.
 	goroutineSlack  = 12
 	descriptorSlack = 6
 )
@@ -67,15 +67,15 @@ func (m *monitor) see(i int, r reading) {
 	peak.memory = max(peak.memory, r.memory)
 }
 
-// peakOf returns the most that an instance has needed so far.
+// peakOf returns the highest figures of an instance so far.
 func (m *monitor) peakOf(i int) reading {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.peak[i]
 }
 
-// rest ends the watch when the instances are at rest, and fails the test if one
-// has kept what its load needed.
+// rest ends the monitor when the instances are at rest. It fails the test if one keeps
+// what only its load needed.
 func (m *monitor) rest() {
 	tr := m.trial
 	tr.t.Helper()

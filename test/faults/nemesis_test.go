@@ -8,10 +8,9 @@ import (
 	"time"
 )
 
-// The faults that a nemesis causes. Each is over when everything runs again.
+// Each of these faults returns when everything runs again.
 
-// pauseMaster stops the master of a merchant's log and lets it go on when its
-// replica has taken over.
+// pauseMaster stops the master of a merchant's log until its replica has taken over.
 func (tr *trial) pauseMaster(merchant string) {
 	c := tr.fixture.cluster
 	master := c.Master(logKey(merchant))
@@ -36,11 +35,11 @@ func (tr *trial) killMaster(merchant string) {
 func (tr *trial) killGateway(i int, away time.Duration) {
 	instance := tr.instances[i]
 	instance.process().Kill()
-	_ = pause(tr.ctx, away) // its readers are at the other one meanwhile
+	_ = pause(tr.ctx, away) // its readers use the other gateway
 	instance.begin()
 }
 
-// failOver has a replica take over as planned.
+// failOver makes a planned failover to a replica.
 func (tr *trial) failOver(merchant string) {
 	c := tr.fixture.cluster
 	c.Failover(c.Replica(c.Master(logKey(merchant))))
@@ -54,8 +53,8 @@ func (tr *trial) moveSlot(merchant string) {
 	c.AwaitHealthy()
 }
 
-// After each other and by chance, a fault of Redis, and with every other one a
-// gateway is killed in the midst of it.
+// T21. Random faults of Redis follow each other. A gateway is killed during every
+// second one.
 func testNemesis(t *testing.T, s *fixture) {
 	limit := 15 * time.Minute
 	end := time.Now().Add(5 * time.Minute)

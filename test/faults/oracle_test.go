@@ -8,13 +8,13 @@ import (
 	"slices"
 )
 
-// Evidence is all that is known when a trial is over.
+// Evidence is everything that a trial has collected.
 type evidence struct {
 	facts     map[string]fact     // by id
 	attempts  []attempt           // in the order of their ends
 	heads     map[string]string   // the newest position in each merchant's log before the trial
-	logs      map[string][]logged // what came to lie in each merchant's log since
-	trims     bool                // the logs are so short that they lost what was accepted, as they should
+	logs      map[string][]logged // what each merchant's log got since
+	trims     bool                // the logs are so short that they trimmed accepted events
 	witnesses []witness
 }
 
@@ -27,14 +27,14 @@ type witness struct {
 	leaked         []string
 }
 
-// A verdict is what the contract makes of the evidence.
+// A verdict counts what the evidence shows.
 type verdict struct {
 	accepted, refused, unanswered int // attempts
 
 	lost       int // accepted and in no log, or in the log and not delivered
 	repeated   int // delivered twice, and no reset made that legal
 	misordered int // delivered before what is before it in the log
-	leaked     int // delivered to somebody who may not see it, or did not ask for it
+	leaked     int // delivered to a reader that may not see it or did not ask for it
 	invented   int // delivered or logged, and never published, or not with this content
 	crossed    int // answered with the position of another event, or stored twice
 	broken     int // an answer that the API does not give under any fault
@@ -45,7 +45,7 @@ type verdict struct {
 	missing  int
 	needless int
 
-	findings []string // the first few of each of those that are wrong
+	findings []string // the first few violations
 }
 
 // red reports whether the contract was broken.
@@ -77,7 +77,7 @@ func judge(e *evidence) *verdict {
 	return v
 }
 
-// A book is one log as it was meant to be read during the trial.
+// An expectedLog is one log as readers should have seen it during the trial.
 type expectedLog struct {
 	entries []logged       // in order; with trims, those that were accepted and are gone, too
 	at      map[string]int // index into entries by position
@@ -180,7 +180,7 @@ func (b *expectedLog) vanished(position string) bool {
 }
 
 // precedes reports whether a position is one from before the trial, of which the
-// book knows nothing: the head, or before it.
+// expected log knows nothing: the head, or before it.
 func (b *expectedLog) precedes(position string) bool {
 	s, err := stampAt(position)
 	head, none := stampAt(b.head)

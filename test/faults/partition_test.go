@@ -17,7 +17,7 @@ import (
 const (
 	// refusalLimit is how long a publish may take that cannot succeed.
 	refusalLimit = 1500 * time.Millisecond
-	// catchUpLimit is how long after a partition everybody may lack something.
+	// catchUpLimit is how long readers may take to catch up after a partition.
 	catchUpLimit = 10 * time.Second
 	// heartbeatLimit is how long a stream may be silent, with a heartbeat every
 	// second.
@@ -53,17 +53,17 @@ func (b *border) heal() {
 	}
 }
 
-// T8. A gateway that does not reach Redis keeps its streams open and alive, says
-// no to publishers soon, and catches up when it reaches Redis again.
+// T8. A gateway that cannot reach Redis keeps its streams open with heartbeats and
+// refuses publishes soon. It catches up when it reaches Redis again.
 func testPartition(t *testing.T, s *fixture) {
 	b := newBorder(t, s.cluster)
 	tr := s.newTrial(t, setting{limit: 12 * time.Minute, networks: [2]*netns{b.netns}})
 	tr.begin()
 	for _, m := range tr.merchants {
-		tr.preload(m, tailLength) // what a gateway keeps of a log has its full size
+		tr.preload(m, tailLength) // so that the gateway's memory of each log is full
 	}
 	_ = pause(tr.ctx, 20*time.Second)
-	for _, p := range b.proxies { // what an outage costs once, it costs here
+	for _, p := range b.proxies { // the first outage costs memory that later ones do not
 		p.refuse()
 	}
 	_ = pause(tr.ctx, 5*time.Second)
@@ -127,7 +127,7 @@ func (s *fixture) nodes(which string) []*redistest.Node {
 	return all
 }
 
-// checkPartition looks at what the gateway behind the border did meanwhile.
+// checkPartition checks what the gateway behind the border did during a partition.
 func (tr *trial) checkPartition(w window) {
 	tr.t.Helper()
 	l := tr.publisher.ledger

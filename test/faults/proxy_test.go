@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// A proxy passes connections on to where dial leads, and spoils them on request.
+// A proxy passes connections on to where dial leads, and can damage them.
 type proxy struct {
 	listener net.Listener
 	dial     func(context.Context) (*net.TCPConn, error)
@@ -87,7 +87,7 @@ func (p *proxy) pass(client *net.TCPConn) {
 		delete(p.links, l)
 	}()
 	if p.over.Err() != nil {
-		return // whoever cut all links may have missed this one
+		return // cut may have missed this link
 	}
 	var both sync.WaitGroup
 	both.Go(func() {
@@ -146,7 +146,7 @@ func (p *proxy) silence() {
 	p.open = make(chan struct{})
 }
 
-// refuse cuts all connections and takes none, until heal.
+// refuse cuts all connections and accepts no new ones until heal.
 func (p *proxy) refuse() {
 	p.mu.Lock()
 	p.refuses = true

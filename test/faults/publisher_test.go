@@ -41,7 +41,7 @@ type publisher struct {
 	dice      *rand.Rand    // used by the goroutine that makes events
 
 	stop context.CancelFunc // nil before begin
-	work sync.WaitGroup     // one that makes events, and those that send them
+	work sync.WaitGroup     // the goroutine that makes events, and those that send them
 }
 
 // begin makes events until halt.
@@ -76,15 +76,15 @@ func (p *publisher) begin() {
 	})
 }
 
-// halt makes no more events and returns when all that were made are accepted,
-// or the trial's time is up.
+// halt makes no more events. It returns when all events are accepted or the trial's
+// time is up.
 func (p *publisher) halt() {
 	p.stop()
 	p.work.Wait()
 }
 
-// compose makes an event, of at least so many bytes, that every kind of reader
-// may or may not see. It is not for use by two goroutines at the same time.
+// compose makes a random event of at least size bytes. One goroutine at a time may call
+// it.
 func (p *publisher) compose(merchant string, size int) (fact, []byte) {
 	f := fact{
 		Merchant: merchant, ID: fmt.Sprintf("%s-%d", merchant, p.serial.Add(1)),
@@ -96,7 +96,7 @@ func (p *publisher) compose(merchant string, size int) (fact, []byte) {
 	return p.seal(f, size)
 }
 
-// seal writes an event down: in the history, and as a request.
+// seal notes an event in the history and returns it with its request body.
 func (p *publisher) seal(f fact, size int) (fact, []byte) {
 	data := fmt.Appendf(nil, `{"amount":%d,"note":%q,"pad":"%s"}`, f.Amount, canaryFor(f.Merchant), bytes.Repeat([]byte("x"), size))
 	f.Sum = sumOf(data)

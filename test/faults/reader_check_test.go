@@ -4,21 +4,21 @@ package faults
 
 import "slices"
 
-// A hearing goes through what one reader saw.
+// A readerCheck compares what one reader saw with the log that it should have seen.
 type readerCheck struct {
 	verdict *verdict
 	facts   map[string]fact
 	witness witness
 	log     *expectedLog
 
-	want     []logged        // what it is to get, in order
+	want     []logged        // what it must get, in order
 	at       map[string]int  // index into want by position
-	next     int             // which of them is next
-	optional string          // where a reset begins, if the reader has had that
+	next     int             // index into want
+	optional string          // where a reset begins, if the reader already had that event
 	given    map[string]bool // positions it was given
-	states   map[string]bool // subjects whose state it was told since a reset; nil: there was none
-	owes     bool            // it was told a position that vanished, and of no reset since
-	early    bool            // a reset has taken it to before the trial
+	states   map[string]bool // subjects whose state it got since the last reset; nil if there was no reset
+	owes     bool            // it got a position that vanished, and no reset since
+	early    bool            // a reset took it to a position before the trial
 }
 
 func (h *readerCheck) check() {
@@ -79,7 +79,6 @@ func (h *readerCheck) owe() {
 	}
 }
 
-// take looks at an event that was delivered.
 func (h *readerCheck) take(n note) {
 	v, w := h.verdict, h.witness
 	h.states = nil
@@ -116,7 +115,7 @@ func (h *readerCheck) take(n note) {
 	h.given[n.Position] = true
 }
 
-// learn looks at a state, which comes after a reset, once for each subject.
+// learn checks a state. It may come after a reset, once for each subject.
 func (h *readerCheck) learn(n note) {
 	v, w := h.verdict, h.witness
 	f := h.facts[n.ID]
@@ -132,8 +131,8 @@ func (h *readerCheck) learn(n note) {
 	}
 }
 
-// passOver notes that the reader is beyond all before the entry at. What it was
-// not given of that is lost.
+// passOver notes that the reader is beyond all entries before at. Those that it did
+// not get are lost.
 func (h *readerCheck) passOver(at int) {
 	for _, entry := range h.want[min(h.next, at):at] {
 		if entry.Position != h.optional {
@@ -143,8 +142,8 @@ func (h *readerCheck) passOver(at int) {
 	h.next, h.optional = max(h.next, at), ""
 }
 
-// reset looks at a reset. It makes repeats legal, and it makes a gap legal only
-// in front of what is still there.
+// reset checks a reset. A reset makes repeats legal. It makes a gap legal only before
+// the oldest entry of the log.
 func (h *readerCheck) reset(n note) {
 	v, w := h.verdict, h.witness
 	v.sent++
@@ -170,7 +169,7 @@ func (h *readerCheck) reset(n note) {
 		return 1
 	})
 	if r.Reason == "trimmed" && !h.log.stands(r.Requested) {
-		h.next = at // what was before is gone, and it was said
+		h.next = at // the reset announced that what was before is gone
 	}
 	h.passOver(at)
 	h.next = at

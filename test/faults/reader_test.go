@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// A part of a merchant's feed, as it is asked for and as it is meant.
+// A part of a merchant's feed: how a reader asks for it, and which events it has.
 type part struct {
 	query url.Values
 	sees  func(fact) bool
@@ -38,20 +38,20 @@ const (
 	answerLimit = 10 * time.Second
 )
 
-// A reader reads a part of a merchant's feed over raw sockets, until the last
-// event, over as many connections as it takes. It notes all it sees.
+// A reader reads a part of a merchant's feed until the last event, over raw sockets
+// and any number of connections. It notes everything that it sees.
 type reader struct {
-	diary
+	readerLog
 
 	name, merchant, key string
 	part                part
 	instances           []*instance
 	inQuery             bool       // it resumes by the query, not by the header
 	restless            *rand.Rand // when to drop the connection; nil: never
-	obeys               bool       // it comes back when it is told to, and not at once
-	slow                *slowness  // how it takes what comes; nil: at once
+	obeys               bool       // it obeys retry, and does not come back at once
+	slow                *slowness  // nil: it reads at once
 
-	turn     int // the instance of the next connection, less whole rounds
+	turn     int // modulo the number of instances, the next instance
 	cursor   string
 	retry    time.Duration
 	opened   chan struct{} // closed when it was let in for the first time
@@ -80,7 +80,7 @@ func (r *reader) read(ctx context.Context) {
 
 // request returns a request for what follows the cursor.
 func (r *reader) request() []byte {
-	query := url.Values{"conflate": {"off"}} // who counts wants all
+	query := url.Values{"conflate": {"off"}} // the oracle counts all events
 	for name, values := range r.part.query {
 		query[name] = values
 	}
@@ -134,7 +134,7 @@ func (r *reader) connect(ctx context.Context, instance int) error {
 
 // follow reads an event stream that begins with the bytes given.
 func (r *reader) follow(ctx context.Context, w *tapped, instance int, piece []byte) error {
-	w.silence = 0 // until here it was the response that took its time
+	w.silence = 0 // the wait for the response does not count
 	parser := newWireParser()
 	parser.idBuffer = r.cursor // a client goes on with the last id it had
 	var chunk [16 << 10]byte
@@ -161,7 +161,7 @@ func (r *reader) follow(ctx context.Context, w *tapped, instance int, piece []by
 	}
 }
 
-// A tapped connection looks at all bytes that come and for how long none do.
+// A tapped connection searches all bytes and measures the longest silence.
 type tapped struct {
 	*net.TCPConn
 	search  canarySearch
@@ -201,7 +201,7 @@ func (r *reader) take(instance int, e wireEvent) {
 	}
 	if strings.HasPrefix(e.kind, "stream.") {
 		if !e.hasID {
-			n.Position = "" // that is the client's, and says nothing of the log
+			n.Position = "" // the client's own position says nothing about the log
 		}
 		r.note(n)
 		if e.kind == "stream.open" && !r.isOpen {

@@ -12,7 +12,7 @@ import (
 // A report has the figures of all trials of a run.
 type report struct{ records []record }
 
-// A record is what is told of one trial.
+// A record has the figures of one trial.
 type record struct {
 	name    string
 	took    time.Duration
@@ -54,7 +54,6 @@ func (r *report) add(tr *trial, e *evidence, v *verdict) {
 	tr.t.Log(rec.String())
 }
 
-// String is what is printed of a record.
 func (r record) String() string {
 	var b strings.Builder
 	v := r.verdict
@@ -118,8 +117,8 @@ func (tr *trial) describe(w window, until time.Time, e *evidence) string {
 		worst.Milliseconds(), of, tr.catchUp(w, e).Milliseconds())
 }
 
-// catchUp returns how long after a fault the last reader had everything that had
-// been accepted by its end.
+// catchUp returns how long after a fault the last reader had everything that was
+// accepted before its end.
 func (tr *trial) catchUp(w window, e *evidence) time.Duration {
 	longest := time.Duration(0)
 	for _, witness := range e.witnesses {
@@ -139,7 +138,7 @@ func (tr *trial) catchUp(w window, e *evidence) time.Duration {
 	return longest
 }
 
-// longestWait returns the longest time between two of times, of those after start.
+// longestWait returns the longest time between two neighbours of times after start.
 func longestWait(times []time.Time, start time.Time) time.Duration {
 	times = slices.SortedFunc(slices.Values(times), time.Time.Compare)
 	longest := time.Duration(0)

@@ -17,15 +17,15 @@ const (
 	preloaded = 20_000
 )
 
-// T6. What an operator does to a cluster in use, with a slot, a replica and a
-// master, costs nobody an event and no reset, and holds publishers up shortly.
+// T6. An operator moves a slot, adds and removes a replica, and fails over. No reader
+// loses an event or is reset, and publishers wait only shortly.
 func testMovedSlot(t *testing.T, s *fixture) {
 	tr := s.newTrial(t, setting{limit: 10 * time.Minute})
 	hot := s.pick()
 	tr.preload(hot, tr.rounds(preloaded/10, preloaded))
 	tr.begin()
 	rush := tr.newPublisher(tr.publisher.ledger)
-	rush.merchants = []string{hot} // besides the one for everybody
+	rush.merchants = []string{hot} // beside the publisher for all merchants
 	rush.begin()
 	c := s.cluster
 	from := c.Master(logKey(hot))
@@ -73,8 +73,8 @@ func (tr *trial) preload(merchant string, n int) {
 	sending.Wait()
 }
 
-// publishTimes returns how long the events of a merchant took, from their first
-// attempt to their acceptance, that were under way in one of the windows, sorted.
+// publishTimes returns how long events of a merchant took from their first attempt to
+// their acceptance, sorted. It counts those that were under way in one of the windows.
 func (tr *trial) publishTimes(merchant string, windows []window) []time.Duration {
 	l := tr.publisher.ledger
 	l.mu.Lock()

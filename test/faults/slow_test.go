@@ -18,8 +18,8 @@ const (
 	stalledReaders = 50
 	slowRate       = 2 << 10 // bytes a second
 
-	// slowFactor is how much later fast readers may get 1 in 100 of their events
-	// when slow ones are there; slowJitter is what two runs may differ by anyway.
+	// slowFactor is how much later the p99 of fast readers may be beside slow ones.
+	// slowJitter is how much two runs may differ anyway.
 	slowFactor = 1.5
 	slowJitter = time.Millisecond
 
@@ -28,10 +28,10 @@ const (
 	slowMemory = 400 << 10
 )
 
-// Slowness is how a reader takes what comes. Nil takes it at once.
+// Slowness is how fast a reader reads. Nil reads at once.
 type slowness struct {
-	rate int           // bytes a second; 0: none
-	over chan struct{} // closed when the reader is slow no more
+	rate int           // bytes a second; 0: it does not read
+	over chan struct{} // closed when the reader becomes fast
 }
 
 // buffer returns the size of the socket's buffer for what comes.
@@ -66,8 +66,8 @@ func (s *slowness) digest(ctx context.Context, n int) {
 	}
 }
 
-// T15. Readers that take little or nothing cost the others no time and the
-// gateway little memory, and in the end they miss nothing.
+// T15. Slow and stalled readers cost the others no time and the gateway little memory.
+// In the end they miss nothing.
 func testSlowReaders(t *testing.T, s *fixture) {
 	tr := s.newTrial(t, setting{limit: 5 * time.Minute, merchants: s.merchants[:5]})
 	admit := func(n int, slow *slowness) {
@@ -122,8 +122,8 @@ func testSlowReaders(t *testing.T, s *fixture) {
 	}
 }
 
-// latencies returns how long after it was sent each event reached each of the
-// readers, since a time, sorted.
+// latencies returns how long each event since a time took to each of the readers,
+// sorted.
 func (tr *trial) latencies(readers []*reader, since time.Time) []time.Duration {
 	tr.t.Helper()
 	l := tr.publisher.ledger

@@ -18,26 +18,25 @@ import (
 )
 
 const (
-	// trialLimit bounds a trial for which nothing else is said.
+	// trialLimit bounds a trial whose setting has no limit.
 	trialLimit = 2 * time.Minute
-	// settleLimit is how long everyone may take to get everything when no fault
-	// is left.
+	// settleLimit is how long readers may take to get everything after the last
+	// fault.
 	settleLimit = 30 * time.Second
 )
 
-// A setting says what is particular to a trial. The zero value works.
+// A setting is how a trial differs from others. The zero value works.
 type setting struct {
 	limit     time.Duration // of the whole trial
 	args      []string      // of serve, besides those that every trial has
 	mutation  *mutation     // of the program; nil: none
 	networks  [2]*netns     // of the instances; nil: this machine's
-	merchants []string      // other than the stand's
+	merchants []string      // nil: all
 	rate      int           // events a second; 0: publishRate
 	trims     bool          // see evidence
 }
 
-// A trial is one row's run: two gateways, a publisher, readers, and what they
-// noted.
+// A trial is one run: two gateways, a publisher, readers, and what they noted.
 type trial struct {
 	setting
 	t          *testing.T
@@ -48,7 +47,7 @@ type trial struct {
 	instances  []*instance
 	publisher  *publisher // the first of publishers
 	publishers []*publisher
-	mu         sync.Mutex // guards readers where several goroutines add some
+	mu         sync.Mutex // guards readers while several goroutines add to it
 	readers    []*reader
 	reading    sync.WaitGroup
 	leave      context.CancelFunc // ends the readers
@@ -113,7 +112,7 @@ func (tr *trial) lastOf(merchant string) string {
 	return fmt.Sprintf("%s-last-%d", merchant, tr.fixture.trials)
 }
 
-// newPublisher returns a publisher that has not begun.
+// newPublisher returns a publisher that is not started.
 func (tr *trial) newPublisher(l *ledger) *publisher {
 	s := tr.fixture
 	p := &publisher{
@@ -124,7 +123,7 @@ func (tr *trial) newPublisher(l *ledger) *publisher {
 	return p
 }
 
-// newReader returns a reader that has not begun.
+// newReader returns a reader that is not started.
 func (tr *trial) newReader(merchant string, p part) *reader {
 	r := &reader{
 		name: fmt.Sprintf("reader %d", len(tr.readers)), merchant: merchant, key: tr.fixture.keys[merchant],
@@ -135,7 +134,7 @@ func (tr *trial) newReader(merchant string, p part) *reader {
 	return r
 }
 
-// admit starts readers and returns when they were let in.
+// admit starts readers and returns when their streams are open.
 func (tr *trial) admit(readers ...*reader) {
 	tr.t.Helper()
 	for _, r := range readers {
@@ -226,8 +225,7 @@ func (tr *trial) finish() *verdict {
 	return v
 }
 
-// keep writes down the histories of a trial, for whoever wants to know what
-// happened: go test keeps them with -artifacts.
+// keep writes the histories of a trial to files. go test -artifacts keeps them.
 func (tr *trial) keep(e *evidence) {
 	tr.t.Helper()
 	dir := tr.t.ArtifactDir()
@@ -258,7 +256,7 @@ func (tr *trial) keep(e *evidence) {
 	tr.t.Logf("the histories are in %s", dir)
 }
 
-// conclude is finish without an opinion, and off the record.
+// conclude is finish, but it neither fails the test nor adds to the report.
 func (tr *trial) conclude() (*evidence, *verdict) {
 	tr.t.Helper()
 	if tr.publisher.stop != nil {
@@ -273,8 +271,8 @@ func (tr *trial) conclude() (*evidence, *verdict) {
 	return e, judge(e)
 }
 
-// publishLast publishes the event with which each merchant's log ends. Again, it
-// does nothing.
+// publishLast publishes the last event of each merchant. A second call changes
+// nothing.
 func (tr *trial) publishLast() {
 	var lasts sync.WaitGroup
 	for i, m := range tr.merchants {
@@ -284,8 +282,8 @@ func (tr *trial) publishLast() {
 	lasts.Wait()
 }
 
-// awaitReaders returns when all readers have their last event, or have had time
-// enough: then the oracle says so.
+// awaitReaders returns when all readers have their last event, or the time is up. The
+// oracle reports readers that lack it.
 func (tr *trial) awaitReaders() {
 	done := make(chan struct{})
 	go func() { tr.reading.Wait(); close(done) }()

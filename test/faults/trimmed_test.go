@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// T7. A reader that was away for longer than the log reaches back is told so
-// once, with the bounds as they are, and gets all that is there.
+// T7. A reader that was away for longer than the log reaches back gets one reset with
+// exact bounds, and then everything that the log has.
 func testTrimmedLog(t *testing.T, s *fixture) {
 	tr := s.newTrial(t, setting{args: []string{"--retain-events", "200"}, trims: true, merchants: []string{s.pick()}})
 	oldest := tr.outstay(tr.merchants[0], 1000)
@@ -24,8 +24,8 @@ func testTrimmedLog(t *testing.T, s *fixture) {
 	tr.finish()
 }
 
-// outstay has readers of every kind read the beginning of a merchant's log and
-// stay away for n events, and returns the oldest position that is retained then.
+// outstay lets readers of every kind read the beginning of a merchant's log and then
+// miss n events. It returns the oldest position that the log still has.
 func (tr *trial) outstay(merchant string, n int) (oldest string) {
 	tr.t.Helper()
 	for _, p := range parts {
@@ -54,14 +54,14 @@ func (tr *trial) outstay(merchant string, n int) (oldest string) {
 		publish("")
 	}
 	for _, instance := range tr.instances {
-		instance.process().Terminate(30 * time.Second) // in memory a gateway may have more than the log
+		instance.process().Terminate(30 * time.Second) // a gateway may have more in memory than the log has
 		instance.begin()
 	}
 	tr.publishLast() // which may trim
 	return tr.logOf(merchant)[0].Position
 }
 
-// comeBack has the readers that stayed away read to the end.
+// comeBack lets the readers that were away read to the end.
 func (tr *trial) comeBack() {
 	for _, r := range tr.readers {
 		r.finished.Store(false)
@@ -71,8 +71,8 @@ func (tr *trial) comeBack() {
 	tr.awaitReaders()
 }
 
-// checkReset wants one reset, before anything else that came after a position,
-// with exact bounds.
+// checkReset fails the test unless the first event after a position was a reset with
+// exact bounds, and the only one.
 func (tr *trial) checkReset(r *reader, at, oldest string) {
 	tr.t.Helper()
 	resets, events := 0, 0

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// The readers of the stand read the wire with these two, which share no line
-// with the product: what both got wrong alike would not be seen.
+// Readers parse the wire with code of their own. A mistake that they shared with the
+// product would stay unseen.
 
 // A wireHead is the head of a response to HTTP/1.1.
 type wireHead struct {
@@ -50,13 +50,13 @@ type wireEvent struct {
 // A wireParser reads an event stream (HTML Standard, 9.2.6) byte by byte,
 // however it is cut.
 type wireParser struct {
-	begun       bool // a byte order mark is no longer one
+	begun       bool // a byte order mark is now text
 	line        []byte
 	afterReturn bool // an LF now belongs to the line that is over
 
 	hasID    bool
-	lastID   string // as the standard has it: of the last whole block
-	idBuffer string // of the block that is being read
+	lastID   string // of the last complete block, as in the standard
+	idBuffer string // of the current block
 	kind     string
 	data     []string
 	retry    time.Duration

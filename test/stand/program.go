@@ -37,7 +37,7 @@ var built struct {
 
 // Main runs the tests of a package and then deletes the program. Every package
 // that uses the stand calls it from TestMain. With race the program has the race
-// detector if the tests have it; without, it runs at its real speed.
+// detector if the tests have it. Without race it runs at its real speed.
 func Main(m *testing.M, race bool) {
 	built.race = race && RaceDetector
 	redistest.Main(m) // ends the cluster that tests share
