@@ -89,7 +89,7 @@ check:
 # lease, or a browser. All others run beside them. In a lane one package follows
 # the other (-p 1), because suites that start a Redis Cluster would starve each
 # other. With -p 1 go test also builds one package at a time, so the build is first.
-SUITE := go test -race -vet=off -count=1 -p 1 -timeout 15m
+SUITE := go test -race -tags lockorder -vet=off -count=1 -p 1 -timeout 15m
 
 suites:
 	export CGO_ENABLED=1

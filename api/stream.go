@@ -129,7 +129,7 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, who *caller, q que
 		c.left()
 		return err
 	}
-	req.Rate, req.Replayed = s.limit(who.Key, policy.Deliveries).Quota, c.replayed
+	req.Rate, req.ChargeReplay = s.limit(who.Key, policy.Deliveries).Quota, c.replayed
 	for {
 		// Known since it was announced: no change falls between.
 		now, err := who.again(r.Context(), s.keyring)

@@ -6,20 +6,20 @@ import (
 )
 
 // spreadAt is the number of readers from which a delivery is spread over the
-// processors. Handing work to another goroutine costs as much as about ten
-// writes, so small feeds are written by whoever got the event.
+// processors. Passing work to another goroutine costs as much as about ten
+// writes, so the goroutine that read the log writes to small feeds itself.
 const spreadAt = 256
 
-// A delivery is what a feed's readers are to get now.
+// A delivery is a feed's new items and the readers to offer them to.
 type delivery struct {
 	feed  *feed
 	items []*item
 	subs  []*Subscription
 }
 
-// fanOut writes each delivery to the readers that wait for it. Readers that
-// are busy or blocked find the items in the feed when they get there.
-func (h *Hub) fanOut(deliveries []delivery) {
+// fanOut writes each delivery to the readers that are parked. Busy and blocked
+// readers find the items in the feed later.
+func fanOut(deliveries []delivery) {
 	for _, d := range deliveries {
 		var pieces pieces
 		pieces.items = d.items

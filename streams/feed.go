@@ -1,33 +1,31 @@
 package streams
 
 import (
-	"github.com/paylogic/pushserver/streams/eventlog"
-
-	"maps"
 	"slices"
 	"time"
 
+	"github.com/paylogic/pushserver/streams/eventlog"
 	"github.com/paylogic/pushserver/streams/filter"
 )
 
-// A feed is a stream seen through one filter. Its stream's mutex guards it.
+// A feed is a tail seen through one filter. Its tail's mutex guards it.
 type feed struct {
 	tail   *tail
 	filter *filter.Filter
 
-	floor uint64  // everything that matches after this number is in items
-	items []*item // what matched, oldest first
-	// newest is the newest of items for each state among them: a reader that
-	// lags skips those before it.
+	floor uint64  // every match after this number is in items
+	items []*item // the matches, oldest first
+	// newest is the newest of items for each state. A reader that lags skips
+	// older ones.
 	newest    map[eventlog.StateKey]*item
 	snapshots [framings]*snapshot
 	subs      []*Subscription
-	waiting   map[*waiter]bool // who wants to know when something matches
-	idle      time.Time        // since when nobody reads it; zero while somebody does
+	waiting   waiters   // called when something matches
+	idleSince time.Time // when the last reader left; zero while there is one
 }
 
-// take adds items, which have matched.
-func (f *feed) take(items []*item) {
+// add appends items that match.
+func (f *feed) add(items []*item) {
 	f.items = append(f.items, items...)
 	for _, it := range items {
 		if it.entry.Event.State {
@@ -39,14 +37,7 @@ func (f *feed) take(items []*item) {
 	}
 }
 
-// awaited returns who waits for a match, and forgets them.
-func (f *feed) awaited() []*waiter {
-	waiting := slices.Collect(maps.Keys(f.waiting))
-	clear(f.waiting)
-	return waiting
-}
-
-// trim drops what the stream has dropped, up to the number base.
+// trim drops the items up to the number base, which the tail has dropped.
 func (f *feed) trim(base uint64) {
 	n := 0
 	for n < len(f.items) && f.items[n].seq <= base {
@@ -62,9 +53,9 @@ func (f *feed) trim(base uint64) {
 	}
 }
 
-// after appends to buf what matched after the number seq, as much as its
-// capacity has room for; with conflate without what was superseded since. ok is
-// false if the feed does not remember that far back.
+// after appends to buf the matches after the number seq, up to buf's capacity.
+// With conflate it leaves out superseded states. ok is false if memory does not
+// reach back that far.
 func (f *feed) after(seq uint64, buf []*item, conflate bool) (items []*item, ok bool) {
 	if seq < f.floor {
 		return nil, false
@@ -81,7 +72,27 @@ func (f *feed) after(seq uint64, buf []*item, conflate bool) (items []*item, ok 
 	return buf, true
 }
 
-// supersedes reports whether the feed has a newer state of what e speaks of.
+// quietSince reports whether memory proves that nothing after pos matched.
+func (f *feed) quietSince(pos eventlog.ID) bool {
+	seq, known := f.tail.find(pos)
+	var buf [1]*item
+	items, ok := f.after(seq, buf[:0], false)
+	return known && ok && len(items) == 0
+}
+
+// passed returns the position up to which nothing after pos matched. The caller
+// does not hold the tail's mutex.
+func (f *feed) passed(pos eventlog.ID) eventlog.ID {
+	t := f.tail
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.dead || !f.quietSince(pos) {
+		return pos
+	}
+	return t.pos
+}
+
+// supersedes reports whether the feed has a newer value of the state in e.
 func (f *feed) supersedes(e *eventlog.Entry) bool {
 	if !e.Event.State {
 		return false
@@ -90,8 +101,8 @@ func (f *feed) supersedes(e *eventlog.Entry) bool {
 	return newer != nil && newer.entry.ID.Compare(e.ID) > 0
 }
 
-// conflate returns those of items, which are older than or among the feed's own,
-// that nothing newer supersedes. The caller does not hold the stream's mutex.
+// conflate removes superseded states from items, which come from the log. The
+// caller does not hold the tail's mutex.
 func (f *feed) conflate(items []*item) []*item {
 	newest := make(map[eventlog.StateKey]*item)
 	for _, it := range items {
@@ -106,15 +117,14 @@ func (f *feed) conflate(items []*item) []*item {
 	})
 }
 
-// add makes sub a reader of the feed.
-func (f *feed) add(sub *Subscription) {
-	sub.slot = len(f.subs)
+func (f *feed) join(sub *Subscription) {
+	sub.slot = int32(len(f.subs))
 	f.subs = append(f.subs, sub)
-	f.idle = time.Time{}
+	f.idleSince = time.Time{}
 }
 
-// remove ends what add began; it may be called again.
-func (f *feed) remove(sub *Subscription) {
+// leave ends what join began. It may be called again.
+func (f *feed) leave(sub *Subscription) {
 	if sub.slot < 0 {
 		return
 	}
@@ -126,14 +136,14 @@ func (f *feed) remove(sub *Subscription) {
 	sub.slot = -1
 }
 
-// unread reports whether the feed has had no reader for the linger time.
-func (f *feed) unread(now time.Time) bool {
+// isIdle reports whether the feed has had no reader for the linger time.
+func (f *feed) isIdle(now time.Time) bool {
 	switch {
 	case len(f.subs) > 0, len(f.waiting) > 0:
-		f.idle = time.Time{}
+		f.idleSince = time.Time{}
 		return false
-	case f.idle.IsZero():
-		f.idle = now
+	case f.idleSince.IsZero():
+		f.idleSince = now
 	}
-	return now.Sub(f.idle) >= linger
+	return now.Sub(f.idleSince) >= linger
 }

@@ -1,13 +1,10 @@
 package streams
 
 import (
-	"github.com/paylogic/pushserver/streams/eventlog"
-
 	"encoding/json"
-	"strconv"
 	"sync/atomic"
-	"time"
 
+	"github.com/paylogic/pushserver/streams/eventlog"
 	"github.com/paylogic/pushserver/streams/sse"
 )
 
@@ -26,15 +23,13 @@ const (
 
 func (f Framing) lines() bool { return f == Lines || f == LinesData }
 
-// quiet reports whether control events are left out: their readers would take them
-// for events.
+// quiet reports whether the framing has no control events. Its clients would
+// take them for events.
 func (f Framing) quiet() bool { return f == SSEUnnamed || f == SSEChannel }
 
-// event returns what carries an entry of the log as it happens.
 func (f Framing) event(e *eventlog.Entry) []byte { return f.entry(e, e.ID.String()) }
 
-// state returns what carries an entry of the log as a state: without an id,
-// for it is no position to resume from.
+// state leaves out the id: a client cannot resume from a state.
 func (f Framing) state(e *eventlog.Entry) []byte { return f.entry(e, "") }
 
 func (f Framing) entry(e *eventlog.Entry, id string) []byte {
@@ -56,8 +51,8 @@ func (f Framing) entry(e *eventlog.Entry, id string) []byte {
 // Unnamed is the type of events that flask-sse publishes without one.
 const Unnamed = "message"
 
-// plainText returns what flask-sse wrote for a value: a string as it is, with its
-// lines, and everything else in JSON.
+// plainText returns a value as flask-sse wrote it: a string as it is, with its
+// lines, and any other value in JSON.
 func plainText(data []byte) []byte {
 	var text string
 	if data[0] != '"' || json.Unmarshal(data, &text) != nil {
@@ -66,7 +61,6 @@ func plainText(data []byte) []byte {
 	return []byte(text)
 }
 
-// block returns the text of one event.
 func (f Framing) block(e sse.Event) []byte {
 	if !f.lines() {
 		return e.Append(make([]byte, 0, len(e.ID)+len(e.Type)+len(e.Data)+48))
@@ -85,7 +79,6 @@ func (f Framing) block(e sse.Event) []byte {
 	return append(b, "}\n"...)
 }
 
-// heartbeat returns what says that the connection lives.
 func (f Framing) heartbeat() []byte {
 	if f.lines() {
 		return lineHeartbeat
@@ -98,8 +91,8 @@ var (
 	lineHeartbeat = []byte("\n")
 )
 
-// appendOneLine appends a JSON value without its line ends. They can only be
-// white space there: within strings JSON has none (RFC 8259, section 7).
+// appendOneLine appends a JSON value without its line ends, which are always
+// white space: a JSON string has none (RFC 8259, section 7).
 func appendOneLine(dst, value []byte) []byte {
 	for _, c := range value {
 		if c == '\n' || c == '\r' {
@@ -111,7 +104,7 @@ func appendOneLine(dst, value []byte) []byte {
 }
 
 // AppendCloudEvent appends the event in the JSON format of CloudEvents 1.0,
-// with Data as it is.
+// with the bytes of Data unchanged.
 func AppendCloudEvent(dst []byte, e *eventlog.Event) []byte {
 	dst = append(dst, `{"specversion":"1.0"`...)
 	for _, member := range [...]struct{ name, value string }{
@@ -150,15 +143,39 @@ func appendString(dst []byte, s string) []byte {
 	return append(dst, '"')
 }
 
+// Answer returns a page as a stream that has ended, for clients that see a
+// response only once it is complete. It begins with the time to wait before the
+// next poll, and ends with the position to send then.
+func (f Framing) Answer(page Page) []byte {
+	text := f.control(eventlog.ID{}, "stream.open", pollRetry, struct{}{})
+	if page.Reset != nil {
+		page.Cursor = page.Reset.After
+		text = append(text, f.control(eventlog.ID{}, "stream.reset", 0, page.Reset)...)
+	}
+	var last eventlog.ID
+	for i := range page.Entries {
+		text = append(text, f.event(&page.Entries[i])...)
+		last = page.Entries[i].ID
+	}
+	switch {
+	case last == page.Cursor:
+	case f.quiet():
+		text = append(append(text, "id: "...), page.Cursor.String()+"\n\n"...) // fires no event
+	default:
+		text = append(text, f.control(page.Cursor, "stream.cursor", 0, struct{}{})...)
+	}
+	return text
+}
+
 // An item is an entry on its way to readers, encoded once per framing.
 type item struct {
-	seq   uint64 // its place in the stream; 0 for one read from the log for one reader
+	seq   uint64 // its number in the tail; 0 if it was read from the log for one reader
 	entry eventlog.Entry
 	texts [framings]atomic.Pointer[[]byte]
 }
 
-// text returns the item in a framing. Two readers may both be the first; then
-// one text is thrown away.
+// text returns the item in a framing. If two readers are first at the same
+// time, both encode it and one text is thrown away.
 func (it *item) text(f Framing) []byte {
 	if p := it.texts[f].Load(); p != nil {
 		return *p
@@ -168,17 +185,16 @@ func (it *item) text(f Framing) []byte {
 	return text
 }
 
-// size is roughly what the item costs in memory once it was encoded.
+// size estimates the memory of the item once it is encoded.
 func (it *item) size() int { return 256 + 2*len(it.entry.Event.Data) }
 
-// joinLimit bounds what goes into one write. It is the size of a connection's
-// send buffer: more would only be kept waiting.
+// joinLimit bounds one write. It is the size of a connection's send buffer:
+// more would only wait.
 const joinLimit = 64 << 10
 
-// join returns the texts of the first of items in one piece, and how many
-// they are: at least one, and no more than joinLimit bytes unless the first is
-// longer. The piece of a single item is shared and must not be changed; that
-// of several is appended to buf.
+// join returns the texts of the first n items in one piece: at least one item,
+// and at most joinLimit bytes unless the first is longer. A piece of one item is
+// shared and must not be changed. A piece of several is appended to buf.
 func join(items []*item, f Framing, buf []byte) (piece []byte, n int) {
 	first := items[0].text(f)
 	if len(items) == 1 || len(first) >= joinLimit {
@@ -193,35 +209,4 @@ func join(items []*item, f Framing, buf []byte) (piece []byte, n int) {
 		piece = append(piece, text...)
 	}
 	return piece, n
-}
-
-// Control events, which have the reserved prefix "stream.".
-
-type openData struct {
-	Connection string `json:"connection"`
-	Heartbeat  int64  `json:"heartbeat_ms"`
-	Oldest     string `json:"oldest,omitempty"`
-}
-
-// retryTime is what a client waits before it connects again, unless told
-// otherwise by a goodbye.
-const retryTime = 3 * time.Second
-
-// control returns the text of a control event. Data must have a JSON form.
-func (f Framing) control(id eventlog.ID, event string, retry time.Duration, data any) []byte {
-	text, err := json.Marshal(data)
-	if err != nil {
-		panic(err) // data is a type of this package
-	}
-	if f.quiet() {
-		if retry <= 0 {
-			return sseHeartbeat
-		}
-		return append(strconv.AppendInt([]byte("retry: "), retry.Milliseconds(), 10), "\n\n"...)
-	}
-	e := sse.Event{Type: event, Retry: retry, Data: text}
-	if !id.IsZero() {
-		e.ID = id.String()
-	}
-	return f.block(e)
 }

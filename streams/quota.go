@@ -1,10 +1,14 @@
 package streams
 
-import "time"
+import (
+	"time"
 
-// A quota is how many events a subscription may deliver within a second of the
-// clock. The zero value has no limit. It is small, for there is one in every
-// subscription, and costs nothing where there is no limit.
+	"github.com/paylogic/pushserver/streams/eventlog"
+)
+
+// A quota bounds how many events a subscription delivers within a second of
+// the clock. The zero value has no limit. Every subscription has one, so it is
+// small, and it costs nothing where there is no limit.
 type quota struct {
 	rate   uint32 // events; 0: no limit
 	sent   uint32 // in that second
@@ -20,4 +24,28 @@ func (q *quota) left(n int) int {
 		q.second, q.sent = now, 0
 	}
 	return min(n, int(q.rate-min(q.sent, q.rate)))
+}
+
+// A replayMeter charges for entries that were read from the log for one
+// subscription. Re-reading for a slow client is free.
+type replayMeter struct {
+	charge      func(n int) time.Duration // nil: no charge
+	replayAfter int64                     // the log is not read before, in Unix milliseconds
+}
+
+func (m *replayMeter) mustWait() bool { return time.Now().UnixMilli() < m.replayAfter }
+
+// chargeUpTo charges for the entries that pos has passed. The first charged of
+// them are already paid for. It returns how many are now.
+func (m *replayMeter) chargeUpTo(pos eventlog.ID, entries []eventlog.Entry, charged int) int {
+	n := charged
+	for n < len(entries) && entries[n].ID.Compare(pos) <= 0 {
+		n++
+	}
+	if m.charge != nil && n > charged {
+		if wait := m.charge(n - charged); wait > 0 {
+			m.replayAfter = time.Now().Add(wait).UnixMilli()
+		}
+	}
+	return n
 }

@@ -46,7 +46,7 @@ func TestReplayIsCountedAndWaits(t *testing.T) {
 		first, _ := eventlog.ParseID(ids[0])
 		c := newClient(plenty)
 		var counted, calls atomic.Int64
-		subscribe(t, hub, Request{Start: Start{After: first}, Replayed: func(n int) time.Duration {
+		subscribe(t, hub, Request{Start: Start{After: first}, ChargeReplay: func(n int) time.Duration {
 			counted.Add(int64(n))
 			calls.Add(1)
 			return 2 * time.Second

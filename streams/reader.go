@@ -1,41 +1,40 @@
 package streams
 
 import (
-	"github.com/paylogic/pushserver/streams/eventlog"
-
-	"context"
-	"fmt"
 	"slices"
 	"time"
+
+	"github.com/paylogic/pushserver/streams/eventlog"
+	"github.com/paylogic/pushserver/streams/filter"
 )
+
+// What a subscription's own goroutine does, while the state is busy.
 
 // stepItems is how many items a reader takes from memory at once.
 const stepItems = 128
 
-// step works on the subscription where it is called, unless that takes the log.
-func (s *Subscription) step() {
-	if s.live {
-		s.run()
-	} else {
-		s.hub.spawn(s.run)
-	}
+// open writes what the subscription says first and reports whether it may go on.
+func (s *Subscription) open(preface []byte) bool {
+	o := s.opening
+	s.opening = nil
+	text := o.text(preface)
+	return s.write(text, o.states) && (s.rest != nil || len(o.batch) == 0 || s.replay(o.batch))
 }
 
-// run writes until there is nothing to write, or the client takes no more. The
-// state is busy, and its own.
+// run writes until there is nothing to write, or the client takes no more.
 func (s *Subscription) run() {
-	for s.flush() && s.heed() && s.advance() {
+	for s.flush() && s.runCommands() && s.advance() {
 	}
 }
 
-// flush writes all that is left of a text that was begun, and the heartbeat
-// that is due: whoever writes next begins a new event.
+// flush writes what is left of a text and the heartbeat that is due, so that the
+// next write begins a new event.
 func (s *Subscription) flush() bool {
 	for {
 		s.mu.Lock()
 		rest := s.rest
-		if rest == nil && s.due {
-			rest, s.due = s.sign(), false
+		if rest == nil && s.heartbeatDue {
+			rest, s.heartbeatDue = s.heartbeatText(s.framing, !s.throttled && !s.liveDue, false), false
 		}
 		s.rest = nil
 		s.mu.Unlock()
@@ -62,7 +61,7 @@ func (s *Subscription) write(texts ...[]byte) bool {
 				s.rest = slices.Concat(s.rest, further)
 			}
 		}
-		if !s.settle(n, n == len(text), err) {
+		if !s.afterWrite(n, n == len(text), err) {
 			return false
 		}
 		if n < len(text) {
@@ -72,9 +71,17 @@ func (s *Subscription) write(texts ...[]byte) bool {
 	return true
 }
 
-// settle looks at how a write ended: n bytes were taken, of all or not. It
-// reports whether the subscription may go on.
-func (s *Subscription) settle(n int, all bool, err error) bool {
+// writeItems writes the first of items in one piece.
+func (s *Subscription) writeItems(items []*item) bool {
+	piece, n := join(items, s.framing, nil)
+	wrote, err := s.w.Write(piece)
+	s.afterItems(items, n, wrote)
+	return s.afterWrite(wrote, wrote == len(piece), err)
+}
+
+// afterWrite handles the result of a write, of which the client took n bytes, or
+// all. It reports whether the subscription may go on.
+func (s *Subscription) afterWrite(n int, all bool, err error) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -82,7 +89,7 @@ func (s *Subscription) settle(n int, all bool, err error) bool {
 		s.finish(err)
 		return false
 	case all:
-		s.since, s.resumed = 0, false
+		s.blockedSince, s.resumed = 0, false
 		return true
 	case s.cause != nil:
 		s.finish(nil) // in the middle of an event there is no goodbye
@@ -95,193 +102,199 @@ func (s *Subscription) settle(n int, all bool, err error) bool {
 	return false
 }
 
+// hasCommands also reports true if the subscription is about to end.
+func (s *Subscription) hasCommands() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.commands.empty() || s.cause != nil
+}
+
+// runCommands reports whether the subscription may go on. No event is half
+// written.
+func (s *Subscription) runCommands() bool {
+	for {
+		s.mu.Lock()
+		if s.cause != nil || s.commands.empty() {
+			s.mu.Unlock()
+			return true
+		}
+		c := s.commands.pop()
+		s.mu.Unlock()
+		if c.filter != nil && !s.switchTo(c.filter) {
+			return false
+		}
+		if !s.write(c.text) {
+			return false
+		}
+		if s.rest != nil {
+			return true // the rest goes out first
+		}
+	}
+}
+
+// switchTo joins another feed of the log, at the same position.
+func (s *Subscription) switchTo(f *filter.Filter) bool {
+	t := s.feed.tail
+	s.mu.Lock()
+	t.mu.Lock()
+	s.detach()
+	s.feed.leave(s)
+	t.mu.Unlock()
+	s.mu.Unlock()
+	if err := s.hub.join(s.hub.tasks.ctx, s, t.log, f); err != nil {
+		// No further event may pass the old filter.
+		s.mu.Lock()
+		s.finish(err)
+		s.mu.Unlock()
+		return false
+	}
+	return true
+}
+
 // advance writes the next part of the feed, from memory or from the log, and
 // reports whether there is more to do.
 func (s *Subscription) advance() bool {
-	st := s.feed.tail
 	var buf [stepItems]*item
-
-	// A reader parks while it holds both mutexes, and items are added under
-	// the stream's: whoever adds one finds the reader parked, or the reader
-	// finds the item.
-	s.mu.Lock()
-	switch {
-	case s.cause != nil:
-		s.mu.Unlock()
+	next, items, head := s.decide(buf[:0])
+	switch next {
+	case toConclude:
 		s.conclude()
-		return false
-	case s.notices != nil:
-		s.mu.Unlock()
-		return true // they come first
-	}
-	st.mu.Lock()
-	if st.dead {
-		s.detach(st)
-		st.mu.Unlock()
-		s.mu.Unlock()
-		return s.rejoin(st)
-	}
-	if !s.live {
-		if seq, ok := st.find(s.pos); ok && seq >= s.feed.floor {
-			s.seq, s.live = seq, true
+	case toRunCommands:
+		return true
+	case toRejoin:
+		if err := s.hub.rejoin(s.hub.tasks.ctx, s); err != nil {
+			return s.stall(s.feed.tail.log, err)
 		}
-	}
-	var items []*item
-	if s.live {
-		items, s.live = s.feed.after(s.seq, buf[:0], s.conflates())
-	}
-	head := st.pos
-	live, owes := s.live, s.owes
-	if live && len(items) == 0 {
-		if owes {
-			s.owes, s.seq, s.pos = false, st.seq, head
-		} else {
-			s.state = parked
+		return true
+	case toReadLog:
+		return s.readLog(head)
+	case toWriteItems:
+		n := s.quota.left(len(items))
+		if n == 0 {
+			s.pause()
+			return false
 		}
-	}
-	st.mu.Unlock()
-	s.mu.Unlock()
-
-	switch {
-	case !live:
-		return s.readLog(st, head)
-	case len(items) > 0:
-		if n := s.quota.left(len(items)); n < len(items) {
-			if items = items[:n]; n == 0 {
-				s.pause()
-				return false
-			}
-		}
-		return s.writeItems(items)
-	case owes:
+		return s.writeItems(items[:n])
+	case toSayLive:
 		return s.write(s.framing.control(head, "stream.live", 0, struct{}{}))
 	}
 	return false
 }
 
-// writeItems writes the first of items in one piece.
-func (s *Subscription) writeItems(items []*item) bool {
-	piece, n := join(items, s.framing, nil)
-	wrote, err := s.w.Write(piece)
-	s.account(items, n, wrote)
-	return s.settle(wrote, wrote == len(piece), err)
+// A step is what a reader does next.
+type step uint8
+
+const (
+	toPark step = iota // it is parked already
+	toConclude
+	toRunCommands
+	toRejoin
+	toReadLog
+	toWriteItems
+	toSayLive
+)
+
+// decide returns the next step with the items to write, which are in buf, and
+// the tail's head.
+//
+// A reader parks while it holds both mutexes, and items are added under the
+// tail's. So whoever adds an item finds the reader parked, or the reader finds
+// the item.
+func (s *Subscription) decide(buf []*item) (next step, items []*item, head eventlog.ID) {
+	t := s.feed.tail
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.cause != nil:
+		return toConclude, nil, head
+	case !s.commands.empty():
+		return toRunCommands, nil, head
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.dead {
+		s.detach()
+		return toRejoin, nil, head
+	}
+	items = s.next(buf, s.conflates())
+	switch {
+	case !s.live:
+		return toReadLog, nil, t.pos
+	case len(items) > 0:
+		return toWriteItems, items, t.pos
+	case s.liveDue:
+		s.liveDue = false
+		s.moveToEnd()
+		return toSayLive, nil, t.pos
+	}
+	s.state = parked
+	return toPark, nil, t.pos
 }
 
+// conflates reports whether to leave out superseded states. History that the
+// client asked for, or needs after a reset, is complete.
+func (s *Subscription) conflates() bool { return s.conflate && !s.liveDue }
+
 // readLog writes what follows the position in the log.
-func (s *Subscription) readLog(st *tail, head eventlog.ID) bool {
-	if time.Now().UnixMilli() < s.idleTo {
+func (s *Subscription) readLog(head eventlog.ID) bool {
+	t := s.feed.tail
+	if s.meter.mustWait() {
 		s.pause()
 		return false
 	}
-	turn := s.hub.turns.ask(st.log)
-	defer s.hub.turns.end(turn)
-	if come, more := s.awaitTurn(turn); !come {
+	turn := s.hub.catchup.acquire(t.log)
+	defer s.hub.catchup.release(turn)
+	if granted, more := s.awaitTurn(turn); !granted {
 		return more
 	}
-	if st.isSilent() {
-		s.pause() // others can make use of the turn
+	if t.isSilent() {
+		s.pause() // other logs can use the turn
 		return false
 	}
-	batch, err := s.hub.read(s.hub.ctx, st.log, s.pos, &st.pace, batchMost)
+	batch, err := s.hub.catchup.read(s.hub.tasks.ctx, t.log, s.pos, &t.follower.pace, batchMost)
 	switch {
 	case err != nil:
-		return s.stall(st.log, err)
+		return s.stall(t.log, err)
 	case batch.Gap != nil:
-		return s.tellGap(st.log, batch.Gap)
+		return s.tellGap(t.log, batch.Gap)
 	case len(batch.Entries) == 0:
-		return s.await(st, head)
+		return s.awaitTail(head)
 	}
 	return s.replay(batch.Entries)
 }
 
-// count has somebody count what was read from the log and is done with: what a slow
-// client makes us read again is not counted again.
-func (s *Subscription) count(n int) {
-	if s.replayed == nil || n == 0 {
-		return
+// awaitTurn waits for a turn, and writes heartbeats meanwhile. If it reports
+// false, more says whether the subscription may go on with something else.
+func (s *Subscription) awaitTurn(turn *turn) (granted, more bool) {
+	s.throttle(true)
+	for !granted {
+		select {
+		case <-turn.granted:
+			granted = true
+		case <-s.hub.tasks.ctx.Done():
+			return false, true
+		case <-time.After(lookAround):
+		}
+		// A heartbeat that fell due meanwhile does not say that the client is slow.
+		if !s.flush() {
+			return false, false // another goroutine may have it
+		}
+		if s.hasCommands() {
+			break
+		}
 	}
-	if wait := s.replayed(n); wait > 0 {
-		s.idleTo = time.Now().Add(wait).UnixMilli()
-	}
+	s.throttle(false)
+	return granted, true
 }
 
-// tellGap says that events are missing, and what the client can go on from.
-func (s *Subscription) tellGap(log string, gap *eventlog.Gap) bool {
-	reset, err := s.hub.reset(s.hub.ctx, log, s.pos, gap)
-	if err != nil {
-		return s.stall(log, err)
-	}
-	ctx, cancel := context.WithTimeout(s.hub.ctx, readTimeout)
-	defer cancel()
-	states, err := s.before(ctx, reset.After)
-	if err != nil {
-		return s.stall(log, err)
-	}
-	s.pos, s.owes = reset.After, true
-	s.hub.counts.resets.Add(1)
-	return s.write(append(s.framing.control(eventlog.ID{}, "stream.reset", 0, reset), states...))
-}
-
-// conflates reports whether the client wants to skip what was superseded.
-// History that it asked for, or needs after a reset, comes whole.
-func (s *Subscription) conflates() bool { return s.conflate && !s.owes }
-
-// await waits until the stream's tail has moved from head: it is behind this
-// reader, who comes from a gateway that was ahead.
-func (s *Subscription) await(st *tail, head eventlog.ID) bool {
+func (s *Subscription) throttle(on bool) {
 	s.mu.Lock()
-	switch {
-	case s.cause != nil:
-		s.mu.Unlock()
-		s.conclude()
-		return false
-	case s.forget != nil:
-		s.forget() // one wait at a time
-	}
-	// Who wakes it needs the mutex, so finds it stalled and not still busy.
-	forget, waits := st.await(head, s.wake)
-	s.forget = forget
-	if waits {
-		s.stalls()
-	}
-	s.mu.Unlock()
-	st.ring()
-	return !waits
-}
-
-// stall waits until the log can be read again.
-func (s *Subscription) stall(log string, err error) bool {
-	s.hub.unreadable(log, err)
-	s.pause()
-	return false
-}
-
-// pause lets go of the subscription until the hub looks around, or somebody
-// wakes it before. It reports whether it has not ended instead.
-func (s *Subscription) pause() bool {
-	s.mu.Lock()
-	if s.cause != nil {
-		s.mu.Unlock()
-		s.conclude()
-		return false
-	}
 	defer s.mu.Unlock()
-	s.stalls()
-	return true
+	s.throttled = on
 }
 
-// stalls has the subscription woken at the next look around, if not before. The
-// caller holds s.mu.
-func (s *Subscription) stalls() {
-	s.state, s.since = stalled, 0
-	s.hub.mu.Lock()
-	defer s.hub.mu.Unlock()
-	s.hub.stalled[s] = true
-}
-
-// replay writes those of entries that match.
+// replay writes the entries that match.
 func (s *Subscription) replay(entries []eventlog.Entry) bool {
-	done := 0 // of entries
 	var items []*item
 	for i := range entries {
 		if s.feed.filter.Match(entries[i].Event.Predicate()) { //mutant:always filter
@@ -291,9 +304,10 @@ func (s *Subscription) replay(entries []eventlog.Entry) bool {
 	if s.conflates() {
 		items = s.feed.conflate(items)
 	}
+	charged := 0 // of entries
 	for len(items) > 0 {
-		if s.noticed() {
-			return true // what is left is read again, by another filter perhaps
+		if s.hasCommands() {
+			return true // what is left is read again, perhaps with another filter
 		}
 		allowed := s.quota.left(len(items))
 		if allowed == 0 {
@@ -302,9 +316,9 @@ func (s *Subscription) replay(entries []eventlog.Entry) bool {
 		}
 		piece, n := join(items[:allowed], s.framing, nil)
 		wrote, err := s.w.Write(piece)
-		s.account(items, n, wrote)
-		done = s.countDone(entries, done)
-		if !s.settle(wrote, wrote == len(piece), err) {
+		s.afterItems(items, n, wrote)
+		charged = s.meter.chargeUpTo(s.pos, entries, charged)
+		if !s.afterWrite(wrote, wrote == len(piece), err) {
 			return false
 		}
 		if wrote < len(piece) {
@@ -313,66 +327,73 @@ func (s *Subscription) replay(entries []eventlog.Entry) bool {
 		items = items[n:]
 	}
 	s.pos = entries[len(entries)-1].ID
-	s.countDone(entries, done)
+	s.meter.chargeUpTo(s.pos, entries, charged)
 	return true
 }
 
-// countDone counts those of entries that the position has passed, of which so many
-// were counted before, and returns how many that are now. Only who works on the
-// subscription may call it.
-func (s *Subscription) countDone(entries []eventlog.Entry, before int) int {
-	n := before
-	for n < len(entries) && entries[n].ID.Compare(s.pos) <= 0 {
-		n++
+// tellGap says that events are missing, and moves to where the log goes on.
+func (s *Subscription) tellGap(log string, gap *eventlog.Gap) bool {
+	reset, err := resetFor(s.hub.tasks.ctx, s.hub.log, log, s.pos, gap)
+	if err != nil {
+		return s.stall(log, err)
 	}
-	s.count(n - before)
-	return n
+	ctx, cancel := s.hub.tasks.timeout(readTimeout)
+	defer cancel()
+	if err := s.hub.loadStates(ctx, s); err != nil {
+		return s.stall(log, err)
+	}
+	states := s.statesUpTo(reset.After, s.framing)
+	s.pos, s.liveDue = reset.After, true
+	s.hub.counts.resets.Add(1)
+	return s.write(append(s.framing.control(eventlog.ID{}, "stream.reset", 0, reset), states...))
 }
 
-// detach notes the position that a reader has reached in a stream that ended.
-// The caller holds both mutexes.
-func (s *Subscription) detach(st *tail) {
-	if !s.live {
+// awaitTail waits until the tail has moved from head. The client comes from a
+// gateway that was ahead of this one.
+func (s *Subscription) awaitTail(head eventlog.ID) bool {
+	t := s.feed.tail
+	s.mu.Lock()
+	switch {
+	case s.cause != nil:
+		s.mu.Unlock()
+		s.conclude()
+		return false
+	case s.cancelWait != nil:
+		s.cancelWait() // one wait at a time
+	}
+	// The tail's call needs the mutex, so it finds the subscription stalled.
+	cancel, waits := t.await(head, s.wake)
+	s.cancelWait = cancel
+	if waits {
+		s.becomeStalled()
+	}
+	s.mu.Unlock()
+	t.follower.ring()
+	return !waits
+}
+
+// stall waits until the log can be read again.
+func (s *Subscription) stall(log string, err error) bool {
+	s.hub.reportUnreadable(log, err)
+	s.pause()
+	return false
+}
+
+// pause lets go of the subscription until the hub looks around, or another
+// event wakes it.
+func (s *Subscription) pause() {
+	s.mu.Lock()
+	if s.cause != nil {
+		s.mu.Unlock()
+		s.conclude()
 		return
 	}
-	var buf [1]*item
-	items, ok := s.feed.after(s.seq, buf[:0], false)
-	switch {
-	case !ok: // pos is what it was
-	case len(items) > 0:
-		s.pos = items[0].entry.Prev
-	default:
-		s.pos = st.pos
-	}
-	s.live = false
+	defer s.mu.Unlock()
+	s.becomeStalled()
 }
 
-// rejoin finds the stream that took the place of one that ended.
-func (s *Subscription) rejoin(old *tail) bool {
-	s.leave()
-	if err := s.hub.join(s.hub.ctx, s, old.log, s.feed.filter); err != nil {
-		return s.stall(old.log, err)
-	}
-	return true
-}
-
-// read reads the log for one reader, as much as goes into one write and no more than
-// most entries.
-func (h *Hub) read(ctx context.Context, log string, after eventlog.ID, p *pace, most int) (eventlog.Batch, error) {
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
-	defer cancel()
-	select {
-	case h.reads <- struct{}{}:
-		defer func() { <-h.reads }()
-	case <-ctx.Done():
-		return eventlog.Batch{}, fmt.Errorf("wait to read %q: %w: %w", log, eventlog.ErrUnavailable, ctx.Err())
-	}
-	h.counts.reads.Add(1)
-	batch, err := h.log.Read(ctx, log, after, p.limit(batchBytes, most))
-	if err != nil {
-		p.slow()
-		return eventlog.Batch{}, err
-	}
-	p.learn(batch.Entries)
-	return batch, nil
+// becomeStalled lets go of the subscription. The caller holds s.mu.
+func (s *Subscription) becomeStalled() {
+	s.state, s.blockedSince = stalled, 0
+	s.hub.waitlist.stall(s)
 }

@@ -1,21 +1,19 @@
 package streams
 
 import (
-	"github.com/paylogic/pushserver/streams/eventlog"
-
 	"context"
-	"math/rand/v2"
-	"time"
+
+	"github.com/paylogic/pushserver/streams/eventlog"
 )
 
-// A Reset tells a client that it may have missed events: forget what you
-// hold, everything retained from ResumeFrom on follows.
+// A Reset tells a client that it may have missed events. The client forgets what
+// it holds. Every retained event from ResumeFrom on follows.
 type Reset struct {
 	Reason     eventlog.Reason
-	Requested  string      // the position or time that was asked for, shortened if long
+	Requested  string      // the position or time that the client asked for, shortened if long
 	ResumeFrom eventlog.ID // the first event that follows, or the head if there is none
 	Oldest     eventlog.ID // the oldest retained event; zero if there is none
-	After      eventlog.ID // the position to read after in order to get ResumeFrom first
+	After      eventlog.ID // reading after this position returns ResumeFrom first
 }
 
 // MarshalJSON returns the data of stream.reset.
@@ -44,8 +42,8 @@ func excerpt(s string) string {
 	return s
 }
 
-// reset returns what a reader at cursor is told of a gap.
-func (h *Hub) reset(ctx context.Context, log string, cursor eventlog.ID, gap *eventlog.Gap) (*Reset, error) {
+// resetFor returns what a reader at cursor is told of a gap.
+func resetFor(ctx context.Context, log eventlog.Log, name string, cursor eventlog.ID, gap *eventlog.Gap) (*Reset, error) {
 	bounds := gap.Bounds
 	r := &Reset{Reason: gap.Reason, Requested: cursor.String(), ResumeFrom: bounds.Oldest, Oldest: bounds.Oldest}
 	r.After = bounds.Floor()
@@ -56,7 +54,7 @@ func (h *Hub) reset(ctx context.Context, log string, cursor eventlog.ID, gap *ev
 		ctx, cancel := context.WithTimeout(ctx, readTimeout)
 		defer cancel()
 		var err error
-		r.After, r.ResumeFrom, err = h.log.Seek(ctx, log, cursor.Time().Add(-eventlog.RollbackReach))
+		r.After, r.ResumeFrom, err = log.Seek(ctx, name, cursor.Time().Add(-eventlog.RollbackReach))
 		if err != nil {
 			return nil, err
 		}
@@ -65,32 +63,4 @@ func (h *Hub) reset(ctx context.Context, log string, cursor eventlog.ID, gap *ev
 		r.ResumeFrom = r.After
 	}
 	return r, nil
-}
-
-// A Goodbye is the last event of a stream that the gateway ends. It is the
-// cause of the end, too.
-type Goodbye struct {
-	Reason    string        // why, in a word: draining
-	Reconnect bool          // whether it makes sense to come back
-	Retry     time.Duration // after which time
-}
-
-// Error says why the subscription ended.
-func (g Goodbye) Error() string { return "streams: goodbye: " + g.Reason }
-
-// text returns the goodbye in a framing.
-func (g Goodbye) text(f Framing) []byte {
-	return f.control(eventlog.ID{}, "stream.goodbye", g.Retry, struct {
-		Reason    string `json:"reason"`
-		Reconnect bool   `json:"reconnect"`
-		Retry     int64  `json:"retry_ms"`
-	}{g.Reason, g.Reconnect, g.Retry.Milliseconds()})
-}
-
-// jitter returns a random time less than spread.
-func jitter(spread time.Duration) time.Duration {
-	if spread <= 0 {
-		return 0
-	}
-	return rand.N(spread)
 }

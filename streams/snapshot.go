@@ -1,144 +1,136 @@
 package streams
 
 import (
-	"github.com/paylogic/pushserver/streams/eventlog"
-
 	"context"
 	"errors"
 	"time"
 
+	"github.com/paylogic/pushserver/streams/eventlog"
 	"github.com/paylogic/pushserver/streams/filter"
 )
 
-// stateTimeout bounds one reading of a log's states, of which there may be many.
+// stateTimeout bounds one read of a log's states, of which there may be many.
 const stateTimeout = 20 * time.Second
 
-// errEnded says that a stream has ended while something waited for it. Its
-// readers find the one that took its place.
-var errEnded = errors.New("streams: the stream has ended")
+// errDead says that a tail died while a reader waited for its states. The reader
+// joins its successor.
+var errDead = errors.New("streams: the tail is dead")
 
-// A present is what a stream knows of its log's states. Its stream's mutex
-// guards it. It is loaded when somebody first asks, since most streams are
-// never asked, and kept by the tail from then on.
-type present struct {
-	loading *reading    // under way; nil if none is
-	loaded  bool        // states are those of the stream's position, once that has reached until
-	head    eventlog.ID // the position whose states were loaded
-	until   eventlog.ID // the log's head when they were
-	states  eventlog.StateTable
-	arrived []*eventlog.Entry // what the tail took while states were loading
-	version uint64            // counts changes of states
+// A stateView is what a tail knows of its log's states. The tail's mutex guards
+// it. Most tails are never asked for states, so the first request loads them.
+// From then on the tail keeps them.
+type stateView struct {
+	tail    *tail
+	loading *stateRead  // under way; nil if none is
+	loaded  bool        // the table is that of the tail's position, once that has reached until
+	head    eventlog.ID // the position that the loaded states are of
+	until   eventlog.ID // the log's head when they were loaded
+	table   eventlog.StateTable
+	arrived []*eventlog.Entry // came while states were loading
+	version uint64            // counts changes of the table
 }
 
-// A reading is one reading of a log's states.
-type reading struct {
+// A stateRead is one read of a log's states.
+type stateRead struct {
 	done chan struct{}
 	err  error // to be read after done
 }
 
-// take keeps the states with the tail.
-func (p *present) take(e *eventlog.Entry) {
+// add keeps the states up to date with the tail.
+func (v *stateView) add(e *eventlog.Entry) {
 	switch {
 	case !e.Event.State:
-	case p.loading != nil:
-		p.arrived = append(p.arrived, e)
-	case p.loaded && e.ID.Compare(p.head) > 0: // what is older was loaded
-		p.states.Apply(e)
-		p.version++
+	case v.loading != nil:
+		v.arrived = append(v.arrived, e)
+	case v.loaded && e.ID.Compare(v.head) > 0: // older ones were loaded
+		v.table.Apply(e)
+		v.version++
 	}
 }
 
-// install makes what was loaded the present.
-func (p *present) install(s eventlog.State) {
-	p.head, p.until, p.loaded = s.Head, s.Until, true
+func (v *stateView) install(s eventlog.State) {
+	v.head, v.until, v.loaded = s.Head, s.Until, true
 	for i := range s.Entries {
-		p.states.Apply(&s.Entries[i])
+		v.table.Apply(&s.Entries[i])
 	}
-	arrived := p.arrived
-	p.loading, p.arrived = nil, nil
+	arrived := v.arrived
+	v.loading, v.arrived = nil, nil
 	for _, e := range arrived {
-		p.take(e)
+		v.add(e)
 	}
-	p.version++
+	v.version++
 }
 
-// load reads the log's states.
-func (st *tail) load(l *reading) {
-	ctx, cancel := context.WithTimeout(st.hub.ctx, stateTimeout)
+func (v *stateView) read(r *stateRead) {
+	t := v.tail
+	ctx, cancel := t.hub.tasks.timeout(stateTimeout)
 	defer cancel()
-	state, err := st.hub.log.State(ctx, st.log)
-	st.mu.Lock()
+	state, err := t.hub.log.State(ctx, t.log)
+	t.mu.Lock()
 	if err != nil {
-		l.err = err
-		st.present.loading, st.present.arrived = nil, nil
+		r.err = err
+		v.loading, v.arrived = nil, nil
 	} else {
-		st.present.install(state)
+		v.install(state)
 	}
-	st.mu.Unlock()
-	close(l.done)
+	t.mu.Unlock()
+	close(r.done)
 }
 
-// know returns when the stream knows its states, of a position that it has
-// reached. Its errors are those of [Log], the context's, and errEnded.
-func (st *tail) know(ctx context.Context) error {
+// load returns when the states are those of a position that the tail has
+// reached. Its errors are those of [eventlog.Log], the context's, and errDead.
+func (v *stateView) load(ctx context.Context) error {
+	t := v.tail
 	for {
-		st.mu.Lock()
-		p := &st.present
+		t.mu.Lock()
 		switch {
-		case st.dead:
-			st.mu.Unlock()
-			return errEnded
-		case p.loaded && st.pos.Compare(p.until) >= 0:
-			st.mu.Unlock()
+		case t.dead:
+			t.mu.Unlock()
+			return errDead
+		case v.loaded && t.pos.Compare(v.until) >= 0:
+			t.mu.Unlock()
 			return nil
-		case p.loaded:
-			pos := st.pos
-			st.mu.Unlock()
-			st.ring()
-			moved := make(chan struct{})
-			forget, waits := st.await(pos, func() { close(moved) })
-			if !waits {
-				continue
-			}
-			err := st.hub.waitFor(ctx, moved)
-			forget()
-			if err != nil {
+		case v.loaded:
+			pos := t.pos
+			t.mu.Unlock()
+			if err := v.awaitTail(ctx, pos); err != nil {
 				return err
 			}
 			continue
-		case p.loading == nil:
-			l := &reading{done: make(chan struct{})}
-			p.loading = l
-			st.hub.spawn(func() { st.load(l) })
+		case v.loading == nil:
+			r := &stateRead{done: make(chan struct{})}
+			v.loading = r
+			t.hub.tasks.spawn(func() { v.read(r) })
 		}
-		l := p.loading
-		st.mu.Unlock()
-		if err := st.hub.waitFor(ctx, l.done); err != nil {
+		r := v.loading
+		t.mu.Unlock()
+		if err := t.hub.tasks.waitFor(ctx, r.done); err != nil {
 			return err
 		}
-		if l.err != nil {
-			return l.err
+		if r.err != nil {
+			return r.err
 		}
 	}
 }
 
-// waitFor waits for done, ctx, or the end of the hub.
-func (h *Hub) waitFor(ctx context.Context, done <-chan struct{}) error {
-	select {
-	case <-done:
+// awaitTail waits until the tail has moved from pos.
+func (v *stateView) awaitTail(ctx context.Context, pos eventlog.ID) error {
+	t := v.tail
+	t.follower.ring()
+	moved := make(chan struct{})
+	cancel, waits := t.await(pos, func() { close(moved) })
+	if !waits {
 		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-h.ctx.Done():
-		return ErrDraining
 	}
+	defer cancel()
+	return t.hub.tasks.waitFor(ctx, moved)
 }
 
-// current returns the states up to a position, or all if that is zero. The
-// caller holds st.mu.
-func (st *tail) current(upTo eventlog.ID) []*eventlog.Entry {
-	entries := make([]*eventlog.Entry, 0, st.present.states.Len())
-	for e := range st.present.states.All() {
+// entries returns the states up to a position, or all if that is zero. The
+// caller holds the tail's mutex.
+func (v *stateView) entries(upTo eventlog.ID) []*eventlog.Entry {
+	entries := make([]*eventlog.Entry, 0, v.table.Len())
+	for e := range v.table.All() {
 		if !upTo.IsZero() && e.ID.Compare(upTo) > 0 {
 			break
 		}
@@ -149,11 +141,11 @@ func (st *tail) current(upTo eventlog.ID) []*eventlog.Entry {
 
 // A snapshot is a feed's states, encoded.
 type snapshot struct {
-	version uint64 // of the stream's present
+	version uint64 // of the stateView
 	text    []byte
 }
 
-// encodeStates returns those of entries that pass the filter.
+// encodeStates returns the text of the entries that match.
 func encodeStates(entries []*eventlog.Entry, f *filter.Filter, framing Framing) []byte {
 	var text []byte
 	for _, e := range entries {
@@ -164,81 +156,34 @@ func encodeStates(entries []*eventlog.Entry, f *filter.Filter, framing Framing) 
 	return text
 }
 
-// takeSnapshot puts the subscription at the stream's position, and returns the
-// states of that position.
-func (s *Subscription) takeSnapshot() []byte {
-	f, st := s.feed, s.feed.tail
-	st.mu.Lock()
-	s.pos, s.seq, s.live = st.pos, st.seq, true
-	version, cached := st.present.version, f.snapshots[s.framing]
+// takeSnapshot moves the cursor to the tail's end and returns the states there,
+// which are loaded.
+func (c *cursor) takeSnapshot(framing Framing) []byte {
+	f, t := c.feed, c.feed.tail
+	t.mu.Lock()
+	c.moveToEnd()
+	version, cached := t.states.version, f.snapshots[framing]
 	if cached != nil && cached.version == version {
-		st.mu.Unlock()
+		t.mu.Unlock()
 		return cached.text
 	}
-	entries := st.current(eventlog.ID{})
-	st.mu.Unlock()
+	entries := t.states.entries(eventlog.ID{})
+	t.mu.Unlock()
 
-	// Filters may look into every state: not under the stream's mutex.
-	fresh := &snapshot{version, encodeStates(entries, f.filter, s.framing)}
-	st.mu.Lock()
-	f.snapshots[s.framing] = fresh
-	st.mu.Unlock()
-	return fresh.text
+	// Filters may look into every state: not under the tail's mutex.
+	s := &snapshot{version, encodeStates(entries, f.filter, framing)}
+	t.mu.Lock()
+	f.snapshots[framing] = s
+	t.mu.Unlock()
+	return s.text
 }
 
-// before returns the states that a client which has forgotten everything does
-// not learn from what follows a position.
-func (s *Subscription) before(ctx context.Context, after eventlog.ID) ([]byte, error) {
-	if err := s.know(ctx); err != nil {
-		return nil, err
-	}
-	st := s.feed.tail
-	st.mu.Lock()
-	entries := st.current(after)
-	st.mu.Unlock()
-	return encodeStates(entries, s.feed.filter, s.framing), nil
-}
-
-// know has the subscription's stream know its states, whichever stream that is
-// then.
-func (s *Subscription) know(ctx context.Context) error {
-	for {
-		st := s.feed.tail
-		err := st.know(ctx)
-		if !errors.Is(err, errEnded) {
-			return err
-		}
-		s.leave()
-		if err := s.hub.join(ctx, s, st.log, s.feed.filter); err != nil {
-			return err
-		}
-	}
-}
-
-// State returns the present of a feed: the newest events of state-like types
-// that pass the filter, oldest first, and the position to go on after. Its
-// errors wrap those of [Log].
-func (h *Hub) State(ctx context.Context, log string, f *filter.Filter) (eventlog.State, error) {
-	for {
-		st, err := h.tail(ctx, log)
-		if err != nil {
-			return eventlog.State{}, err
-		}
-		switch err := st.know(ctx); {
-		case errors.Is(err, errEnded):
-			continue
-		case err != nil:
-			return eventlog.State{}, err
-		}
-		st.mu.Lock()
-		entries, head := st.current(eventlog.ID{}), st.pos
-		st.mu.Unlock()
-		s := eventlog.State{Head: head, Until: head}
-		for _, e := range entries {
-			if f.Match(e.Event.Predicate()) {
-				s.Entries = append(s.Entries, *e)
-			}
-		}
-		return s, nil
-	}
+// statesUpTo returns the states that a client needs besides the events after a
+// position. They are loaded.
+func (c *cursor) statesUpTo(after eventlog.ID, framing Framing) []byte {
+	t := c.feed.tail
+	t.mu.Lock()
+	entries := t.states.entries(after)
+	t.mu.Unlock()
+	return encodeStates(entries, c.feed.filter, framing)
 }

@@ -243,6 +243,7 @@ func TestReaderThatLagsIsToldSo(t *testing.T) {
 		c := newClient(500)
 		subscribe(t, hub, Request{}, c)
 		publish(t, log, "a", 3*keepItems)
+		time.Sleep(time.Second / 2) // so that it takes nothing while a heartbeat falls due
 		for range 40 {
 			c.take(10_000)
 			time.Sleep(time.Second)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/paylogic/pushserver/streams/eventlog"
+	"github.com/paylogic/pushserver/streams/filter"
 )
 
 // A Start says where a reader begins. The first field that is set decides; the
@@ -66,8 +67,29 @@ func seek(ctx context.Context, log eventlog.Log, name string, since time.Time) (
 	return after, reset, nil
 }
 
-// opening is what a subscription says first.
+// A Request says what a subscription gets.
+type Request struct {
+	Log        string
+	Filter     *filter.Filter
+	Framing    Framing
+	Connection string // the connection's name in stream.open
+	Start      Start
+	Conflate   bool // when the client lags, skip superseded states
+
+	// Rate bounds the events that are delivered within a second; 0: no limit.
+	// Events that come faster wait in the log.
+	Rate int
+
+	// ChargeReplay is called with the number of entries replayed for this
+	// subscription; it returns how long to wait before the next read. It may
+	// block, and is not called concurrently. Nil: no charge.
+	ChargeReplay func(n int) time.Duration
+}
+
+// opening is what a subscription says first. It is kept from Subscribe until the
+// subscription has a writer.
 type opening struct {
+	sub        *Subscription
 	connection string
 	oldest     eventlog.ID
 	reset      *Reset // said next, if the start cannot be proved complete
@@ -76,91 +98,89 @@ type opening struct {
 	batch      []eventlog.Entry
 }
 
-// start places the subscription, which no one else knows yet.
-func (s *Subscription) start(ctx context.Context, req Request) error {
-	st := s.feed.tail
-	o := &opening{connection: req.Connection}
-	s.opening = o
-	st.refresh()
-	st.mu.Lock()
-	o.oldest = st.oldest
-	st.mu.Unlock()
+// begin places the subscription, which no other goroutine knows yet.
+func (o *opening) begin(ctx context.Context, log string, start Start) error {
+	s := o.sub
+	t := s.feed.tail
+	t.refreshOldest()
+	t.mu.Lock()
+	o.oldest = t.oldest
+	t.mu.Unlock()
 
-	b, err := req.Start.resolve(ctx, s.hub.log, req.Log, s.present)
+	b, err := start.resolve(ctx, s.hub.log, log, o.present)
 	if err != nil {
 		return err
 	}
 	o.reset, o.pending = b.reset, b.reset != nil || b.states
-	s.owes = b.past || b.states
+	s.liveDue = b.past || b.states
 	if !b.past {
 		return nil // present has placed it
 	}
 	s.moveTo(b.after)
 	switch {
 	case b.reset != nil:
-		o.states, err = s.before(ctx, b.after)
+		return o.resetTo(ctx, b.reset)
 	case b.claimed && !s.live:
-		err = s.firstRead(ctx, req.Log)
+		return o.firstRead(ctx, log)
 	}
-	return err
+	return nil
 }
 
 // present puts the subscription at the end of its tail, with the states there.
-func (s *Subscription) present(ctx context.Context, states bool) (eventlog.Bounds, error) {
+func (o *opening) present(ctx context.Context, states bool) (eventlog.Bounds, error) {
+	s := o.sub
 	if states {
-		if err := s.know(ctx); err != nil {
+		if err := s.hub.loadStates(ctx, s); err != nil {
 			return eventlog.Bounds{}, err
 		}
-		s.opening.states = s.takeSnapshot()
+		o.states = s.takeSnapshot(s.framing)
 	} else {
-		st := s.feed.tail
-		st.mu.Lock()
-		s.pos, s.seq, s.live = st.pos, st.seq, true
-		st.mu.Unlock()
+		t := s.feed.tail
+		t.mu.Lock()
+		s.moveToEnd()
+		t.mu.Unlock()
 	}
-	return eventlog.Bounds{Head: s.pos, Oldest: s.opening.oldest}, nil
+	return eventlog.Bounds{Head: s.pos, Oldest: o.oldest}, nil
 }
 
-// moveTo puts the subscription at a position, in memory if it is there.
-func (s *Subscription) moveTo(pos eventlog.ID) {
-	st := s.feed.tail
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	s.pos = pos
-	s.seq, s.live = st.find(pos)
-	s.live = s.live && s.seq >= s.feed.floor
-}
-
-// firstRead proves the client's position with a small read, outside the queue
-// of readers that catch up.
-func (s *Subscription) firstRead(ctx context.Context, log string) error {
-	batch, err := s.hub.read(ctx, log, s.pos, &s.feed.tail.pace, firstRead)
+// firstRead proves the client's position with a small read, which needs no
+// turn.
+func (o *opening) firstRead(ctx context.Context, log string) error {
+	s := o.sub
+	batch, err := s.hub.catchup.read(ctx, log, s.pos, &s.feed.tail.follower.pace, firstReadMost)
 	if err != nil {
 		return err
 	}
 	if batch.Gap == nil {
-		s.opening.batch = batch.Entries
+		o.batch = batch.Entries
 		return nil
 	}
-	reset, err := s.hub.reset(ctx, log, s.pos, batch.Gap)
+	reset, err := resetFor(ctx, s.hub.log, log, s.pos, batch.Gap)
 	if err != nil {
 		return err
 	}
-	s.pos, s.opening.oldest = reset.After, reset.Oldest
-	s.opening.reset, s.opening.pending = reset, true
-	s.opening.states, err = s.before(ctx, reset.After)
-	return err
+	s.pos, o.oldest = reset.After, reset.Oldest
+	return o.resetTo(ctx, reset)
 }
 
-// open writes what a subscription says first and reports whether it may go on.
-func (s *Subscription) open(preface []byte) bool {
-	o := s.opening
-	s.opening = nil
+// resetTo announces a gap, with the states that are older than what follows.
+func (o *opening) resetTo(ctx context.Context, reset *Reset) error {
+	o.reset, o.pending = reset, true
+	if err := o.sub.hub.loadStates(ctx, o.sub); err != nil {
+		return err
+	}
+	o.states = o.sub.statesUpTo(reset.After, o.sub.framing)
+	return nil
+}
+
+// text returns stream.open and what goes into the same write.
+func (o *opening) text(preface []byte) []byte {
+	s := o.sub
 	id := s.pos
 	if o.pending {
 		id = eventlog.ID{}
 	}
-	data := openData{o.connection, s.hub.heartbeat.Milliseconds(), ""}
+	data := openData{o.connection, s.hub.heartbeats.interval.Milliseconds(), ""}
 	if !o.oldest.IsZero() {
 		data.Oldest = o.oldest.String()
 	}
@@ -172,5 +192,5 @@ func (s *Subscription) open(preface []byte) bool {
 	if len(o.states) <= joinLimit {
 		text, o.states = append(text, o.states...), nil
 	}
-	return s.write(text, o.states) && (s.rest != nil || len(o.batch) == 0 || s.replay(o.batch))
+	return text
 }

@@ -1,122 +1,100 @@
 package streams
 
 import (
-	"github.com/paylogic/pushserver/streams/eventlog"
-
 	"context"
-	"sync"
 	"time"
 
+	"github.com/paylogic/pushserver/streams/eventlog"
 	"github.com/paylogic/pushserver/streams/filter"
 )
-
-// A Request says what a subscription is to get.
-type Request struct {
-	Log        string
-	Filter     *filter.Filter
-	Framing    Framing
-	Connection string // names the connection to its client, in stream.open
-
-	Start Start
-
-	Conflate bool // when the client lags, skip states that were superseded
-
-	// Rate is how many events are delivered within a second at most; 0: as many as
-	// there are. What comes faster waits in the log.
-	Rate int
-	// Replayed is called when so many entries that were read from the log for this
-	// subscription alone are done with, and returns how long it must not read more. It may wait
-	// itself, and is not called twice at the same time. Nil: nobody counts.
-	Replayed func(n int) time.Duration
-}
 
 // A Subscription is a cursor on a feed, bound to one connection.
 //
 // It has a goroutine only while it is behind. Most connections are quiet most
 // of the time, and then a subscription is this struct and an entry in two
 // lists.
+//
+// The package's documentation draws its states. This file has what other
+// goroutines do with it, and reader.go what its own does.
 type Subscription struct {
 	hub     *Hub
 	w       Writer
 	notify  chan struct{} // wakes Serve; nil if the writer does not wait
-	feed    *feed         // owned by whoever has the state at busy
-	slot    int           // in feed.subs, -1 if not there; the stream's mutex guards it
 	framing Framing
 
+	cursor
 	conflate bool
-	until    int64 // when it has lasted long enough, in Unix seconds; 0: never
-	replayed func(n int) time.Duration
-	idleTo   int64 // the log is not read for it before, in Unix ms; owned as feed is
+	until    int64 // when it reaches its maximal age, in Unix seconds; 0: never
+	meter    replayMeter
 	quota    quota
+	opening  *opening // what it says first; nil once it was said
 
-	part     uint8 // in the hub's pulse, which guards these two
+	part     uint8 // in the hub's heartbeats, which guard these two
 	partSlot int32
 
-	mu      sync.Mutex // guards the following
-	state   state
-	resumed bool        // the client took more while the state was busy
-	due     bool        // a heartbeat is to be written by whoever works on it
-	live    bool        // seq is a position in memory; otherwise pos is one in the log
-	held    bool        // it is kept back by us: that it is behind is not its client's doing
-	owes    bool        // stream.live is to be written when the head is reached
-	seq     uint64      // everything that matched up to this number was begun to be written
-	pos     eventlog.ID // everything that matched up to here was begun to be written
-	forget  func()      // ends a wait for the stream's tail; nil if there is none
-	rest    []byte      // what is left of the text that was begun
-	notices *notice     // what is to be said and done before the next event
-	since   int64       // when the client last took something, in Unix nanoseconds; 0 unless blocked
-	cause   error       // why it ended; nil while it is open
-
-	opening *opening // what is to be said first; nil once it was
+	mu           subscriptionMutex // guards the following
+	state        state
+	resumed      bool     // the client took more while the subscription was busy
+	heartbeatDue bool     // its goroutine writes a heartbeat
+	throttled    bool     // the gateway keeps it back: that it lags is not its client's doing
+	liveDue      bool     // stream.live is written when the head is reached
+	cancelWait   func()   // ends a wait for the tail; nil if there is none
+	rest         []byte   // what is left of the text that was begun
+	commands     commands // run before the next event
+	blockedSince int64    // when the client last took something, in Unix nanoseconds; 0 unless blocked
+	cause        error    // why it ends; nil while it is open
 }
 
-// state says who may touch a subscription's cursor and writer.
+// state says which goroutine may touch a subscription's cursor and writer.
 type state uint8
 
 const (
-	fresh   state = iota // it has not begun: whoever holds the mutex
-	busy                 // the one goroutine that works on it
-	parked               // it is at its feed's head: whoever holds the mutex
-	blocked              // the client takes nothing: whoever holds the mutex
-	stalled              // it must not or cannot read the log now: whoever holds the mutex
-	ended                // nobody
+	fresh   state = iota // it has not begun: the holder of the mutex
+	busy                 // its one goroutine
+	parked               // it is at its feed's head: the holder of the mutex
+	blocked              // the client takes nothing: the holder of the mutex
+	stalled              // it must not or cannot read the log now: the holder of the mutex
+	ended                // no goroutine
 )
 
-// Subscribe prepares a subscription and finds out from where it starts, so
-// that a failure can still be answered as one. It wraps the errors of [Log], or
-// is ErrDraining. The subscription begins with Start or Serve; without either
-// it must be closed.
-func (h *Hub) Subscribe(ctx context.Context, req Request) (*Subscription, error) {
-	if h.Draining() {
-		return nil, ErrDraining
-	}
-	s := &Subscription{hub: h, framing: req.Framing, conflate: req.Conflate, until: h.until(), slot: -1,
-		replayed: req.Replayed, quota: quota{rate: uint32(max(0, req.Rate))}}
-	if err := h.join(ctx, s, req.Log, req.Filter); err != nil {
-		return nil, err
-	}
-	if err := s.start(ctx, req); err != nil {
-		s.leave()
-		return nil, err
-	}
-	h.pulse.add(s)
-	if h.Draining() { // since we asked; whoever drains may have missed it
-		s.Close(ErrDraining)
-		return nil, ErrDraining
-	}
-	return s, nil
-}
-
 // Start begins to write to w, which must not wait, and returns soon. Preface
-// goes out before anything else, in the same write as stream.open.
+// goes out first, in the same write as stream.open.
 func (s *Subscription) Start(w Writer, preface []byte) {
-	if s.begin(w, nil) && s.open(preface) {
-		s.step()
+	switch {
+	case !s.begin(w, nil) || !s.open(preface):
+	case s.live:
+		s.run()
+	default:
+		s.hub.tasks.spawn(s.run)
 	}
 }
 
-// begin gives the subscription its writer. It reports false if it was closed
-// before.
+// Serve writes to w, which may wait, until the subscription has ended or ctx
+// is done. It returns why the subscription ended: a [Goodbye], one of this
+// package's errors, or the writer's.
+func (s *Subscription) Serve(ctx context.Context, w Writer) error {
+	stop := context.AfterFunc(ctx, func() { s.Close(ErrGone) })
+	defer stop()
+	if s.begin(w, make(chan struct{}, 1)) && s.open(nil) {
+		s.run()
+	}
+	for {
+		s.mu.Lock()
+		cause, state := s.cause, s.state
+		s.mu.Unlock()
+		switch state {
+		case ended:
+			return cause
+		case busy: // dispatched
+			s.run()
+		default:
+			<-s.notify // of the end, too
+		}
+	}
+}
+
+// begin gives the subscription its writer. It reports false if the subscription
+// has ended.
 func (s *Subscription) begin(w Writer, notify chan struct{}) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -128,34 +106,30 @@ func (s *Subscription) begin(w Writer, notify chan struct{}) bool {
 	return true
 }
 
-// Serve writes to w, which may wait, until the subscription has ended or ctx
-// is done, and returns why it ended: a [Goodbye], one of the errors above, or the
-// writer's.
-func (s *Subscription) Serve(ctx context.Context, w Writer) error {
-	stop := context.AfterFunc(ctx, func() { s.Close(ErrGone) })
-	defer stop()
-	if s.begin(w, make(chan struct{}, 1)) && s.open(nil) {
-		s.run()
-	}
-	for {
-		s.mu.Lock()
-		cause, state := s.cause, s.state
-		s.mu.Unlock()
-		if state == ended {
-			return cause
-		}
-		<-s.notify // also of the end
-		s.serve()
-	}
+// Say writes a control event with this data, which has a JSON form, soon and
+// between two events. It returns at once.
+func (s *Subscription) Say(event string, data any) {
+	s.command(command{text: s.framing.control(eventlog.ID{}, event, 0, data)})
 }
 
-// serve works on the subscription if it was dispatched.
-func (s *Subscription) serve() {
+// Rescope replaces the filter, and says so with stream.scope and this data,
+// which has a JSON form. Every event that was not begun to be written passes
+// the new filter alone, whether it is live or from the log. Rescope returns at
+// once.
+func (s *Subscription) Rescope(f *filter.Filter, data any) {
+	s.command(command{text: s.framing.control(eventlog.ID{}, "stream.scope", 0, data), filter: f})
+}
+
+func (s *Subscription) command(c command) {
 	s.mu.Lock()
-	dispatched := s.state == busy
-	s.mu.Unlock()
-	if dispatched {
-		s.run()
+	defer s.mu.Unlock()
+	if s.state == ended || s.cause != nil {
+		return
+	}
+	s.commands.push(c)
+	switch s.state {
+	case parked, stalled, blocked:
+		s.dispatch()
 	}
 }
 
@@ -171,7 +145,19 @@ func (s *Subscription) Resume() {
 	}
 }
 
-// wake has a subscription that waits look where it stands.
+// Progress returns the position up to which every match was begun to be
+// written, and whether the client is behind. While the subscription is busy the
+// position is unknown: zero.
+func (s *Subscription) Progress() (pos eventlog.ID, behind bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == busy {
+		return eventlog.ID{}, !s.live
+	}
+	return s.pos, s.state == blocked || s.state == stalled
+}
+
+// wake lets a waiting subscription look for something to do.
 func (s *Subscription) wake() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -180,14 +166,14 @@ func (s *Subscription) wake() {
 	}
 }
 
-// retry tries to write to a blocked client, which may have taken too little
-// for the kernel to say so, and ends one that took nothing for too long.
+// retry tries to write to a blocked client, which may have taken too little for
+// the kernel to say so. It ends a client that is stuck.
 func (s *Subscription) retry(now time.Time) {
 	s.mu.Lock()
 	if s.state == blocked && s.w.Progress() {
-		s.since = now.UnixNano()
+		s.blockedSince = now.UnixNano()
 	}
-	if s.state == blocked && now.Sub(time.Unix(0, s.since)) < stuckAfter {
+	if s.state == blocked && now.Sub(time.Unix(0, s.blockedSince)) < stuckAfter {
 		s.dispatch()
 	}
 	stuck := s.state == blocked
@@ -200,35 +186,38 @@ func (s *Subscription) retry(now time.Time) {
 // dispatch makes the subscription busy. The caller holds s.mu.
 func (s *Subscription) dispatch() {
 	if s.state == blocked {
-		s.hub.unblock(s)
+		s.hub.waitlist.unblock(s)
 	}
 	s.state = busy
 	if s.notify == nil {
-		s.hub.spawn(s.run)
-		return
+		s.hub.tasks.spawn(s.run)
+	} else {
+		s.wakeServe()
 	}
+}
+
+// wakeServe makes Serve look at the state.
+func (s *Subscription) wakeServe() {
 	select {
 	case s.notify <- struct{}{}:
 	default:
 	}
 }
 
-// offer writes a delivery to a subscription that waits for it: piece is the
-// text of the first n items. The mutex is held over the write, which does not
-// wait.
+// offer writes a delivery to a parked subscription: piece is the text of the
+// first n items. It holds the mutex over the write, which does not wait.
 func (s *Subscription) offer(items []*item, piece []byte, n int) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.state != parked || s.seq >= items[len(items)-1].seq {
-		s.mu.Unlock()
 		return
 	}
 	if s.notify != nil || s.seq >= items[0].seq || s.quota.left(n) < n {
 		s.dispatch()
-		s.mu.Unlock()
 		return
 	}
 	wrote, err := s.w.Write(piece)
-	s.account(items, n, wrote)
+	s.afterItems(items, n, wrote)
 	switch {
 	case err != nil:
 		s.finish(err)
@@ -237,12 +226,11 @@ func (s *Subscription) offer(items []*item, piece []byte, n int) {
 	case n < len(items):
 		s.dispatch()
 	}
-	s.mu.Unlock()
 }
 
-// account notes that wrote bytes of the first n of items were written. The
-// caller holds s.mu or has the state at busy.
-func (s *Subscription) account(items []*item, n, wrote int) {
+// afterItems notes that wrote bytes of the first n items were written. The
+// state lets the caller touch the cursor.
+func (s *Subscription) afterItems(items []*item, n, wrote int) {
 	s.hub.counts.bytes.Add(uint64(wrote))
 	begun := 0
 	for wrote > 0 && begun < n {
@@ -253,48 +241,56 @@ func (s *Subscription) account(items []*item, n, wrote int) {
 		wrote -= len(text)
 		begun++
 	}
-	if begun > 0 {
-		s.hub.counts.delivered.Add(uint64(begun))
-		s.quota.sent += uint32(begun)
-		s.seq, s.pos = items[begun-1].seq, items[begun-1].entry.ID
-	}
-	if begun < len(items) {
-		// All before the next one is done with, matched or not: with a filter
-		// that seldom matches, the last one that did may be long forgotten.
-		s.pos = items[begun].entry.Prev
-	}
+	s.hub.counts.delivered.Add(uint64(begun))
+	s.quota.sent += uint32(begun)
+	s.pass(items, begun)
 }
 
-// Progress returns the position up to which everything that matched was begun to
-// be written, and whether there is more that the client has not taken yet. While it
-// is being worked on the position is not known: zero.
-func (s *Subscription) Progress() (pos eventlog.ID, behind bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.state == busy {
-		return eventlog.ID{}, !s.live
+// tick writes a heartbeat, unless other text shows that the connection lives.
+func (s *Subscription) tick() {
+	if !s.mu.TryLock() {
+		return // it is being written to
 	}
-	return s.pos, s.state == blocked || s.state == stalled
+	defer s.mu.Unlock()
+	if s.state != fresh && s.state != ended && s.w.Lost() {
+		s.end(ErrGone)
+		return
+	}
+	switch s.state {
+	case parked, stalled:
+	case busy, blocked:
+		s.heartbeatDue = true
+		return
+	default:
+		return
+	}
+	if s.notify != nil {
+		s.heartbeatDue, s.throttled = true, s.state == stalled
+		s.dispatch()
+		return
+	}
+	text := s.heartbeatText(s.framing, false, s.state == stalled)
+	n, err := s.w.Write(text)
+	s.hub.counts.bytes.Add(uint64(n))
+	switch {
+	case err != nil:
+		s.finish(err)
+	case n < len(text):
+		s.rest = text[n:]
+		s.block(n > 0)
+	}
 }
 
 // block notes that the client takes no more. The caller holds s.mu.
 func (s *Subscription) block(progress bool) {
-	if progress || s.since == 0 {
-		s.since = time.Now().UnixNano()
+	if progress || s.blockedSince == 0 {
+		s.blockedSince = time.Now().UnixNano()
 	}
 	s.state = blocked
-	s.hub.mu.Lock()
-	s.hub.blocked[s] = true
-	s.hub.mu.Unlock()
+	s.hub.waitlist.block(s)
 }
 
-func (h *Hub) unblock(s *Subscription) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	delete(h.blocked, s)
-}
-
-// Close ends the subscription without a word and returns at once. The first
+// Close ends the subscription without a goodbye and returns at once. The first
 // cause wins.
 func (s *Subscription) Close(cause error) {
 	s.mu.Lock()
@@ -309,14 +305,14 @@ func (s *Subscription) end(cause error) {
 		s.finish(cause)
 	case s.cause != nil:
 	case s.state == busy:
-		s.cause = cause // the goroutine that works on it will see
+		s.cause = cause // its goroutine sees it
 	default:
 		s.finish(cause)
 	}
 }
 
-// End ends the subscription with a goodbye, which is left out if the client is
-// in the middle of an event that it does not take. The first cause wins.
+// End ends the subscription with a goodbye, which is left out if the client has
+// not taken the whole event before it. The first cause wins.
 func (s *Subscription) End(g Goodbye) {
 	s.mu.Lock()
 	if s.cause != nil || s.state == ended {
@@ -326,14 +322,14 @@ func (s *Subscription) End(g Goodbye) {
 	s.cause = g
 	switch {
 	case s.state == fresh, s.state == busy:
-		s.mu.Unlock() // it will see
+		s.mu.Unlock() // its goroutine sees it
 		return
 	case s.notify != nil:
 		s.dispatch() // Serve says it
 		s.mu.Unlock()
 		return
 	case s.state == blocked:
-		s.hub.unblock(s)
+		s.hub.waitlist.unblock(s)
 	}
 	s.state = busy
 	s.mu.Unlock()
@@ -341,54 +337,51 @@ func (s *Subscription) End(g Goodbye) {
 }
 
 // conclude ends the subscription, which has a cause and is busy with the
-// caller, and says goodbye if there is one to say.
+// caller, and says goodbye if that is the cause.
 func (s *Subscription) conclude() {
 	s.mu.Lock()
 	g, ok := s.cause.(Goodbye)
 	s.mu.Unlock()
 	if ok && s.rest == nil && s.w != nil {
-		s.w.Write(g.text(s.framing)) // a client that misses it just connects again
+		s.w.Write(g.text(s.framing)) // a client that misses it reconnects at once
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.finish(nil)
 }
 
-// finish ends the subscription. The caller holds s.mu, and is the one whom the
-// state allows to.
+// finish ends the subscription, whatever the state. The caller holds s.mu, and
+// may touch the writer.
 func (s *Subscription) finish(cause error) {
 	if s.state == ended {
 		return
 	}
 	if s.state == blocked {
-		s.hub.unblock(s)
+		s.hub.waitlist.unblock(s)
 	}
 	s.state = ended
 	if s.cause == nil {
 		s.cause = cause
 	}
 	s.rest = nil
-	if s.forget != nil {
-		s.forget()
+	if s.cancelWait != nil {
+		s.cancelWait()
 	}
 	s.leave()
-	s.hub.pulse.remove(s)
+	s.hub.heartbeats.remove(s)
 	if s.w != nil {
 		s.w.Close()
 	}
 	if s.notify != nil {
-		select {
-		case s.notify <- struct{}{}:
-		default:
-		}
+		s.wakeServe()
 	}
 }
 
-// leave ends what join began.
+// leave ends what [Hub.join] began.
 func (s *Subscription) leave() {
 	if f := s.feed; f != nil {
 		f.tail.mu.Lock()
-		f.remove(s)
+		f.leave(s)
 		f.tail.mu.Unlock()
 	}
 }

@@ -1,171 +1,111 @@
 package streams
 
 import (
-	"github.com/paylogic/pushserver/streams/eventlog"
-
 	"context"
 	"slices"
-	"sync"
-	"sync/atomic"
 	"time"
 
+	"github.com/paylogic/pushserver/streams/eventlog"
 	"github.com/paylogic/pushserver/streams/filter"
 )
 
-// What a stream keeps in memory. A reader that is further behind reads the log.
+// What a tail keeps in memory. A reader that is further behind reads the log.
 const (
 	keepItems = 1024
 	keepBytes = 1 << 20
 )
 
-// A stream is the recent end of one log, in memory, shared by all its readers
-// on this gateway.
+// A tail is the recent end of one log, in memory, shared by all its readers on
+// this gateway.
 //
-// It never skips: when its next read finds a gap, it ends, and each of its
-// readers asks the log whether its own position still stands.
+// It never skips. If its next read finds a gap, the tail is dead, and each
+// reader asks the log whether its own position still holds.
 type tail struct {
-	hub *Hub
-	log string
+	hub      *Hub
+	log      string
+	follower follower
 
 	ready chan struct{} // closed when the bounds are known, or opening failed
-	err   error         // why it failed; to be read after ready
+	err   error         // why opening failed; to be read after ready
 
-	reader atomic.Int32 // what the goroutine that reads the tail is doing
-	pace   pace
-
-	mu      sync.Mutex  // guards the following
-	oldest  eventlog.ID // the oldest retained entry when we last asked
-	asked   time.Time
-	pos     eventlog.ID // the newest position
-	seq     uint64      // its number in this stream
-	floor   eventlog.ID // the position before the first of items
-	base    uint64      // its number
-	items   []*item
-	bytes   int
-	feeds   map[string]*feed // by the filter's key
-	waiting map[*waiter]bool // who wants to know when the tail moves
-	present present
-	silent  time.Time // since when the log's storage does not answer; zero while it does
-	dead    bool
-	idle    time.Time // since when it has no feed; zero while it has
+	mu          tailMutex   // guards the following
+	oldest      eventlog.ID // the oldest retained entry at oldestAsked
+	oldestAsked time.Time
+	pos         eventlog.ID // the newest position
+	seq         uint64      // its number in this tail
+	floor       eventlog.ID // the position before the first of items
+	base        uint64      // its number
+	items       []*item
+	bytes       int
+	feeds       map[string]*feed // by the filter's key
+	waiting     waiters          // called when the tail moves
+	states      stateView
+	silentSince time.Time // when the log's storage stopped answering; zero while it answers
+	dead        bool
+	idleSince   time.Time // when the last feed left; zero while there is one
 }
 
-// States of a stream's tail.
-const (
-	readerIdle  = iota
-	readerReads // a goroutine reads
-	readerAgain // and will read once more, as a bell rang since it began
-)
+func newTail(hub *Hub, log string) *tail {
+	t := &tail{
+		hub: hub, log: log,
+		ready:   make(chan struct{}),
+		feeds:   make(map[string]*feed),
+		waiting: make(waiters),
+	}
+	t.follower.tail, t.states.tail = t, t
+	t.follower.state.Store(followerReads) // a bell that rings from now on is not lost
+	return t
+}
 
-// open loads the stream's bounds and starts its tail. It is called once.
-func (st *tail) open(ctx context.Context) error {
-	defer close(st.ready)
-	bounds, err := st.hub.log.Bounds(ctx, st.log)
+// open loads the log's bounds and starts the follower. It is called once.
+func (t *tail) open(ctx context.Context) error {
+	defer close(t.ready)
+	bounds, err := t.hub.log.Bounds(ctx, t.log)
 	if err != nil {
-		st.err = err
+		t.err = err
 		return err
 	}
-	st.mu.Lock()
-	st.oldest, st.asked = bounds.Oldest, time.Now()
-	st.pos, st.floor = bounds.Head, bounds.Head
-	st.mu.Unlock()
-	st.rest()
+	t.mu.Lock()
+	t.oldest, t.oldestAsked = bounds.Oldest, time.Now()
+	t.pos, t.floor = bounds.Head, bounds.Head
+	t.mu.Unlock()
+	t.follower.rest()
 	return nil
 }
 
-// ring makes the tail read the log soon. It does not block.
-func (st *tail) ring() {
-	for {
-		switch state := st.reader.Load(); state {
-		case readerIdle:
-			if st.reader.CompareAndSwap(readerIdle, readerReads) {
-				st.hub.spawn(st.drain)
-				return
-			}
-		case readerReads:
-			if st.reader.CompareAndSwap(readerReads, readerAgain) {
-				return
-			}
-		default:
-			return
-		}
-	}
+// end returns the newest position, and whether the tail is dead.
+func (t *tail) end() (pos eventlog.ID, dead bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.pos, t.dead
 }
 
-// rest ends a reading of the tail, unless a bell rang meanwhile.
-func (st *tail) rest() {
-	if !st.reader.CompareAndSwap(readerReads, readerIdle) {
-		st.reader.Store(readerReads)
-		st.hub.spawn(st.drain)
-	}
-}
-
-// drain reads the log until there is no more and hands it to the feeds.
-// Events that arrive while others are handed out wait in the log, and then go
-// out together: bursts become batches.
-func (st *tail) drain() {
-	defer st.rest()
-	for {
-		st.mu.Lock()
-		pos, dead := st.pos, st.dead
-		st.mu.Unlock()
-		if dead {
-			return
-		}
-		ctx, cancel := context.WithTimeout(st.hub.ctx, readTimeout)
-		limit := st.pace.limit(tailBytes, tailMost)
-		batch, err := st.hub.log.Read(ctx, st.log, pos, limit)
-		cancel()
-		switch {
-		case err != nil:
-			// The comparison of heads rings again when the log is back.
-			st.pace.slow()
-			st.answers(false)
-			st.hub.unreadable(st.log, err)
-			return
-		case batch.Gap != nil:
-			st.hub.logger.Warn("the tail of a log has a gap", "log", st.log,
-				"reason", string(batch.Gap.Reason), "after", pos.String())
-			st.end()
-			return
-		case len(batch.Entries) == 0:
-			st.answers(true)
-			return
-		}
-		st.pace.learn(batch.Entries)
-		st.answers(true)
-		st.hub.fanOut(st.take(batch.Entries))
-		if len(batch.Entries) < limit {
-			return
-		}
-	}
-}
-
-// answers notes whether the log's storage has answered, and reports whether that is
-// news.
-func (st *tail) answers(yes bool) bool {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	if yes == st.silent.IsZero() {
+// noteAnswer notes whether the log's storage has answered, and reports whether
+// that is a change.
+func (t *tail) noteAnswer(answered bool) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if answered == t.silentSince.IsZero() {
 		return false
 	}
-	if yes {
-		st.silent = time.Time{}
+	if answered {
+		t.silentSince = time.Time{}
 	} else {
-		st.silent = time.Now()
+		t.silentSince = time.Now()
 	}
 	return true
 }
 
-// isSilent reports whether the log could not be read when that was last tried.
-func (st *tail) isSilent() bool {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	return !st.silent.IsZero()
+// isSilent reports whether the last read of the log failed.
+func (t *tail) isSilent() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return !t.silentSince.IsZero()
 }
 
-// take adds entries to the stream and returns what is to be handed out.
-func (st *tail) take(entries []eventlog.Entry) []delivery {
+// add appends entries to the tail and returns what to deliver. Only the
+// follower calls it.
+func (t *tail) add(entries []eventlog.Entry) []delivery {
 	items := make([]*item, len(entries))
 	events := make([]*filter.Event, len(entries))
 	for i := range entries {
@@ -173,34 +113,32 @@ func (st *tail) take(entries []eventlog.Entry) []delivery {
 		events[i] = entries[i].Event.Predicate()
 	}
 
-	matched := st.match(items, events)
+	matched := t.matchAndLock(items, events)
 	for _, it := range items {
-		st.seq++
-		it.seq = st.seq
-		st.bytes += it.size()
+		t.seq++
+		it.seq = t.seq
+		t.bytes += it.size()
+		t.states.add(&it.entry)
 	}
-	st.items = append(st.items, items...)
-	st.pos = entries[len(entries)-1].ID
-	for _, it := range items {
-		st.present.take(&it.entry)
-	}
-	if st.oldest.IsZero() {
-		st.oldest = entries[0].ID
+	t.items = append(t.items, items...)
+	t.pos = entries[len(entries)-1].ID
+	if t.oldest.IsZero() {
+		t.oldest = entries[0].ID
 	}
 	var deliveries []delivery
-	waiting := st.awaited()
-	for _, f := range st.feeds {
+	waiting := t.waiting.takeAll()
+	for _, f := range t.feeds {
 		if len(matched[f]) == 0 {
 			continue
 		}
-		f.take(matched[f])
-		waiting = append(waiting, f.awaited()...)
+		f.add(matched[f])
+		waiting = append(waiting, f.waiting.takeAll()...)
 		if len(f.subs) > 0 {
 			deliveries = append(deliveries, delivery{f, matched[f], slices.Clone(f.subs)})
 		}
 	}
-	st.trim()
-	st.mu.Unlock()
+	t.trim()
+	t.mu.Unlock()
 
 	for _, w := range waiting {
 		w.call()
@@ -208,24 +146,24 @@ func (st *tail) take(entries []eventlog.Entry) []delivery {
 	return deliveries
 }
 
-// match returns which of items each feed lets through, and locks st.mu. Filters
-// run without it: there may be many, and whoever connects or leaves needs it.
-// Nobody else adds items meanwhile.
-func (st *tail) match(items []*item, events []*filter.Event) map[*feed][]*item {
+// matchAndLock returns the items that match each feed, and locks t.mu. Filters
+// run without the mutex: there may be many, and readers that join or leave need
+// it. Only one goroutine adds items.
+func (t *tail) matchAndLock(items []*item, events []*filter.Event) map[*feed][]*item {
 	matched := make(map[*feed][]*item)
-	st.mu.Lock()
+	t.mu.Lock()
 	for {
-		var fresh []*feed // all at first, then those that came meanwhile
-		for _, f := range st.feeds {
+		var unmatched []*feed // all at first, then the feeds that were made meanwhile
+		for _, f := range t.feeds {
 			if _, done := matched[f]; !done {
-				fresh = append(fresh, f)
+				unmatched = append(unmatched, f)
 			}
 		}
-		if len(fresh) == 0 {
+		if len(unmatched) == 0 {
 			return matched
 		}
-		st.mu.Unlock()
-		for _, f := range fresh {
+		t.mu.Unlock()
+		for _, f := range unmatched {
 			matched[f] = nil
 			for i, it := range items {
 				if f.filter.Match(events[i]) {
@@ -233,59 +171,59 @@ func (st *tail) match(items []*item, events []*filter.Event) map[*feed][]*item {
 				}
 			}
 		}
-		st.mu.Lock()
+		t.mu.Lock()
 	}
 }
 
-// trim drops what the stream need not keep. The caller holds st.mu.
-func (st *tail) trim() {
+// trim drops what exceeds the bounds. The caller holds t.mu.
+func (t *tail) trim() {
 	n := 0
-	for len(st.items)-n > keepItems || st.bytes > keepBytes && len(st.items)-n > 1 {
-		st.bytes -= st.items[n].size()
-		st.floor, st.base = st.items[n].entry.ID, st.items[n].seq
+	for len(t.items)-n > keepItems || t.bytes > keepBytes && len(t.items)-n > 1 {
+		t.bytes -= t.items[n].size()
+		t.floor, t.base = t.items[n].entry.ID, t.items[n].seq
 		n++
 	}
 	if n == 0 {
 		return
 	}
-	st.present.states.Trim(time.Time{})
-	clear(st.items[:n]) // append leaves them behind with their array
-	st.items = st.items[n:]
-	for _, f := range st.feeds {
-		f.trim(st.base)
+	t.states.table.Trim(time.Time{})
+	clear(t.items[:n]) // append keeps the array
+	t.items = t.items[n:]
+	for _, f := range t.feeds {
+		f.trim(t.base)
 	}
 }
 
-// find returns the number of a position that the stream has in memory. The
-// caller holds st.mu.
-func (st *tail) find(pos eventlog.ID) (seq uint64, ok bool) {
+// find returns the number of a position that is in memory. The caller holds
+// t.mu.
+func (t *tail) find(pos eventlog.ID) (seq uint64, ok bool) {
 	switch pos {
-	case st.pos:
-		return st.seq, true
-	case st.floor:
-		return st.base, true
+	case t.pos:
+		return t.seq, true
+	case t.floor:
+		return t.base, true
 	}
-	i, found := slices.BinarySearchFunc(st.items, pos, func(it *item, pos eventlog.ID) int {
+	i, found := slices.BinarySearchFunc(t.items, pos, func(it *item, pos eventlog.ID) int {
 		return it.entry.ID.Compare(pos)
 	})
-	if !found || st.items[i].entry.ID != pos {
+	if !found || t.items[i].entry.ID != pos {
 		return 0, false
 	}
-	return st.items[i].seq, true //mutant:less-one resume
+	return t.items[i].seq, true //mutant:less-one resume
 }
 
-// end gives the stream up. Its readers find a new one.
-func (st *tail) end() {
-	st.hub.forget(st)
+// retire makes the tail dead. Its readers find a new one.
+func (t *tail) retire() {
+	t.hub.forget(t)
 	var subs []*Subscription
-	st.mu.Lock()
-	st.dead = true
-	waiting := st.awaited()
-	for _, f := range st.feeds {
+	t.mu.Lock()
+	t.dead = true
+	waiting := t.waiting.takeAll()
+	for _, f := range t.feeds {
 		subs = append(subs, f.subs...)
-		waiting = append(waiting, f.awaited()...)
+		waiting = append(waiting, f.waiting.takeAll()...)
 	}
-	st.mu.Unlock()
+	t.mu.Unlock()
 
 	for _, sub := range subs {
 		sub.wake()
@@ -295,78 +233,99 @@ func (st *tail) end() {
 	}
 }
 
-// join returns the stream's feed for the filter, made if need be.
-// It returns nil if the stream has ended.
-func (st *tail) join(sub *Subscription, f *filter.Filter) *feed {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	if st.dead {
+// join makes sub a reader of the filter's feed. It returns nil if the tail is
+// dead.
+func (t *tail) join(sub *Subscription, f *filter.Filter) *feed {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.dead {
 		return nil
 	}
-	fd := st.feed(f)
-	fd.add(sub)
+	fd := t.feed(f)
+	fd.join(sub)
 	return fd
 }
 
-// feed returns the stream's feed for the filter, made if need be. The caller
-// holds st.mu.
-func (st *tail) feed(f *filter.Filter) *feed {
-	fd := st.feeds[f.Key()]
+// feed returns the filter's feed, which it creates if needed. The caller holds
+// t.mu.
+func (t *tail) feed(f *filter.Filter) *feed {
+	fd := t.feeds[f.Key()]
 	if fd == nil {
-		fd = &feed{tail: st, filter: f, floor: st.seq, waiting: make(map[*waiter]bool)}
-		st.feeds[f.Key()] = fd
+		fd = &feed{tail: t, filter: f, floor: t.seq, waiting: make(waiters)}
+		t.feeds[f.Key()] = fd
 	}
-	st.idle = time.Time{}
+	t.idleSince = time.Time{}
 	return fd
 }
 
-// sweep drops feeds that nobody reads and reports whether the stream itself
-// has had no reader for the linger time.
-func (st *tail) sweep(now time.Time) bool {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	for key, f := range st.feeds {
-		if f.unread(now) {
-			delete(st.feeds, key)
+// sweep drops feeds that are idle, and reports whether the tail itself has been
+// idle for the linger time.
+func (t *tail) sweep(now time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for key, f := range t.feeds {
+		if f.isIdle(now) {
+			delete(t.feeds, key)
 		}
 	}
-	if len(st.feeds) > 0 || len(st.waiting) > 0 {
-		st.idle = time.Time{}
+	if len(t.feeds) > 0 || len(t.waiting) > 0 {
+		t.idleSince = time.Time{}
 		return false
 	}
-	if st.idle.IsZero() {
-		st.idle = now
+	if t.idleSince.IsZero() {
+		t.idleSince = now
 	}
-	if now.Sub(st.idle) < linger {
+	if now.Sub(t.idleSince) < linger {
 		return false
 	}
-	st.dead = true // whoever holds it still looks for another
+	t.dead = true // a reader that is about to join looks for another tail
 	return true
 }
 
-// refresh asks for the oldest retained entry if that was long ago. It does not
-// block.
-func (st *tail) refresh() {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	if st.dead || time.Since(st.asked) < linger {
+// refreshOldest asks for the oldest retained entry if the last answer is old.
+// It does not block.
+func (t *tail) refreshOldest() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.dead || time.Since(t.oldestAsked) < linger {
 		return
 	}
-	st.asked = time.Now()
-	st.hub.spawn(func() {
-		ctx, cancel := context.WithTimeout(st.hub.ctx, readTimeout)
+	t.oldestAsked = time.Now()
+	t.hub.tasks.spawn(func() {
+		ctx, cancel := t.hub.tasks.timeout(readTimeout)
 		defer cancel()
-		if bounds, err := st.hub.log.Bounds(ctx, st.log); err == nil {
-			st.mu.Lock()
-			defer st.mu.Unlock()
-			st.oldest = bounds.Oldest
+		if bounds, err := t.hub.log.Bounds(ctx, t.log); err == nil {
+			t.mu.Lock()
+			defer t.mu.Unlock()
+			t.oldest = bounds.Oldest
 		}
 	})
 }
 
-// head returns the stream's newest position.
-func (st *tail) head() eventlog.ID {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	return st.pos
+// await has call called once when the tail has moved from pos or is dead, and
+// not after cancel. If that is so already, it does not call and reports false.
+func (t *tail) await(pos eventlog.ID, call func()) (cancel func(), waits bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.dead || t.pos != pos {
+		return func() {}, false
+	}
+	return t.waiting.add(t, call), true
+}
+
+// watch has call called once when the filter's feed has something after pos or
+// the tail is dead, and not after cancel. If pos is ahead of the tail, a match
+// up to pos counts too. If that is so already, cancel is nil and it does not
+// call.
+func (t *tail) watch(f *filter.Filter, pos eventlog.ID, call func()) (fd *feed, cancel func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.dead {
+		return nil, nil
+	}
+	fd = t.feed(f)
+	if pos.Compare(t.pos) <= 0 && !fd.quietSince(pos) {
+		return fd, nil
+	}
+	return fd, fd.waiting.add(t, call)
 }

@@ -2,6 +2,7 @@ package streams
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/paylogic/pushserver/streams/eventlog"
@@ -14,28 +15,28 @@ type PageRequest struct {
 	Filter *filter.Filter
 	Start  Start
 	Limit  int           // events at most
-	Wait   time.Duration // how long to wait for a first event if there is none
+	Wait   time.Duration // how long to wait for a first event
 }
 
 // A Page is a part of a feed.
 type Page struct {
 	Entries []eventlog.Entry
-	Cursor  eventlog.ID // the position to go on after; it also passes what the filter left out
+	Cursor  eventlog.ID // the position to go on after; it also passes events that the filter left out
 	More    bool        // there was more at that moment
 	Reset   *Reset      // set if completeness cannot be proved; then there are no entries
-	Read    int         // how many entries of the log were looked at
+	Read    int         // entries of the log that were read
 }
 
-// How much a page looks at, and how much it has, before it answers with what it
-// has: a filter that seldom matches holds nobody up, and large events do not
-// fill the memory.
+// A page answers with what it has after so many entries or bytes: a filter that
+// seldom matches does not hold up the client, and large events do not fill the
+// memory.
 const (
 	scanLimit = 20_000    // entries
-	pageLimit = 256 << 10 // bytes, after which no further event is added
+	pageLimit = 256 << 10 // bytes, after which no event is added
 )
 
 // Page returns what follows a position in a feed. Its errors wrap those of
-// [Log].
+// [eventlog.Log].
 func (h *Hub) Page(ctx context.Context, req PageRequest) (Page, error) {
 	deadline := time.Now().Add(req.Wait)
 	read := 0
@@ -46,7 +47,7 @@ func (h *Hub) Page(ctx context.Context, req PageRequest) (Page, error) {
 		if err != nil || page.Reset != nil || len(page.Entries) > 0 || page.More {
 			return page, err
 		}
-		cursor, changed, err := h.await(ctx, req.Log, req.Filter, page.Cursor, time.Until(deadline))
+		cursor, changed, err := h.await(ctx, &req, page.Cursor, time.Until(deadline))
 		page.Cursor = cursor
 		if err != nil || !changed {
 			return page, err
@@ -65,9 +66,9 @@ func (h *Hub) page(ctx context.Context, req *PageRequest) (Page, error) {
 		return page, err
 	}
 	var pace pace
-	for scanned, size := 0, 0; scanned < scanLimit; {
+	for size := 0; page.Read < scanLimit; {
 		limit := pace.limit(batchBytes, batchMost)
-		batch, err := h.read(ctx, req.Log, page.Cursor, &pace, batchMost)
+		batch, err := h.catchup.read(ctx, req.Log, page.Cursor, &pace, batchMost)
 		if err != nil {
 			return Page{}, err
 		}
@@ -75,7 +76,7 @@ func (h *Hub) page(ctx context.Context, req *PageRequest) (Page, error) {
 			if len(page.Entries) > 0 {
 				return page, nil // the next request meets the gap
 			}
-			page.Reset, err = h.reset(ctx, req.Log, page.Cursor, batch.Gap)
+			page.Reset, err = resetFor(ctx, h.log, req.Log, page.Cursor, batch.Gap)
 			return page, err
 		}
 		page.Read += len(batch.Entries)
@@ -94,25 +95,23 @@ func (h *Hub) page(ctx context.Context, req *PageRequest) (Page, error) {
 		if len(batch.Entries) < limit {
 			return page, nil
 		}
-		scanned += len(batch.Entries)
 	}
 	page.More = true
 	return page, nil
 }
 
-// await waits until something that the filter lets through follows pos, and
-// reports whether it may have: otherwise all up to the returned position was
-// left out.
-func (h *Hub) await(ctx context.Context, log string, f *filter.Filter, pos eventlog.ID, wait time.Duration) (eventlog.ID, bool, error) {
+// await waits until something may match after pos, and reports whether it may.
+// If not, everything up to the returned position was left out.
+func (h *Hub) await(ctx context.Context, req *PageRequest, pos eventlog.ID, wait time.Duration) (eventlog.ID, bool, error) {
 	if wait <= 0 {
 		return pos, false, nil
 	}
-	st, err := h.tail(ctx, log)
+	t, err := h.tail(ctx, req.Log)
 	if err != nil {
 		return pos, false, err
 	}
 	changed := make(chan struct{})
-	fd, cancel := st.watch(f, pos, func() { close(changed) })
+	fd, cancel := t.watch(req.Filter, pos, func() { close(changed) })
 	if cancel == nil {
 		return pos, true, nil
 	}
@@ -131,42 +130,44 @@ func (h *Hub) await(ctx context.Context, log string, f *filter.Filter, pos event
 	}
 }
 
-// watch has call called once when the stream's feed for the filter has something
-// after pos, or the stream has ended, and not after cancel. If pos is further on
-// than the tail, what the tail meets up to it counts too. Cancel is nil, and
-// call is not called, if that is so already.
-func (st *tail) watch(f *filter.Filter, pos eventlog.ID, call func()) (fd *feed, cancel func()) {
-	w := &waiter{call}
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	if st.dead {
-		return nil, nil
-	}
-	fd = st.feed(f)
-	if pos.Compare(st.pos) <= 0 {
-		seq, known := st.find(pos)
-		var buf [1]*item
-		if items, ok := fd.after(seq, buf[:0], false); !known || !ok || len(items) > 0 {
-			return fd, nil
+// State returns a feed's states: for each, the newest event that matches, oldest
+// first, and the position to go on after. Its errors wrap those of
+// [eventlog.Log].
+func (h *Hub) State(ctx context.Context, log string, f *filter.Filter) (eventlog.State, error) {
+	for {
+		t, err := h.tail(ctx, log)
+		if err != nil {
+			return eventlog.State{}, err
 		}
-	}
-	fd.waiting[w] = true
-	return fd, func() {
-		st.mu.Lock()
-		defer st.mu.Unlock()
-		delete(fd.waiting, w)
+		switch err := t.states.load(ctx); {
+		case errors.Is(err, errDead):
+			continue
+		case err != nil:
+			return eventlog.State{}, err
+		}
+		t.mu.Lock()
+		entries, head := t.states.entries(eventlog.ID{}), t.pos
+		t.mu.Unlock()
+		s := eventlog.State{Head: head, Until: head}
+		for _, e := range entries {
+			if f.Match(e.Event.Predicate()) {
+				s.Entries = append(s.Entries, *e)
+			}
+		}
+		return s, nil
 	}
 }
 
-// passed returns the position up to which nothing after pos matched.
-func (f *feed) passed(pos eventlog.ID) eventlog.ID {
-	st := f.tail
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	seq, known := st.find(pos)
-	var buf [1]*item
-	if items, ok := f.after(seq, buf[:0], false); st.dead || !known || !ok || len(items) > 0 {
-		return pos
+// loadStates returns when sub's tail knows its states, whichever tail that is
+// then.
+func (h *Hub) loadStates(ctx context.Context, sub *Subscription) error {
+	for {
+		err := sub.feed.tail.states.load(ctx)
+		if !errors.Is(err, errDead) {
+			return err
+		}
+		if err := h.rejoin(ctx, sub); err != nil {
+			return err
+		}
 	}
-	return st.pos
 }

@@ -17,7 +17,7 @@ import (
 func granted(turns map[string]*turn) (names []string) {
 	for name, u := range turns {
 		select {
-		case <-u.come:
+		case <-u.granted:
 			names = append(names, name)
 		default:
 		}
@@ -28,18 +28,18 @@ func granted(turns map[string]*turn) (names []string) {
 
 func TestTurnsGoRoundTheLogsAndAreInOrderWithinOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		turns := newTurns()
+		turns := newCatchup(nil)
 		turns.free = 1
 		all := make(map[string]*turn)
 		for _, name := range []string{"a1", "a2", "gone", "a3", "b1", "a4", "b2"} {
-			all[name] = turns.ask(name[:1])
+			all[name] = turns.acquire(name[:1])
 		}
-		turns.end(all["gone"])
+		turns.release(all["gone"])
 		for i, name := range []string{"a1", "a2", "b1", "a3", "b2", "a4"} {
 			if got := granted(all); len(got) != i+1 || !slices.Contains(got, name) {
 				t.Fatalf("after %d turns have ended %q have come, want %s as the next", i, got, name)
 			}
-			turns.end(all[name])
+			turns.release(all[name])
 		}
 		if turns.free != 1 || len(turns.logs)+len(turns.waiting) != 0 {
 			t.Errorf("at the end %d turns are free, and %v and %v are left", turns.free, turns.logs, turns.waiting)
@@ -49,17 +49,17 @@ func TestTurnsGoRoundTheLogsAndAreInOrderWithinOne(t *testing.T) {
 
 func TestTurnThatLastsTooLongIsHandedOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		turns := newTurns()
+		turns := newCatchup(nil)
 		turns.free = 1
-		long := turns.ask("a")
+		long := turns.acquire("a")
 		start := time.Now()
-		next := turns.ask("b")
-		<-next.come
+		next := turns.acquire("b")
+		<-next.granted
 		if waited := time.Since(start); waited != turnTime {
 			t.Errorf("the next one waited %s, want %s", waited, turnTime)
 		}
-		turns.end(long)
-		turns.end(next)
+		turns.release(long)
+		turns.release(next)
 		if turns.free != 1 {
 			t.Errorf("%d turns are free at the end, want 1", turns.free)
 		}
@@ -69,15 +69,15 @@ func TestTurnThatLastsTooLongIsHandedOn(t *testing.T) {
 // holdTurns takes all turns of the hub, and returns what gives them back. Their time is
 // not up meanwhile.
 func holdTurns(hub *Hub) (release func()) {
-	hub.turns.mu.Lock()
-	defer hub.turns.mu.Unlock()
-	free := hub.turns.free
-	hub.turns.free = 0
+	hub.catchup.mu.Lock()
+	defer hub.catchup.mu.Unlock()
+	free := hub.catchup.free
+	hub.catchup.free = 0
 	return func() {
-		hub.turns.mu.Lock()
-		defer hub.turns.mu.Unlock()
+		hub.catchup.mu.Lock()
+		defer hub.catchup.mu.Unlock()
 		for range free {
-			hub.turns.next()
+			hub.catchup.next()
 		}
 	}
 }
@@ -98,25 +98,32 @@ func TestStormOfLateReadersReadsInTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hub, log := newTestHub(t, eventlog.Retention{})
 		defer hub.Close()
-		hub.turns.free = 1
+		hub.catchup.free = 1
 		after, missed := fallBehind(t, log)
 		release := holdTurns(hub) // until all are there
-		storm, served, last := make([]*client, 50), make([]int, 50), -1
+		storm := make([]*client, 50)
+		// The readers that wait while one is served come before it is served again.
+		// Only one is served at a time, so that these need no mutex.
+		turns, last := 0, -1
+		due := make([]int, len(storm))
 		for i := range storm {
 			storm[i] = newClient(plenty)
-			subscribe(t, hub, Request{Start: Start{After: after}, Replayed: func(int) time.Duration {
-				// Only one is served at a time, so that these need no mutex.
+			subscribe(t, hub, Request{Start: Start{After: after}, ChargeReplay: func(int) time.Duration {
 				if i == last {
 					return 0 // of the same turn
 				}
 				last = i
-				if served[i]++; served[i] > slices.Min(served)+1 {
-					t.Errorf("reader %d was served %d times when another was %d times", i, served[i], slices.Min(served))
+				if turns++; turns < due[i] {
+					t.Errorf("reader %d was served in turn %d, before turn %d", i, turns, due[i])
 				}
+				hub.catchup.mu.Lock()
+				due[i] = turns + len(hub.catchup.waiting["acme"]) + 1
+				hub.catchup.mu.Unlock()
 				return 0
 			}}, storm[i])
 		}
 		synctest.Wait()
+		clear(due) // an opening needs no turn
 		release()
 		synctest.Wait()
 		for _, c := range storm {
@@ -135,7 +142,7 @@ func TestReaderThatWaitsForItsTurnIsAliveAndCanBeEnded(t *testing.T) {
 		subscribe(t, hub, Request{Start: Start{After: after}}, c)
 		synctest.Wait()
 		before := c.size()
-		time.Sleep(2 * hub.heartbeat)
+		time.Sleep(2 * hub.heartbeats.interval)
 		synctest.Wait()
 		if c.size() == before {
 			t.Error("while it waits it gets nothing")
@@ -158,8 +165,8 @@ func TestReaderThatWaitsForItsTurnIsAliveAndCanBeEnded(t *testing.T) {
 		release()
 		synctest.Wait()
 		wantIDs(t, c, missed)
-		if n := len(hub.turns.waiting); n != 0 || hub.turns.free == 0 {
-			t.Errorf("at the end %d logs wait and %d turns are free", n, hub.turns.free)
+		if n := len(hub.catchup.waiting); n != 0 || hub.catchup.free == 0 {
+			t.Errorf("at the end %d logs wait and %d turns are free", n, hub.catchup.free)
 		}
 	})
 }
@@ -175,7 +182,7 @@ func TestReaderThatWaitsForItsTurnIsNotToldThatItIsSlow(t *testing.T) {
 		synctest.Wait()
 		release := holdTurns(hub)
 		c.take(plenty)
-		time.Sleep(2*hub.heartbeat + lookAround/2) // a heartbeat may be due
+		time.Sleep(2*hub.heartbeats.interval + lookAround/2) // a heartbeat may be due
 		release()
 		synctest.Wait()
 		if strings.Contains(string(c.text()), "stream.lag") {
@@ -204,7 +211,7 @@ func TestServedReaderThatLeavesWhileItWaitsForItsTurnIsLetGo(t *testing.T) {
 		if err := <-served; !errors.Is(err, ErrGone) || time.Since(start) > lookAround {
 			t.Errorf("it ends after %s with %v", time.Since(start), err)
 		}
-		if n := len(hub.turns.waiting); n != 0 {
+		if n := len(hub.catchup.waiting); n != 0 {
 			t.Error("it waits on")
 		}
 	})
