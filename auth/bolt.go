@@ -92,14 +92,14 @@ func (s *BoltStore) Create(ctx context.Context, key *Key) error {
 	return err
 }
 
-// CreateFirst implements [Store].
-func (s *BoltStore) CreateFirst(ctx context.Context, key *Key) (bool, error) {
+// CreateFirstAdmin implements [Store].
+func (s *BoltStore) CreateFirstAdmin(ctx context.Context, key *Key) (bool, error) {
 	return s.create(ctx, key, true)
 }
 
-// create reports whether the file has the key now. If it is to be the first,
-// there may be no other.
-func (s *BoltStore) create(ctx context.Context, key *Key, first bool) (bool, error) {
+// create reports whether the file has the key now. A key that must be the first
+// admin's is not kept beside another.
+func (s *BoltStore) create(ctx context.Context, key *Key, firstAdmin bool) (bool, error) {
 	text, err := encodeRecord(key)
 	if err != nil {
 		return false, fmt.Errorf("auth: encode %s: %w", key.ID, err)
@@ -111,8 +111,10 @@ func (s *BoltStore) create(ctx context.Context, key *Key, first bool) (bool, err
 		if bytes.Equal(kept, text) && bytes.Equal(owner, id) {
 			return true, nil
 		}
-		if oldest, _ := tx.Bucket(boltOrder).Cursor().First(); first && oldest != nil {
-			return false, nil
+		if firstAdmin {
+			if found, err := boltHasAdmin(tx); found || err != nil {
+				return false, err
+			}
 		}
 		if kept != nil || owner != nil {
 			return false, errors.New("it is there already")
@@ -127,6 +129,18 @@ func (s *BoltStore) create(ctx context.Context, key *Key, first bool) (bool, err
 		}
 		return true, putAll(tx, puts)
 	})
+}
+
+// boltHasAdmin reads records from the oldest, where an admin's key usually is.
+func boltHasAdmin(tx *bbolt.Tx) (bool, error) {
+	c := tx.Bucket(boltOrder).Cursor()
+	for at, id := c.First(); at != nil; at, id = c.Next() {
+		key, err := boltKeyOf(tx, id)
+		if err != nil || key.Kind == Adm {
+			return err == nil, err
+		}
+	}
+	return false, nil
 }
 
 // Find implements [Store].

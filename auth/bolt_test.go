@@ -129,7 +129,7 @@ func TestBoltStoreThatIsClosedIsUnavailable(t *testing.T) {
 	ctx := t.Context()
 	for name, call := range map[string]func() error{
 		"Create":         func() error { return s.Create(ctx, key) },
-		"CreateFirst":    func() error { _, err := s.CreateFirst(ctx, key); return err },
+		"CreateFirstAdmin":    func() error { _, err := s.CreateFirstAdmin(ctx, key); return err },
 		"FindByID":       func() error { _, err := s.FindByID(ctx, key.ID); return err },
 		"Replace":        func() error { return s.Replace(ctx, key) },
 		"MarkUsed":       func() error { return s.MarkUsed(ctx, map[string]time.Time{key.ID: time.Now()}) },

@@ -25,11 +25,13 @@ func (m *MemoryStore) Create(_ context.Context, key *Key) error {
 	return m.create(key)
 }
 
-// CreateFirst implements [Store].
-func (m *MemoryStore) CreateFirst(_ context.Context, key *Key) (bool, error) {
+// CreateFirstAdmin implements [Store].
+func (m *MemoryStore) CreateFirstAdmin(_ context.Context, key *Key) (bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if kept, ok := m.keys[key.ID]; len(m.keys) > 0 && !(ok && sameRecord(kept, key)) {
+	kept, ok := m.keys[key.ID]
+	repeated := ok && sameRecord(kept, key)
+	if !repeated && slices.ContainsFunc(m.ordered, func(k *Key) bool { return k.Kind == Adm }) {
 		return false, nil
 	}
 	return true, m.create(key)

@@ -25,9 +25,9 @@ func (s *RedisStore) Create(ctx context.Context, key *Key) error {
 	return err
 }
 
-// CreateFirst implements [Store].
-func (s *RedisStore) CreateFirst(ctx context.Context, key *Key) (bool, error) {
-	return s.createKey(ctx, key, "first")
+// CreateFirstAdmin implements [Store].
+func (s *RedisStore) CreateFirstAdmin(ctx context.Context, key *Key) (bool, error) {
+	return s.createKey(ctx, key, "first admin")
 }
 
 // createKey returns true if the store has the key now.

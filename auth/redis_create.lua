@@ -1,16 +1,28 @@
 -- Keeps a key, all of it or nothing.
 -- KEYS: records, secrets, ids by creation, merchants
 -- ARGV: record, id, hash of the secret in hex, creation in ms, merchant or '',
---       'first' if there must be no other key, or ''
+--       'first admin' if no admin's key may exist, or ''
 -- Returns 'done', also if this very key is there; 'taken' if the hash or the id
--- is another's; 'late' if there is another key.
+-- is another's; 'late' if an admin's key exists.
 local kept = redis.call('HGET', KEYS[1], ARGV[2])
 local owner = redis.call('HGET', KEYS[2], ARGV[3])
 if kept == ARGV[1] and owner == ARGV[2] then
   return 'done'
 end
-if ARGV[6] == 'first' and redis.call('ZCARD', KEYS[3]) > 0 then
-  return 'late'
+if ARGV[6] == 'first admin' then
+  -- Oldest first: an admin's key is usually among the first.
+  local page, at = 100, 0
+  repeat
+    local ids = redis.call('ZRANGE', KEYS[3], at, at + page - 1)
+    if #ids > 0 then
+      for _, record in ipairs(redis.call('HMGET', KEYS[1], unpack(ids))) do
+        if record and cjson.decode(record).kind == 'adm' then
+          return 'late'
+        end
+      end
+    end
+    at = at + page
+  until #ids < page
 end
 if kept or owner then
   return 'taken'

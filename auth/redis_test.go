@@ -152,7 +152,7 @@ func TestRedisThatIsAwayIsUnavailable(t *testing.T) {
 	ctx := t.Context()
 	calls := map[string]func() error{
 		"Create":         func() error { return store.Create(ctx, key) },
-		"CreateFirst":    func() error { _, err := store.CreateFirst(ctx, key); return err },
+		"CreateFirstAdmin":    func() error { _, err := store.CreateFirstAdmin(ctx, key); return err },
 		"FindByID":       func() error { _, err := store.FindByID(ctx, key.ID); return err },
 		"Replace":        func() error { return store.Replace(ctx, key) },
 		"MarkUsed":       func() error { return store.MarkUsed(ctx, map[string]time.Time{key.ID: time.Now()}) },

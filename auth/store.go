@@ -33,10 +33,10 @@ type Store interface {
 	// fails if another key has the hash of its secret or its id.
 	Create(ctx context.Context, key *Key) error
 
-	// CreateFirst is Create for a store without any key, and reports whether
-	// it was that. Of all that call it at once, one is told that it was. That
-	// one may ask again for the same key, and is told the same.
-	CreateFirst(ctx context.Context, key *Key) (bool, error)
+	// CreateFirstAdmin is Create for a store without an admin's key, revoked
+	// ones included, and reports whether it has kept the key. Of concurrent
+	// calls one keeps its key. Called again with that key, it reports true again.
+	CreateFirstAdmin(ctx context.Context, key *Key) (bool, error)
 
 	// Find returns the key whose secret has this hash, or whose secret before
 	// the last rotation had, revoked or not and at an end or not, or

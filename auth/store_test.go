@@ -48,6 +48,7 @@ func TestStore(t *testing.T) {
 		"a rotation can be asked for again":            rotationIsRepeatable,
 		"a third secret ends the first, or is refused": twoSecretsAtMost,
 		"of racing first keys one is made":             racingFirstKeys,
+		"the first admin's key comes beside others":    firstAdminBesideOthers,
 		"the last use is noted, and the latest stays":  latestUseStays,
 	}
 	for name, open := range stores {

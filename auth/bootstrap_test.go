@@ -28,8 +28,31 @@ func racingFirstKeys(t *testing.T, store Store) {
 	if got, err := store.Find(t.Context(), made[0].Hash()); err != nil || !sameKey(got, keys[0]) {
 		t.Errorf("found %+v (%v), want %+v", got, err, keys[0])
 	}
-	if first, err := store.CreateFirst(t.Context(), keys[0]); err != nil || !first {
+	if first, err := store.CreateFirstAdmin(t.Context(), keys[0]); err != nil || !first {
 		t.Errorf("asked for again: first is %t (%v), want that it still is", first, err)
+	}
+}
+
+// Other keys do not let an operator in: a store can begin with the key of the demo.
+func firstAdminBesideOthers(t *testing.T, store Store) {
+	for range 3 {
+		issue(t, store, Key{Kind: Live, Merchant: "demo"})
+	}
+	secret, key, err := EnsureAdmin(t.Context(), store, Secret{})
+	if err != nil || key == nil || secret.Kind() != Adm {
+		t.Fatalf("got %v and %+v (%v), want an admin's key", secret, key, err)
+	}
+	if first, err := store.CreateFirstAdmin(t.Context(), key); err != nil || !first {
+		t.Errorf("asked for again: first is %t (%v), want that it still is", first, err)
+	}
+	if _, again, err := EnsureAdmin(t.Context(), store, Secret{}); again != nil || err != nil {
+		t.Errorf("a second admin's key is made: %+v (%v)", again, err)
+	}
+	if _, err := store.Revoke(t.Context(), key.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, again, err := EnsureAdmin(t.Context(), store, Secret{}); again != nil || err != nil {
+		t.Errorf("a revoked admin's key is replaced: %+v (%v)", again, err)
 	}
 }
 
