@@ -128,18 +128,18 @@ func TestBoltStoreThatIsClosedIsUnavailable(t *testing.T) {
 	s.Close()
 	ctx := t.Context()
 	for name, call := range map[string]func() error{
-		"Create":         func() error { return s.Create(ctx, key) },
-		"CreateFirstAdmin":    func() error { _, err := s.CreateFirstAdmin(ctx, key); return err },
-		"FindByID":       func() error { _, err := s.FindByID(ctx, key.ID); return err },
-		"Replace":        func() error { return s.Replace(ctx, key) },
-		"MarkUsed":       func() error { return s.MarkUsed(ctx, map[string]time.Time{key.ID: time.Now()}) },
-		"Find":           func() error { _, err := s.Find(ctx, secret.Hash()); return err },
-		"List":           func() error { _, err := s.List(ctx, "", 1); return err },
-		"List after":     func() error { _, err := s.List(ctx, key.ID, 1); return err },
-		"Revoke":         func() error { _, err := s.Revoke(ctx, key.ID); return err },
-		"MerchantExists": func() error { _, err := s.MerchantExists(ctx, "acme"); return err },
-		"AddMerchant":    func() error { return s.AddMerchant(ctx, "globex") },
-		"Merchants":      func() error { _, err := s.Merchants(ctx, "", 1); return err },
+		"Create":           func() error { return s.Create(ctx, key) },
+		"CreateFirstAdmin": func() error { _, err := s.CreateFirstAdmin(ctx, key); return err },
+		"FindByID":         func() error { _, err := s.FindByID(ctx, key.ID); return err },
+		"Replace":          func() error { return s.Replace(ctx, key) },
+		"MarkUsed":         func() error { return s.MarkUsed(ctx, map[string]time.Time{key.ID: time.Now()}) },
+		"Find":             func() error { _, err := s.Find(ctx, secret.Hash()); return err },
+		"List":             func() error { _, err := s.List(ctx, "", 1); return err },
+		"List after":       func() error { _, err := s.List(ctx, key.ID, 1); return err },
+		"Revoke":           func() error { _, err := s.Revoke(ctx, key.ID); return err },
+		"MerchantExists":   func() error { _, err := s.MerchantExists(ctx, "acme"); return err },
+		"AddMerchant":      func() error { return s.AddMerchant(ctx, "globex") },
+		"Merchants":        func() error { _, err := s.Merchants(ctx, "", 1); return err },
 	} {
 		if err := call(); !errors.Is(err, ErrUnavailable) || errors.Is(err, ErrUnknown) {
 			t.Errorf("%s: got %v, want ErrUnavailable", name, err)

@@ -151,18 +151,18 @@ func TestRedisThatIsAwayIsUnavailable(t *testing.T) {
 
 	ctx := t.Context()
 	calls := map[string]func() error{
-		"Create":         func() error { return store.Create(ctx, key) },
-		"CreateFirstAdmin":    func() error { _, err := store.CreateFirstAdmin(ctx, key); return err },
-		"FindByID":       func() error { _, err := store.FindByID(ctx, key.ID); return err },
-		"Replace":        func() error { return store.Replace(ctx, key) },
-		"MarkUsed":       func() error { return store.MarkUsed(ctx, map[string]time.Time{key.ID: time.Now()}) },
-		"Find":           func() error { _, err := store.Find(ctx, secret.Hash()); return err },
-		"List":           func() error { _, err := store.List(ctx, "", 1); return err },
-		"List after":     func() error { _, err := store.List(ctx, key.ID, 1); return err },
-		"Revoke":         func() error { _, err := store.Revoke(ctx, key.ID); return err },
-		"MerchantExists": func() error { _, err := store.MerchantExists(ctx, "acme"); return err },
-		"AddMerchant":    func() error { return store.AddMerchant(ctx, "globex") },
-		"Merchants":      func() error { _, err := store.Merchants(ctx, "", 1); return err },
+		"Create":           func() error { return store.Create(ctx, key) },
+		"CreateFirstAdmin": func() error { _, err := store.CreateFirstAdmin(ctx, key); return err },
+		"FindByID":         func() error { _, err := store.FindByID(ctx, key.ID); return err },
+		"Replace":          func() error { return store.Replace(ctx, key) },
+		"MarkUsed":         func() error { return store.MarkUsed(ctx, map[string]time.Time{key.ID: time.Now()}) },
+		"Find":             func() error { _, err := store.Find(ctx, secret.Hash()); return err },
+		"List":             func() error { _, err := store.List(ctx, "", 1); return err },
+		"List after":       func() error { _, err := store.List(ctx, key.ID, 1); return err },
+		"Revoke":           func() error { _, err := store.Revoke(ctx, key.ID); return err },
+		"MerchantExists":   func() error { _, err := store.MerchantExists(ctx, "acme"); return err },
+		"AddMerchant":      func() error { return store.AddMerchant(ctx, "globex") },
+		"Merchants":        func() error { _, err := store.Merchants(ctx, "", 1); return err },
 	}
 	for name, call := range calls {
 		if err := call(); !errors.Is(err, ErrUnavailable) || errors.Is(err, ErrUnknown) {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"strings"
 
 	"github.com/paylogic/pushserver/internal/base62"
@@ -18,9 +17,8 @@ import (
 const MinSigningLen = 32
 
 const (
-	redacted      = "[redacted]"
-	maxSecretFile = 64 << 10
-	fewestBytes   = 6 // different ones in a secret; 32 random hexadecimal digits have fewer once in 10^9 times
+	redacted    = "[redacted]"
+	fewestBytes = 6 // different ones in a secret; 32 random hexadecimal digits have fewer once in 10^9 times
 )
 
 // A SigningSecret signs tokens, and all gateways have it. However it is printed,
@@ -55,57 +53,18 @@ func ParseSigningSecrets(text string) ([]SigningSecret, error) {
 	return secrets, nil
 }
 
-// LoadSigningSecrets is [ParseSigningSecrets] for what is in a file. A file
-// that everybody on the machine may read is refused.
+// LoadSigningSecrets is [ParseSigningSecrets] for the text of a file, which
+// [ReadSecretFile] reads.
 func LoadSigningSecrets(path string) ([]SigningSecret, error) {
-	text, err := readSecretFile(path)
+	text, err := ReadSecretFile(path)
 	if err != nil {
 		return nil, err
 	}
-	secrets, err := ParseSigningSecrets(text)
+	secrets, err := ParseSigningSecrets(string(text))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return secrets, nil
-}
-
-// LoadSecret returns the key's secret that a file holds, alone. A file that
-// everybody on the machine may read is refused.
-func LoadSecret(path string) (Secret, error) {
-	text, err := readSecretFile(path)
-	if err != nil {
-		return Secret{}, err
-	}
-	secret, err := ParseSecret(strings.TrimSpace(text))
-	if err != nil {
-		return Secret{}, fmt.Errorf("%s: %w", path, err)
-	}
-	return secret, nil
-}
-
-func readSecretFile(path string) (string, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = file.Close() }() // it was only read
-	info, err := file.Stat()
-	switch {
-	case err != nil:
-		return "", err
-	case !info.Mode().IsRegular():
-		return "", fmt.Errorf("%s: must be a regular file", path)
-	case info.Mode().Perm()&0o007 != 0:
-		return "", fmt.Errorf("%s: everybody on this machine may read or change it (mode %04o): chmod 600", path, info.Mode().Perm())
-	}
-	text, err := io.ReadAll(io.LimitReader(file, maxSecretFile+1))
-	if err != nil {
-		return "", err
-	}
-	if len(text) > maxSecretFile {
-		return "", fmt.Errorf("%s: has more than %d bytes", path, maxSecretFile)
-	}
-	return string(text), nil
 }
 
 // wellKnown are words that secrets are made of when nobody has made one, and

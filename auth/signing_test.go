@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -79,9 +80,9 @@ func TestAttack95BadSecretIsRefusedAndNamed(t *testing.T) {
 
 func TestAttack95FileThatEverybodyReadsIsRefused(t *testing.T) {
 	admin := Mint(Adm)
-	for _, mode := range []os.FileMode{0o604, 0o644, 0o666, 0o602, 0o601, 0o777} {
+	for _, mode := range []os.FileMode{0o604, 0o644, 0o666, 0o602, 0o601, 0o777, 0o444, 0o660, 0o620, 0o700, 0o610} {
 		path := writeSecret(t, strong, mode)
-		if _, err := LoadSigningSecrets(path); err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "chmod") {
+		if _, err := LoadSigningSecrets(path); err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), fmt.Sprintf("%04o", mode)) || !strings.Contains(err.Error(), "chmod 0600 "+path) {
 			t.Errorf("mode %o: got %v, want a refusal that names the file", mode, err)
 		}
 		if _, err := LoadSecret(writeSecret(t, admin.Reveal(), mode)); err == nil {

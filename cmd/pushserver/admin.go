@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"strings"
 	"time"
 
 	"github.com/paylogic/pushserver/auth"
@@ -17,20 +15,19 @@ func readAdminKey(file string) (auth.Secret, error) {
 	if file == "" {
 		return auth.Secret{}, nil
 	}
-	text, err := os.ReadFile(file)
-	if err != nil {
+	secret, err := auth.LoadSecret(file)
+	if err != nil && !errors.Is(err, auth.ErrMalformed) {
 		return auth.Secret{}, err
 	}
-	secret, err := auth.ParseSecret(strings.TrimSpace(string(text)))
 	if err != nil || secret.Kind() != auth.Adm {
 		return auth.Secret{}, errors.New("must hold one admin's key, ps_adm_…, and nothing else")
 	}
 	return secret, nil
 }
 
-// beginAdministration makes an admin's key in a store that has no key at all,
-// where nobody could do anything: the one given, or a new one, which it shows. A
-// store that cannot be asked is asked again until it can, or ctx is done.
+// beginAdministration makes the first admin's key of a store: the one given, or a new
+// one, which it shows. While the store is unavailable it tries again, until ctx is
+// done.
 func beginAdministration(ctx context.Context, c *console, logger *slog.Logger, store auth.Store, given auth.Secret) error {
 	var secret auth.Secret
 	var made *auth.Key

@@ -1,14 +1,14 @@
 package main
 
 import (
-	"github.com/paylogic/pushserver/streams/eventlog"
-
 	"bytes"
 	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
+
+	"github.com/paylogic/pushserver/auth"
+	"github.com/paylogic/pushserver/streams/eventlog"
 )
 
 // redisFlags say where Redis is.
@@ -28,7 +28,7 @@ func (f *redisFlags) options(logger *slog.Logger) (eventlog.RedisOptions, error)
 		}
 	}
 	if f.RedisPasswordFile != "" {
-		text, err := os.ReadFile(f.RedisPasswordFile)
+		text, err := auth.ReadSecretFile(f.RedisPasswordFile)
 		if err != nil {
 			return o, fmt.Errorf("--redis-password-file: %w", err)
 		}

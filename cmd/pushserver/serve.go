@@ -69,6 +69,9 @@ func (s *serveCommand) Validate() error {
 func (s *serveCommand) Run(ctx context.Context, c *console) error {
 	logger := slog.New(slog.NewTextHandler(c.err, nil))
 	if s.TLSCert != "" {
+		if _, err := auth.ReadSecretFile(s.TLSKey); err != nil {
+			return fmt.Errorf("--tls-key: %w", err)
+		}
 		if _, err := tls.LoadX509KeyPair(s.TLSCert, s.TLSKey); err != nil {
 			return fmt.Errorf("--tls-cert, --tls-key: %w", err)
 		}
