@@ -19,6 +19,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/paylogic/pushserver/ratelimit"
+	"github.com/paylogic/pushserver/ratelimit/policy"
 	"github.com/paylogic/pushserver/streams"
 	"github.com/paylogic/pushserver/streams/filter"
 )
@@ -31,9 +32,9 @@ const (
 	// leaseWait is how long leases are collected before the limiter is told of them.
 	leaseWait = 20 * time.Millisecond
 
-	// confirmAfter is when Redis is asked for leases that were given without it: not
-	// before the calls are over that it did not answer in time.
-	confirmAfter = time.Second
+	// overLimitRetry is the shortest time after which a client reconnects whose
+	// stream ended because it exceeded the limit.
+	overLimitRetry = time.Second
 
 	agentMax = 128 // bytes of a user agent that are kept
 )
@@ -84,6 +85,17 @@ func (c *connection) lease() ratelimit.Lease {
 		l.Info = c.info()
 	}
 	return l
+}
+
+// streamLimit returns how many streams the key may have, or 0 for any number.
+func (c *connection) streamLimit() int {
+	s := c.among.server
+	if s.unlimited {
+		return 0
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return s.limit(c.caller.Key, policy.Streams).Quota
 }
 
 // info says how the stream is now.
@@ -220,56 +232,27 @@ func (s *Server) renew(ctx context.Context) {
 	}
 }
 
-// confirm has the limiter ask for the leases that it gave without Redis, and ends
-// the streams for which there is no place, until ctx is done.
-func (s *Server) confirm(ctx context.Context) {
-	var due <-chan time.Time
-	for {
-		select {
-		case <-s.doubts:
-			if due == nil {
-				due = time.After(confirmAfter)
-			}
-			continue
-		case <-due:
-			due = nil
-		case <-ctx.Done():
-			return
-		}
-		refused, err := s.limiter.Confirm(ctx)
-		for _, l := range refused {
-			s.endConnection(l.Key, l.ID, streams.Goodbye{
-				Reason: endedByLimit, Reconnect: true, Retry: confirmAfter + rand.N(confirmAfter),
-			})
-		}
-		if err != nil {
-			due = time.After(confirmAfter)
-		}
-	}
-}
-
-// doubt has the leases confirmed soon that the limiter gave without Redis.
-func (s *Server) doubt() {
-	select {
-	case s.doubts <- struct{}{}:
-	default:
-	}
-}
-
 func (s *Server) renewOnce(ctx context.Context) {
 	all := s.connections.all()
 	held := make([]ratelimit.Lease, 0, len(all))
 	for _, c := range all {
 		if c.holds.Load() {
-			held = append(held, c.lease())
+			l := c.lease()
+			l.Limit = c.streamLimit()
+			held = append(held, l)
 		}
 	}
-	ended, err := s.limiter.Renew(ctx, held)
+	found, err := s.limiter.Renew(ctx, held)
 	if err != nil && ctx.Err() == nil {
 		s.logger.Debug("some leases were not renewed", "error", err)
 	}
-	for _, l := range ended {
+	for _, l := range found.Ended {
 		s.endConnection(l.Key, l.ID, goodbyeBecause(endedByRequest))
+	}
+	for _, l := range found.Surplus {
+		s.endConnection(l.Key, l.ID, streams.Goodbye{
+			Reason: endedByLimit, Reconnect: true, Retry: overLimitRetry + rand.N(overLimitRetry),
+		})
 	}
 }
 

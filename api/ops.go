@@ -70,9 +70,6 @@ func newMetrics(registry *prometheus.Registry, hub *streams.Hub, limiter Limiter
 				Name: "pushserver_limiter_fallback_total", Help: "Limits that were decided here alone, because Redis did not answer.",
 			}, func() float64 { return float64(l.Fallbacks()) }),
 			prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-				Name: "pushserver_limiter_unconfirmed", Help: "Streams that were let in without Redis, and of which it has not been asked yet.",
-			}, func() float64 { return float64(l.Unconfirmed()) }),
-			prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 				Name: "pushserver_gateways", Help: "Gateways that share the limits, as far as this one knows.",
 			}, func() float64 { return float64(l.Gateways()) }),
 		)

@@ -2,17 +2,20 @@ package api
 
 import (
 	"testing"
-	"time"
 
-	"github.com/redis/go-redis/v9"
+	"github.com/paylogic/pushserver/internal/rediscluster"
+	"github.com/paylogic/pushserver/internal/redistest"
 )
 
-// deadRedis returns a client of a Redis that is not there.
-func deadRedis(t testing.TB) redis.UniversalClient {
+// deadRedis returns a client of a Redis that is dead.
+func deadRedis(t testing.TB) *rediscluster.Client {
 	t.Helper()
-	client := redis.NewClient(&redis.Options{
-		Addr: "127.0.0.1:1", DialTimeout: 50 * time.Millisecond, MaxRetries: -1, ContextTimeoutEnabled: true,
-	})
+	node := redistest.StartStandalone(t)
+	client, err := rediscluster.Open(t.Context(), rediscluster.Options{Addrs: []string{node.Addr()}, PoolSize: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() { client.Close() })
+	node.Kill()
 	return client
 }

@@ -79,7 +79,6 @@ type Server struct {
 	trusted   []netip.Prefix
 	channels  []Channel
 	leases    *leaseQueue
-	doubts    chan struct{} // has a token when leases are to be confirmed
 
 	connections *connections
 	poller      *transport.Poller
@@ -123,7 +122,7 @@ func New(c Config) (*Server, error) {
 		}
 		s.demo = newDemo(s, c.Demo)
 	}
-	s.leases, s.doubts = newLeaseQueue(s.limiter), make(chan struct{}, 1)
+	s.leases = newLeaseQueue(s.limiter)
 	s.connections.server, s.connections.release = s, s.leases.end
 	if s.catalog == nil {
 		s.catalog = new(catalog.Catalog)
@@ -150,7 +149,6 @@ func New(c Config) (*Server, error) {
 	s.stop = stop
 	s.running.Go(func() { s.watch(ctx) })
 	s.running.Go(func() { s.renew(ctx) })
-	s.running.Go(func() { s.confirm(ctx) })
 	s.running.Go(func() { s.followEnded(ctx) })
 	s.running.Go(func() { s.leases.run(ctx) })
 	return s, nil

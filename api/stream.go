@@ -175,9 +175,6 @@ func (s *Server) lease(w http.ResponseWriter, r *http.Request, who *caller, c *c
 	if s.unlimited {
 		s.leases.begin(lease)
 	}
-	if v.Local {
-		s.doubt()
-	}
 	for _, ended := range v.Ended {
 		s.announceEnd(r.Context(), ended, endedByTakeover)
 	}

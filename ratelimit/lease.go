@@ -12,14 +12,17 @@ import (
 const (
 	// RenewEvery is how often a gateway renews its leases.
 	RenewEvery = 10 * time.Second
-	// LeaseLife is how long a lease lasts that nobody renews.
+	// LeaseLife is how long a lease lasts without a renewal.
 	LeaseLife = 30 * time.Second
 
-	// endedLife is how long it is remembered that a lease was ended: well over
-	// the time that its gateway may take to renew it.
+	// freshLife is how long after its last renewal a lease is sure to be in use:
+	// longer than gateways take to renew it.
+	freshLife = RenewEvery + RenewEvery/2
+	// endedLife is how long the limiter remembers that a lease was ended. Its
+	// gateway renews much sooner.
 	endedLife = 2 * LeaseLife
-	// releasedLife is the same for a lease that its own gateway has given back: over
-	// the time that a renewal which is under way may take.
+	// releasedLife is the same for a lease that its own gateway gave back: longer
+	// than a renewal takes that is under way.
 	releasedLife = 10 * time.Second
 	// mostInTheWay is how many leases a refusal names.
 	mostInTheWay = 10
@@ -29,50 +32,52 @@ var (
 	// ErrNoLease means that there is no such lease, or no more.
 	ErrNoLease = errors.New("ratelimit: no such lease")
 
-	// ErrUnavailable means that Redis could not be asked.
+	// ErrUnavailable means that Redis did not answer.
 	ErrUnavailable = errors.New("ratelimit: the leases are out of reach")
 )
 
 // A Lease is a place among those of a key, such as an open stream's.
 type Lease struct {
-	Key     string    // whose it is; Take sets it to the ask's
+	Key     string    // that it counts against; Take sets it to the ask's
 	ID      string    // unique for ever, such as the connection's
-	Gateway string    // where it is held; the limiter sets it
+	Gateway string    // that holds it; the limiter sets it
 	Since   time.Time // to the ms
-	Filter  string    // what tells its filter from others; empty: counts as none
-	Info    []byte    // anything, for those who list leases; a renewal may change it
+	Filter  string    // identifies its filter; empty: counts as none
+	Info    []byte    // anything, for readers of a list; a renewal may change it
+	Limit   int       // how many leases the key may have, for Renew; 0: any number
 }
 
-// Leases are kept by the limiter that gave them: [MemoryLimiter] and
+// A Renewal lists the leases that did not continue. Their connections are for the
+// caller to end.
+type Renewal struct {
+	Ended   []Lease // by [Leases.End] or a takeover
+	Surplus []Lease // beyond the limit of their key, newest first for each key
+}
+
+// Leases are kept by the limiter that granted them: [MemoryLimiter] and
 // [RedisLimiter] implement it.
 type Leases interface {
-	// Renew keeps leases for another [LeaseLife], or begins to. A gateway calls it every
-	// [RenewEvery] with all it holds, also when that is none, for its share of
-	// the limits depends on how many gateways do. Every lease needs its Key.
+	// Renew keeps leases for another [LeaseLife], or begins to. A gateway calls it
+	// every [RenewEvery] with all that it holds, even if that is none, because its
+	// share of the limits depends on how many gateways call it. Every lease needs
+	// its Key.
 	//
-	// What a gateway holds is the truth: a lease that Redis lost is there again
-	// afterwards, whatever the limits say, unless it is to be confirmed. Only
-	// those returned are over, for somebody ended them or took them over: their
-	// connections are the caller's to end.
-	Renew(ctx context.Context, held []Lease) (ended []Lease, err error)
+	// A lease that the limiter does not know begins if there is room: Redis lost
+	// it, or was away when the gateway granted it. If a key then has more leases
+	// than its Limit, the newest on all gateways end, each when its own gateway
+	// renews: two renewals of all gateways leave exactly the limit. Leases that
+	// were renewed in time stay, also if the limit was lowered.
+	Renew(ctx context.Context, held []Lease) (Renewal, error)
 
-	// Confirm asks Redis for the leases that [Limiter.Take] gave without it, and
-	// returns those for which there is no place: they are over, and their
-	// connections the caller's to end. Those that it cannot ask for yet stay as they
-	// are. A gateway calls it a second after a verdict that says Local, and each
-	// second until there is no error.
-	Confirm(ctx context.Context) (refused []Lease, err error)
-
-	// Release gives leases back. What cannot be given back now comes back by
-	// itself within [LeaseLife].
+	// Release gives leases back. If that fails now, a later renewal does it, or
+	// they expire within [LeaseLife].
 	Release(ctx context.Context, held ...Lease)
 
 	// List returns the leases of a key on all gateways, oldest first.
 	List(ctx context.Context, key string) ([]Lease, error)
 
-	// End takes a lease away from whoever holds it and returns it, or
-	// [ErrNoLease]. Its place is free at once; its gateway learns of it when it
-	// renews, unless it is told before.
+	// End takes a lease away from its gateway and returns it, or [ErrNoLease]. Its
+	// place is free at once; the gateway learns of it when it renews.
 	End(ctx context.Context, key, id string) (Lease, error)
 }
 

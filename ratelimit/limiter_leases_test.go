@@ -48,20 +48,30 @@ func wantHeld(t fataler, l Leases, key string, want ...string) {
 	}
 }
 
-// renew renews leases by id, and returns which are over.
+// renew renews leases by id, and returns which were ended. None may be surplus.
 func renew(t fataler, l Leases, key string, ids ...string) []string {
+	t.Helper()
+	ended, surplus := renewSome(t, l, key, ids...)
+	if len(surplus) > 0 {
+		t.Fatalf("renew %v: %v are surplus, want none", ids, surplus)
+	}
+	return ended
+}
+
+// renewSome renews leases by id with a limit of five, as a gateway does.
+func renewSome(t fataler, l Leases, key string, ids ...string) (ended, surplus []string) {
 	t.Helper()
 	var held []Lease
 	for _, id := range ids {
 		lease := *stream(key, id).Lease
-		lease.Key = key
+		lease.Key, lease.Limit = key, five.Quota
 		held = append(held, lease)
 	}
-	ended, err := l.Renew(context.Background(), held)
+	found, err := l.Renew(context.Background(), held)
 	if err != nil {
 		t.Fatalf("renew: %v", err)
 	}
-	return idsOf(ended)
+	return idsOf(found.Ended), idsOf(found.Surplus)
 }
 
 func testConcurrentLeases(t *testing.T, _ subject, l limiter) {
@@ -330,4 +340,27 @@ func testRestored(t *testing.T, s subject, l limiter) {
 	}
 	wantHeld(t, l, key, "1", "2", "3")
 	wantLeft(t, l, key, five, 2)
+}
+
+func testSurplus(t *testing.T, s subject, l limiter) {
+	key := newKey()
+	mustHold(t, l, key, "1", "2", "5")
+	if _, err := l.End(t.Context(), key, "2"); err != nil {
+		t.Fatal(err)
+	}
+	ended, surplus := renewSome(t, l, key, "1", "2", "3", "4", "5", "6", "7", "8")
+	if !slices.Equal(ended, []string{"2"}) || !slices.Equal(surplus, []string{"8", "7"}) {
+		t.Errorf("%v ended and %v are surplus, want 2, and 8 and 7", ended, surplus)
+	}
+	wantHeld(t, l, key, "1", "3", "4", "5", "6")
+	if ended, surplus = renewSome(t, l, key, "1", "3", "4", "5", "6", "9"); len(ended) > 0 || !slices.Equal(surplus, []string{"9"}) {
+		t.Errorf("a sixth: %v ended and %v are surplus, want 9", ended, surplus)
+	}
+	over := *stream(key, "10").Lease
+	over.Key = key // without a limit
+	if found, err := l.Renew(t.Context(), []Lease{over}); err != nil || len(found.Surplus) > 0 {
+		t.Errorf("without a limit: %+v (%v), want no surplus", found, err)
+	}
+	renew(t, l, key, "1", "3", "4", "5", "6", "10") // all are known: as if the limit had been lowered
+	wantHeld(t, l, key, "1", "3", "4", "5", "6", "10")
 }

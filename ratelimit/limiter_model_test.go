@@ -114,12 +114,12 @@ func testLeaseModel(t *testing.T, s subject, l limiter) {
 					if rapid.Bool().Draw(t, "renewed") {
 						model[i].until = now + 30
 						lease := *stream(key, model[i].id).Lease
-						lease.Key, lease.Filter = key, model[i].filter
+						lease.Key, lease.Filter, lease.Limit = key, model[i].filter, streams.Quota
 						renewed = append(renewed, lease)
 					}
 				}
-				if ended, err := l.Renew(t.Context(), renewed); err != nil || len(ended) > 0 {
-					t.Fatalf("renew %v: %v are over, %v", renewed, ended, err)
+				if found, err := l.Renew(t.Context(), renewed); err != nil || len(found.Ended)+len(found.Surplus) > 0 {
+					t.Fatalf("renew %v: %+v, %v", renewed, found, err)
 				}
 			},
 			"pass": func(t *rapid.T) {

@@ -43,7 +43,7 @@ var memorySubject = subject{
 		m := l.(*MemoryLimiter)
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		delete(m.accounts, key)
+		delete(m.keys, key)
 	},
 }
 
@@ -82,6 +82,7 @@ func (s subject) test(t *testing.T) {
 		"an ended lease frees its place and is told":           testEnd,
 		"a released lease does not come back":                  testRelease,
 		"a renewal restores what was lost":                     testRestored,
+		"a renewal ends the newest beyond the limit":           testSurplus,
 		"rates agree with a count":                             testRateModel,
 		"leases agree with a list":                             testLeaseModel,
 	} {

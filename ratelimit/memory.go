@@ -12,23 +12,22 @@ import (
 )
 
 // A MemoryLimiter is a [Limiter] and its [Leases] within one process. Its clock
-// is monotonic: what is done to the time of day does not matter to it.
+// is monotonic, so a change of the time of day has no effect.
 type MemoryLimiter struct {
 	gateway string
 
-	mu       sync.Mutex // guards the following
-	start    time.Time
-	accounts map[string]*account // by key
-	tidyAt   int                 // look for idle accounts when there are so many
+	mu     sync.Mutex // guards the following
+	start  time.Time
+	keys   map[string]*keyState
+	tidyAt int // look for idle keys when there are so many
 }
 
-// tidyMin is how many accounts are not worth a look.
+// tidyMin is how many keys are too few to be worth a look.
 const tidyMin = 1024
 
-// NewMemoryLimiter returns a limiter that knows of nothing yet. The name of the
-// gateway appears in the leases.
+// NewMemoryLimiter returns an empty limiter. The leases name the gateway.
 func NewMemoryLimiter(gateway string) *MemoryLimiter {
-	return &MemoryLimiter{gateway: gateway, start: time.Now(), accounts: map[string]*account{}, tidyAt: tidyMin}
+	return &MemoryLimiter{gateway: gateway, start: time.Now(), keys: map[string]*keyState{}, tidyAt: tidyMin}
 }
 
 // Take implements [Limiter].
@@ -36,14 +35,14 @@ func (m *MemoryLimiter) Take(_ context.Context, ask Ask) Verdict {
 	return m.take(ask.sign(m.gateway), 1)
 }
 
-// A spending is a bucket as it was before something was taken from it.
+// A spending is a bucket before something was taken from it.
 type spending struct {
 	name string
 	was  bucket
 }
 
-// take decides an ask with the share of each limit that one of so many gateways
-// may let through by itself.
+// take decides an ask with the share of each limit that one of so many gateways may
+// use alone.
 func (m *MemoryLimiter) take(ask Ask, gateways int) Verdict {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -51,8 +50,8 @@ func (m *MemoryLimiter) take(ask Ask, gateways int) Verdict {
 	m.tidy(now)
 	v := Verdict{Allowed: true}
 	var spent []spending
-	a := m.account(ask.Key, now)
-	found := a.seek(ask, ask.most(gateways))
+	a := m.keyState(ask.Key, now)
+	found := a.admit(ask, ask.most(gateways))
 	for _, c := range ask.Charges {
 		share := share(c.Policy, gateways)
 		d := found.decide(share)
@@ -79,16 +78,15 @@ func (m *MemoryLimiter) take(ask Ask, gateways int) Verdict {
 	return v
 }
 
-// share is what one of several gateways may let through when they cannot count
-// together.
+// share is what one of several gateways may allow when they cannot count together.
 func share(p policy.Policy, gateways int) policy.Policy {
 	p.Quota = cmp.Or(p.Quota/max(1, gateways), min(1, p.Quota))
 	return p
 }
 
-// within returns the cells that the charge is to a share of its policy. More
-// than the share at once takes all of it, or a batch would wait in vain for the
-// other gateways.
+// within returns how many cells the charge takes from a share of its policy. A
+// charge larger than the share takes all of it, or a batch would wait for the other
+// gateways in vain.
 func (c Charge) within(share policy.Policy) int64 {
 	if c.N > share.Quota && c.N <= c.Policy.Quota {
 		return int64(share.Quota)
@@ -96,8 +94,8 @@ func (c Charge) within(share policy.Policy) int64 {
 	return int64(max(0, c.N))
 }
 
-// most returns how many leases an ask puts up with: without a policy that
-// counts them, any number.
+// most returns how many leases an ask tolerates: any number if no policy counts
+// them.
 func (a Ask) most(gateways int) int {
 	for _, c := range a.Charges {
 		if c.Policy.Concurrent() && c.Policy.Name != policy.Filters {
@@ -107,9 +105,8 @@ func (a Ask) most(gateways int) int {
 	return math.MaxInt
 }
 
-// grant has the lease of an ask, if it has one, take the place that was found for
-// it.
-func (a *account) grant(ask Ask, found place, gateways int, now int64, v *Verdict) {
+// grant holds the lease of an ask, if it has one.
+func (k *keyState) grant(ask Ask, found occupancy, gateways int, now int64, v *Verdict) {
 	for i, c := range ask.Charges {
 		if c.Policy.Concurrent() {
 			_, then := found.counts(c.Policy)
@@ -117,57 +114,57 @@ func (a *account) grant(ask Ask, found place, gateways int, now int64, v *Verdic
 		}
 	}
 	if found.victim != nil {
-		a.end(found.victim.ID, now+endedLife.Microseconds())
+		k.end(found.victim.ID, now+endedLife.Microseconds())
 		v.Ended = []Lease{*found.victim}
 	}
 	if ask.Lease != nil {
-		a.hold(*ask.Lease, now+LeaseLife.Microseconds())
+		k.hold(*ask.Lease, now+LeaseLife.Microseconds())
 	}
 }
 
-// explain makes a refusal say what is left, now that nothing was taken, and who
-// is in the way.
-func (a *account) explain(ask Ask, gateways int, now int64, v *Verdict) {
+// explain completes a refusal: what is left, given that nothing was taken, and which
+// leases are in the way.
+func (k *keyState) explain(ask Ask, gateways int, now int64, v *Verdict) {
 	busy := false
 	for i, c := range ask.Charges {
 		d := &v.Decisions[i]
 		if c.Policy.Concurrent() {
 			busy = busy || !d.Allowed
 		} else if share := share(c.Policy, gateways); d.Allowed && c.N > 0 {
-			_, p := a.arrive(share, now, 0)
+			_, p := k.arrive(share, now, 0)
 			*d = decide(share, p)
 			d.Policy = c.Policy
 		}
 	}
 	if busy {
-		v.InTheWay = a.oldest(mostInTheWay)
+		v.InTheWay = k.oldest(mostInTheWay)
 	}
 }
 
 // now returns the limiter's time in µs. The caller holds m.mu.
 func (m *MemoryLimiter) now() int64 { return time.Since(m.start).Microseconds() }
 
-// account returns the account of a key as of now. The caller holds m.mu.
-func (m *MemoryLimiter) account(key string, now int64) *account {
-	a := m.accounts[key]
+// keyState returns the state of a key as of now. The caller holds m.mu.
+func (m *MemoryLimiter) keyState(key string, now int64) *keyState {
+	a := m.keys[key]
 	if a == nil {
-		a = newAccount(key, m.gateway)
-		m.accounts[key] = a
+		a = newKeyState(key, m.gateway)
+		m.keys[key] = a
 	}
 	a.purge(now)
 	return a
 }
 
-// tidy forgets idle accounts when there have come to be many. The caller holds
-// m.mu, and no account.
+// tidy forgets idle keys once there are many. The caller holds m.mu, and no
+// keyState.
 func (m *MemoryLimiter) tidy(now int64) {
-	if len(m.accounts) < m.tidyAt {
+	if len(m.keys) < m.tidyAt {
 		return
 	}
-	for key, a := range m.accounts {
+	for key, a := range m.keys {
 		if a.idle(now) {
-			delete(m.accounts, key)
+			delete(m.keys, key)
 		}
 	}
-	m.tidyAt = max(tidyMin, 2*len(m.accounts))
+	m.tidyAt = max(tidyMin, 2*len(m.keys))
 }

@@ -19,7 +19,7 @@ func TestMemoryForgetsIdleKeys(t *testing.T) {
 				t.Fatalf("%+v", v)
 			}
 			time.Sleep(10 * time.Millisecond) // one is full again in a second, after 100 others
-			if got := len(m.accounts); got > tidyMin {
+			if got := len(m.keys); got > tidyMin {
 				t.Fatalf("%d keys are remembered, want at most %d", got, tidyMin)
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paylogic/pushserver/internal/redistest"
 	"github.com/paylogic/pushserver/ratelimit/policy"
 )
 
@@ -19,7 +20,7 @@ import (
 func BenchmarkRedisTake(b *testing.B) {
 	for _, callers := range []int{1, 64} {
 		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {
-			l := openLimiter(b, RedisOptions{}, sharedCluster(b).Addrs()...)
+			l := openLimiter(b, RedisOptions{}, redistest.Shared(b).Addrs()...)
 			keys := make([]string, 64)
 			for i := range keys {
 				keys[i] = newKey()
@@ -84,7 +85,7 @@ func each(b *testing.B, callers int, do func(ctx context.Context, i int) bool) {
 
 // scriptTime returns how long all nodes have run scripts and EXISTS, in µs.
 func scriptTime(b *testing.B) (us float64) {
-	for _, n := range sharedCluster(b).Nodes() {
+	for _, n := range redistest.Shared(b).Nodes() {
 		text, _ := n.Do("INFO", "commandstats").(string)
 		for line := range strings.Lines(text) {
 			if !strings.HasPrefix(line, "cmdstat_eval") && !strings.HasPrefix(line, "cmdstat_exists") {
@@ -104,7 +105,7 @@ func scriptTime(b *testing.B) (us float64) {
 
 // BenchmarkRedisRefusal is what a client costs that does not wait.
 func BenchmarkRedisRefusal(b *testing.B) {
-	l := openLimiter(b, RedisOptions{}, sharedCluster(b).Addrs()...)
+	l := openLimiter(b, RedisOptions{}, redistest.Shared(b).Addrs()...)
 	ask := charge(newKey(), slow, 5)
 	take(b, l, ask)
 	take(b, l, ask)
@@ -118,7 +119,7 @@ func BenchmarkRedisRefusal(b *testing.B) {
 
 // BenchmarkRedisRenew is a gateway's round of 10,000 leases of 1,000 keys.
 func BenchmarkRedisRenew(b *testing.B) {
-	l := openLimiter(b, RedisOptions{}, sharedCluster(b).Addrs()...)
+	l := openLimiter(b, RedisOptions{}, redistest.Shared(b).Addrs()...)
 	var held []Lease
 	for range 1000 {
 		key := newKey()

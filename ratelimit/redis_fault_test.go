@@ -96,12 +96,12 @@ func TestAttack86RedisAwayMeansAShareOfEachLimit(t *testing.T) {
 	if got := l.Fallbacks() - before; got != asked {
 		t.Errorf("%d fallbacks are counted, want %d", got, asked)
 	}
-	if fastest := slices.Min(took[:breakAfter]); fastest > 4*takePatience || fastest < time.Millisecond {
-		t.Errorf("the first verdicts took %v, want about %v, and more on a busy machine", took[:breakAfter], takePatience)
+	if fastest := slices.Min(took[:breakAfter]); fastest > 2*TakeDeadline || fastest < TakeDeadline/2 {
+		t.Errorf("the first verdicts took %v, want about %v, and more on a busy machine", took[:breakAfter], TakeDeadline)
 	}
 	slices.Sort(took)
 	if median := took[asked/2]; median > 5*time.Millisecond {
-		t.Errorf("half of the verdicts took %v or longer: nobody should wait for a node that is left alone", median)
+		t.Errorf("half of the verdicts took %v or longer: no caller should wait while the breaker is open", median)
 	}
 	if got := log.lines(); len(got) != 1 || !strings.Contains(got[0], "level=WARN") || !strings.Contains(got[0], "gateways=2") ||
 		strings.Contains(got[0], node.Addr()) {
@@ -140,7 +140,7 @@ func TestRedisFrozenCountsLeasesHere(t *testing.T) {
 	if v.Allowed || !slices.Equal(idsOf(v.InTheWay), []string{"1", "2"}) {
 		t.Errorf("beyond the share: %+v, want a refusal by 1 and 2", v)
 	}
-	ask := stream(key, "3")
+	ask := stream(key, "4")
 	ask.TakeOver = true
 	if v := l.Take(t.Context(), ask); !v.Allowed || !slices.Equal(idsOf(v.Ended), []string{"1"}) {
 		t.Errorf("beyond the share: %+v, want 1 taken over", v)
@@ -156,28 +156,20 @@ func TestRedisFrozenCountsLeasesHere(t *testing.T) {
 	if _, err := l.End(ctx, key, "2"); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("end: %v, want ErrUnavailable", err)
 	}
-	held := []Lease{{Key: key, ID: "1"}, {Key: key, ID: "2"}, {Key: key, ID: "3"}}
-	ended, err := l.Renew(ctx, held)
-	if !errors.Is(err, ErrUnavailable) || !slices.Equal(idsOf(ended), []string{"1"}) {
-		t.Errorf("renewed: %v are over, %v; want 1, and ErrUnavailable", idsOf(ended), err)
+	held := []Lease{{Key: key, ID: "1"}, {Key: key, ID: "2"}, {Key: key, ID: "4"}}
+	found, err := l.Renew(ctx, held)
+	if !errors.Is(err, ErrUnavailable) || !slices.Equal(idsOf(found.Ended), []string{"1"}) || len(found.Surplus) > 0 {
+		t.Errorf("renewed: %+v, %v; want 1 ended, and ErrUnavailable", found, err)
 	}
 	l.Release(ctx, held[0])
 
 	// Redis learns what was decided without it.
-	if refused, err := l.Confirm(ctx); !errors.Is(err, ErrUnavailable) || len(refused) != 0 {
-		t.Errorf("confirmed: %v are refused, %v; want none, and ErrUnavailable", idsOf(refused), err)
-	}
 	node.Resume()
 	awaitShared(t, l, key)
-	passTrust(l)
-	if refused, err := l.Confirm(t.Context()); err != nil || len(refused) != 0 {
-		t.Errorf("confirmed: %v are refused, %v; want none", idsOf(refused), err)
-	}
-	if over := renew(t, l, key, "2", "3"); len(over) != 0 {
+	if over := renew(t, l, key, "2", "4"); len(over) != 0 {
 		t.Errorf("renewed: %v are over, want none", over)
 	}
-	l.Release(t.Context(), held[0])
-	wantHeld(t, l, key, "2", "3")
+	wantHeld(t, l, key, "2", "4") // the renewal gave 1 back, which could not be released
 }
 
 func TestRedisGoneMeansAnAnswerAtOnce(t *testing.T) {
@@ -219,7 +211,7 @@ func keyAt(t testing.TB, c *redistest.Cluster, master *redistest.Node, there boo
 }
 
 func TestRedisDeadMasterConcernsItsKeysOnly(t *testing.T) {
-	c := sharedCluster(t)
+	c := redistest.Shared(t)
 	l, log := openHasty(t, "cluster", c.Addrs()...)
 	sample := newKey()
 	awaitShared(t, l, sample)
@@ -259,7 +251,7 @@ func TestRedisDeadMasterConcernsItsKeysOnly(t *testing.T) {
 // Whatever a cluster does meanwhile, a limit lets through no more than itself and
 // the share of a gateway that was by itself for a while.
 func TestRedisLimitsHoldWhileAClusterChanges(t *testing.T) {
-	c := sharedCluster(t)
+	c := redistest.Shared(t)
 	l, _ := openHasty(t, "changes", c.Addrs()...)
 	key := newKey()
 	awaitShared(t, l, key)

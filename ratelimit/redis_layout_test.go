@@ -47,7 +47,7 @@ func connectOf(key, id string, l policy.Limits) Ask {
 }
 
 func TestRedisTakesOneRoundTrip(t *testing.T) {
-	l := openLimiter(t, RedisOptions{}, sharedCluster(t).Addrs()...)
+	l := openLimiter(t, RedisOptions{}, redistest.Shared(t).Addrs()...)
 	var sent roundTrips
 	l.client.AddHook(&sent)
 	limits := policy.Defaults()
@@ -137,7 +137,7 @@ func TestRedisCountsGatewaysThatLive(t *testing.T) {
 // What a gateway that died held is free when it was not renewed for a lease's
 // life, and what the other holds is not.
 func TestRedisLeasesOfADeadGatewayReturn(t *testing.T) {
-	addrs := sharedCluster(t).Addrs()
+	addrs := redistest.Shared(t).Addrs()
 	dead, alive := openLimiter(t, RedisOptions{Gateway: "dead"}, addrs...), openLimiter(t, RedisOptions{Gateway: "alive"}, addrs...)
 	key := newKey()
 	mustHold(t, dead, key, "1", "2", "3")
@@ -155,7 +155,7 @@ func TestRedisLeasesOfADeadGatewayReturn(t *testing.T) {
 }
 
 func TestRedisTakeOverAcrossGateways(t *testing.T) {
-	addrs := sharedCluster(t).Addrs()
+	addrs := redistest.Shared(t).Addrs()
 	a, b := openLimiter(t, RedisOptions{Gateway: "a"}, addrs...), openLimiter(t, RedisOptions{Gateway: "b"}, addrs...)
 	key := newKey()
 	mustHold(t, a, key, "1", "2", "3", "4", "5")
@@ -173,7 +173,7 @@ func TestRedisTakeOverAcrossGateways(t *testing.T) {
 
 // More leases than fit into one call or one pipeline, of more keys than that.
 func TestRedisRenewsAllAtOnce(t *testing.T) {
-	l := openLimiter(t, RedisOptions{}, sharedCluster(t).Addrs()...)
+	l := openLimiter(t, RedisOptions{}, redistest.Shared(t).Addrs()...)
 	var held []Lease
 	add := func(key string, n int) {
 		for i := range n {
@@ -188,8 +188,8 @@ func TestRedisRenewsAllAtOnce(t *testing.T) {
 		add(small[len(small)-1], 2)
 	}
 	for range 2 {
-		if ended, err := l.Renew(t.Context(), held); err != nil || len(ended) != 0 {
-			t.Fatalf("renewed: %d are over, %v", len(ended), err)
+		if found, err := l.Renew(t.Context(), held); err != nil || len(found.Ended)+len(found.Surplus) != 0 {
+			t.Fatalf("renewed: %+v, %v", found, err)
 		}
 	}
 	for _, key := range append(small, large) {

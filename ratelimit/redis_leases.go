@@ -3,98 +3,135 @@ package ratelimit
 import (
 	"cmp"
 	"context"
-	"errors"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/paylogic/pushserver/internal/rediscluster"
 )
 
-// leasePatience is how long a round trip about leases may take: nobody waits for
-// most of them.
-const leasePatience = time.Second
+// leaseDeadline bounds a round trip about leases. Most run in the background, so
+// it is longer than [TakeDeadline].
+const leaseDeadline = time.Second
 
-// No script about the leases of one key holds up its node for longer than these
-// take, and no pipeline a connection.
+// These bound how long a script holds up its node, how long a pipeline holds up a
+// connection, and how many leases wait to be given back.
 const (
-	mostLeases = 200
-	mostCalls  = 64
+	mostLeases     = 200
+	mostCalls      = 64
+	mostUnreleased = 1 << 16
 )
 
-// Renew implements [Leases]. It says, too, that this gateway is alive, and learns
+// Renew implements [Leases]. It also says that this gateway is alive, and learns
 // how many are.
-func (r *RedisLimiter) Renew(ctx context.Context, held []Lease) (ended []Lease, err error) {
+func (r *RedisLimiter) Renew(ctx context.Context, held []Lease) (found Renewal, err error) {
 	if r.breaker.expire(time.Now()) {
-		r.logMended()
+		r.logRecovery()
 	}
-	kept := slices.Clone(held)
-	for i := range kept {
-		kept[i].Info = nil // Redis keeps it
+	r.releaseLeft(ctx)
+	found = r.local.renewAll(held)
+	over := map[leaseName]bool{}
+	for _, l := range found.Ended {
+		over[nameOf(l)] = true
 	}
-	ended, _ = r.local.Renew(ctx, kept) // it does not fail
-	over := names(ended)
-	stands := r.doubts.settled(slices.DeleteFunc(slices.Clone(held), func(l Lease) bool { return over[nameOf(l)] }))
-	calls := batches(renewScript, stands, func(l Lease) []any {
-		l.Gateway = r.gateway
-		return leaseArgs(&l)
-	})
-	alive := &call{script: gatewaysScript, keys: []string{redisGateways}, args: []any{r.gateway}}
+	rest := slices.DeleteFunc(slices.Clone(held), func(l Lease) bool { return over[nameOf(l)] })
+	var calls []*call
+	for _, group := range groups(rest) {
+		c := leaseCall(renewScript, group[0].Key)
+		c.Args = append(c.Args, group[0].Limit)
+		for _, l := range group {
+			l.Gateway = r.gateway
+			c.Args = append(c.Args, leaseArgs(&l)...)
+		}
+		calls = append(calls, c)
+	}
+	alive := &call{Call: rediscluster.Call{Script: gatewaysScript, Keys: []string{redisGateways}, Args: []any{r.gateway}}}
 	err = r.runAll(ctx, append(calls, alive))
 
-	if n, failed := alive.cmd.Int64(); failed == nil {
+	if n, failed := alive.Cmd.Int64(); failed == nil {
 		r.gateways.Store(max(1, n))
 	}
-	for _, c := range calls {
-		ids, _ := c.cmd.StringSlice() // without an answer nothing is over
-		for _, id := range ids {
-			over[leaseName{c.owner, id}] = true
-		}
+	byName := make(map[leaseName]Lease, len(rest))
+	for _, l := range rest {
+		byName[nameOf(l)] = l
 	}
-	for _, l := range stands {
-		if over[nameOf(l)] {
-			ended = append(ended, l)
-			r.local.Release(ctx, l)
+	for _, c := range calls {
+		lists, _ := c.Cmd.Slice() // without an answer all leases stay
+		for i, into := range []*[]Lease{&found.Ended, &found.Surplus} {
+			if i >= len(lists) {
+				break
+			}
+			ids, _ := lists[i].([]any)
+			for _, id := range ids {
+				text, _ := id.(string)
+				l := byName[leaseName{c.key, text}]
+				*into = append(*into, l)
+				r.local.Release(ctx, l)
+			}
 		}
 	}
 	if err != nil {
-		r.doubts.mistrust()
-		return ended, unavailable("renew leases", err)
+		return found, unavailable("renew leases", err)
 	}
-	return ended, nil
+	return found, nil
 }
 
-// A leaseName tells a lease from all others.
+// A leaseName identifies a lease among those of all keys.
 type leaseName struct{ key, id string }
 
 func nameOf(l Lease) leaseName { return leaseName{l.Key, l.ID} }
 
-func names(leases []Lease) map[leaseName]bool {
-	all := make(map[leaseName]bool, len(leases))
-	for _, l := range leases {
-		all[nameOf(l)] = true
-	}
-	return all
-}
-
-// Release implements [Leases].
+// Release implements [Leases]. If Redis does not answer, the next renewal tries
+// again.
 func (r *RedisLimiter) Release(ctx context.Context, held ...Lease) {
 	r.local.Release(ctx, held...)
-	for _, l := range held {
-		r.doubts.remove(l)
+	var calls []*call
+	for _, group := range groups(held) {
+		c := leaseCall(endScript, group[0].Key)
+		for _, l := range group {
+			c.Args = append(c.Args, l.ID)
+		}
+		calls = append(calls, c)
 	}
-	if err := r.runAll(ctx, batches(endScript, held, func(l Lease) []any { return []any{l.ID} })); err != nil {
-		r.doubts.mistrust() // they are not renewed any more
+	if r.runAll(ctx, calls) != nil {
+		r.leaveUnreleased(held...)
+	}
+}
+
+// leaveUnreleased has the next renewal give leases back. Those that are too many
+// expire.
+func (r *RedisLimiter) leaveUnreleased(leases ...Lease) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, l := range leases {
+		if len(r.unreleased) < mostUnreleased {
+			l.Info = nil
+			r.unreleased = append(r.unreleased, l)
+		}
+	}
+}
+
+// releaseLeft gives back what Redis may hold for nobody: it would count against
+// streams that are open.
+func (r *RedisLimiter) releaseLeft(ctx context.Context) {
+	r.mu.Lock()
+	left := r.unreleased
+	r.unreleased = nil
+	r.mu.Unlock()
+	if len(left) > 0 {
+		r.Release(ctx, left...)
 	}
 }
 
 // List implements [Leases].
 func (r *RedisLimiter) List(ctx context.Context, key string) ([]Lease, error) {
-	c := &call{script: listScript, keys: leaseKeys(key), owner: key}
+	c := leaseCall(listScript, key)
 	if err := r.runAll(ctx, []*call{c}); err != nil {
 		return nil, unavailable("list leases", err)
 	}
-	records, _ := c.cmd.Slice()
+	records, _ := c.Cmd.Slice()
 	leases, err := readLeases(key, records)
 	slices.SortFunc(leases, compareLeases)
 	return leases, err
@@ -102,11 +139,12 @@ func (r *RedisLimiter) List(ctx context.Context, key string) ([]Lease, error) {
 
 // End implements [Leases].
 func (r *RedisLimiter) End(ctx context.Context, key, id string) (Lease, error) {
-	c := &call{script: endScript, keys: leaseKeys(key), args: []any{id}, owner: key}
+	c := leaseCall(endScript, key)
+	c.Args = []any{id}
 	if err := r.runAll(ctx, []*call{c}); err != nil {
 		return Lease{}, unavailable("end a lease", err)
 	}
-	records, _ := c.cmd.Slice()
+	records, _ := c.Cmd.Slice()
 	leases, err := readLeases(key, records)
 	if err != nil {
 		return Lease{}, err
@@ -118,37 +156,38 @@ func (r *RedisLimiter) End(ctx context.Context, key, id string) (Lease, error) {
 	return leases[0], nil
 }
 
-// batches returns calls of a script, each with what it takes of some leases of
-// one key.
-func batches(script *redis.Script, leases []Lease, args func(Lease) []any) []*call {
+func leaseCall(script *redis.Script, key string) *call {
+	return &call{key: key, Call: rediscluster.Call{Script: script, Keys: leaseKeys(key)}}
+}
+
+// groups splits leases into those that one call can take: of one key, and not too
+// many.
+func groups(leases []Lease) (all [][]Lease) {
 	leases = slices.Clone(leases)
 	slices.SortStableFunc(leases, func(a, b Lease) int { return cmp.Compare(a.Key, b.Key) })
-	var calls []*call
-	n := 0 // leases in the last call
-	for i, l := range leases {
-		if i == 0 || l.Key != leases[i-1].Key || n == mostLeases {
-			calls = append(calls, &call{script: script, keys: leaseKeys(l.Key), owner: l.Key})
-			n = 0
+	for len(leases) > 0 {
+		n := 1
+		for n < min(len(leases), mostLeases) && leases[n].Key == leases[0].Key {
+			n++
 		}
-		c := calls[len(calls)-1]
-		c.args = append(c.args, args(l)...)
-		n++
+		all = append(all, leases[:n])
+		leases = leases[n:]
 	}
-	return calls
+	return all
 }
 
 // runAll makes calls in as many round trips as it takes and returns the first
-// error. Nodes do not wait for each other, and one that does not answer is asked
+// error. It asks all nodes at the same time, and a node that does not answer
 // nothing more.
 func (r *RedisLimiter) runAll(ctx context.Context, calls []*call) (err error) {
-	byNode := map[string][]*call{}
+	byNode := map[string][]*rediscluster.Call{}
 	for _, c := range calls {
-		c.cmd = redis.NewCmd(ctx)
-		c.cmd.SetErr(errLeftAlone)
+		c.Cmd = redis.NewCmd(ctx)
+		c.Cmd.SetErr(errOpen)
 		if err == nil {
-			c.node, err = r.nodeOf(ctx, c.keys[0])
+			err = r.route(ctx, c)
 		}
-		byNode[c.node] = append(byNode[c.node], c)
+		byNode[c.node] = append(byNode[c.node], &c.Call)
 	}
 	if err != nil {
 		return err
@@ -165,8 +204,8 @@ func (r *RedisLimiter) runAll(ctx context.Context, calls []*call) (err error) {
 	}
 	nodes.Wait()
 	for _, c := range calls {
-		if err := c.cmd.Err(); err != nil {
-			r.reload()
+		if err := c.Cmd.Err(); err != nil {
+			r.client.Reload()
 			return err
 		}
 	}
@@ -175,15 +214,11 @@ func (r *RedisLimiter) runAll(ctx context.Context, calls []*call) (err error) {
 
 // runSome makes calls to one node in one round trip, and reports whether it
 // answered all.
-func (r *RedisLimiter) runSome(ctx context.Context, calls []*call) bool {
-	ctx, cancel := context.WithTimeout(ctx, leasePatience)
+func (r *RedisLimiter) runSome(ctx context.Context, calls []*rediscluster.Call) bool {
+	ctx, cancel := context.WithTimeout(ctx, leaseDeadline)
 	defer cancel()
-	r.run(ctx, calls)
-	for _, c := range calls {
-		r.pulses.beat(c)
-	}
-	return !slices.ContainsFunc(calls, func(c *call) bool {
-		var reply redis.Error
-		return c.cmd.Err() != nil && !errors.As(c.cmd.Err(), &reply)
+	r.client.Run(ctx, calls...)
+	return !slices.ContainsFunc(calls, func(c *rediscluster.Call) bool {
+		return c.Cmd.Err() != nil && !rediscluster.IsReply(c.Cmd.Err())
 	})
 }

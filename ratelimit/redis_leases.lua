@@ -4,11 +4,11 @@
 --   held, a hash: 'l:<id>' → record, 'u:<id>' → its filter,
 --     'f:<filter>' → how many leases use it, '#' → how many filters there are
 --   ended, a sorted set: id → until when it is remembered that it was ended (ms)
--- life and endedLife (ms) are set above.
+-- life, freshLife and endedLife (ms) are set above.
 local leases, order, held, ended = unpack(KEYS, #KEYS - 3)
-local purgeMost = 200 -- in one call, which holds up everybody
+local purgeMost = 200 -- in one call, because it holds up all others
 
-local function forgo(filter)
+local function releaseFilter(filter)
   if filter and filter ~= '' and redis.call('HINCRBY', held, 'f:' .. filter, -1) <= 0 then
     redis.call('HDEL', held, 'f:' .. filter)
     redis.call('HINCRBY', held, '#', -1)
@@ -18,7 +18,7 @@ end
 local function drop(id)
   redis.call('ZREM', order, id)
   if redis.call('ZREM', leases, id) == 1 then
-    forgo(redis.call('HGET', held, 'u:' .. id))
+    releaseFilter(redis.call('HGET', held, 'u:' .. id))
   end
   redis.call('HDEL', held, 'l:' .. id, 'u:' .. id)
 end
@@ -40,7 +40,7 @@ local function hold(id, since, filter, record)
   end
   local was = redis.call('HGET', held, 'u:' .. id)
   if was ~= filter then
-    forgo(was)
+    releaseFilter(was)
     if filter ~= '' and redis.call('HINCRBY', held, 'f:' .. filter, 1) == 1 then
       redis.call('HINCRBY', held, '#', 1)
     end
@@ -56,6 +56,11 @@ local function keep()
     redis.call('PEXPIRE', order, 2 * life)
     redis.call('PEXPIRE', held, 2 * life)
   end
+end
+
+local function wasEnded(id)
+  local expiry = redis.call('ZSCORE', ended, id)
+  return expiry and tonumber(expiry) > ms
 end
 
 local function finish(ids)

@@ -46,7 +46,7 @@ var (
 
 // script joins parts that share their locals.
 func script(flags string, parts ...string) *redis.Script {
-	head := fmt.Sprintf("#!lua%s\nlocal life, endedLife = %d, %d\n",
-		flags, LeaseLife.Milliseconds(), endedLife.Milliseconds())
+	head := fmt.Sprintf("#!lua%s\nlocal life, freshLife, endedLife = %d, %d, %d\n",
+		flags, LeaseLife.Milliseconds(), freshLife.Milliseconds(), endedLife.Milliseconds())
 	return redis.NewScript(head + strings.Join(parts, "\n"))
 }

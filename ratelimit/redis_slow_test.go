@@ -2,7 +2,7 @@ package ratelimit
 
 import (
 	"context"
-	"errors"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -23,7 +23,11 @@ func (d delay) DialHook(next redis.DialHook) redis.DialHook { return next }
 func (d delay) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		if slices.Contains(cmd.Args(), any(ratesKey(d.key))) {
-			time.Sleep(d.by)
+			select {
+			case <-time.After(d.by):
+			case <-ctx.Done():
+				return ctx.Err()
+			}
 		}
 		return next(ctx, cmd)
 	}
@@ -33,38 +37,31 @@ func (d delay) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Process
 	return next
 }
 
-func TestRedisBusyIsNotAway(t *testing.T) {
-	l, log := openHasty(t, "busy", redistest.StartStandalone(t).Addr())
-	l.patience = 200 * time.Millisecond // more than a busy machine takes for the others
-	key := newKey()
-	awaitShared(t, l, key)
-	l.client.AddHook(delay{key, 3 * l.patience})
+func TestRedisIsWaitedForUntilTheDeadline(t *testing.T) {
+	l, log := openHasty(t, "slow", redistest.StartStandalone(t).Addr())
+	l.deadline = 2 * time.Second
+	slowly, late := newKey(), newKey()
+	awaitShared(t, l, slowly)
+	l.client.AddHook(delay{slowly, l.deadline / 4})
+	l.client.AddHook(delay{late, 4 * l.deadline})
 
-	ctx, cancel := context.WithCancel(t.Context())
-	others := make(chan struct{})
-	go func() {
-		defer close(others)
-		for other := newKey(); ctx.Err() == nil; time.Sleep(time.Millisecond) {
-			l.Take(ctx, charge(other, slow, 0))
-		}
-	}()
-	if v := l.Take(t.Context(), charge(key, slow, 1)); v.Local || v.Decisions[0].Remaining != 4 {
-		t.Errorf("while the node answers others: %+v, want its verdict", v)
+	start := time.Now()
+	if v := l.Take(t.Context(), charge(slowly, slow, 1)); v.Local || v.Decisions[0].Remaining != 4 || time.Since(start) < l.deadline/4 {
+		t.Errorf("a slow answer: %+v after %v, want it", v, time.Since(start))
 	}
-	cancel()
-	<-others
-	if v := l.Take(t.Context(), charge(key, slow, 1)); !v.Local {
-		t.Errorf("while the node says nothing: %+v, want a local verdict", v)
+	start = time.Now()
+	if v := l.Take(t.Context(), charge(late, slow, 1)); !v.Local || time.Since(start) > 2*l.deadline {
+		t.Errorf("an answer after the deadline: %+v after %v, want a local verdict at the deadline", v, time.Since(start))
 	}
-	if got := log.lines(); got[0] != "" {
-		t.Errorf("logged %q: one late answer is no news", got)
+	if got := log.lines(); got[0] != "" || l.Fallbacks() != 1 {
+		t.Errorf("logged %q and counted %d fallbacks: one late answer is one fallback, and no news", got, l.Fallbacks())
 	}
 }
 
 func TestRedisLateLeaseIsGivenBack(t *testing.T) {
 	node := redistest.StartStandalone(t)
 	l, _ := openHasty(t, "late", node.Addr())
-	l.patience = 300 * time.Millisecond
+	l.deadline = 300 * time.Millisecond
 	key := newKey()
 	awaitShared(t, l, key)
 	introduce(t, l, node.Addr())
@@ -80,79 +77,73 @@ func TestRedisLateLeaseIsGivenBack(t *testing.T) {
 	node.Resume() // and finds the call
 	awaitShared(t, l, key)
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		renew(t, l, key, "1", "2")
 		leases, err := l.List(t.Context(), key)
 		if err == nil && slices.Equal(idsOf(leases), []string{"1", "2"}) {
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("%v are held (%v), want 1 and 2: nobody has 3", idsOf(leases), err)
+			t.Fatalf("%v are held (%v), want 1 and 2: no client has 3", idsOf(leases), err)
 		}
 	}
 }
 
-// passTrust has the time pass after which Redis knows all leases.
-func passTrust(l *RedisLimiter) {
-	l.doubts.mu.Lock()
-	defer l.doubts.mu.Unlock()
-	l.doubts.untrue = time.Time{}
+// A lease that was given back does not return with its own call.
+func TestRedisDoesNotHoldAReleasedLease(t *testing.T) {
+	l := openLimiter(t, RedisOptions{}, redistest.StartStandalone(t).Addr())
+	key := newKey()
+	l.Release(t.Context(), Lease{Key: key, ID: "1"})
+	take(t, l, stream(key, "1"))
+	wantHeld(t, l, key)
 }
 
-func TestRedisLeasesGivenWithoutItAreConfirmed(t *testing.T) {
+// While Redis is away two gateways grant more than the limit. Afterwards the
+// oldest stay, whichever gateway renews first, and no more end than must.
+func TestRedisTwoRenewalsLeaveTheOldest(t *testing.T) {
 	node := redistest.StartStandalone(t)
-	l, _ := openHasty(t, "alone", node.Addr())
-	another, _ := openHasty(t, "another", node.Addr())
-	another.patience = time.Second
-	full, free, left, taken := newKey(), newKey(), newKey(), newKey()
-	awaitShared(t, l, full)
-	awaitShared(t, another, full)
-	introduce(t, l, node.Addr())
-	for _, id := range []string{"1", "2", "3", "4"} {
-		for _, key := range []string{full, taken} {
-			if v := another.Take(t.Context(), stream(key, id)); !v.Allowed || v.Local {
-				t.Fatalf("%+v", v)
+	a, b := openLimiter(t, RedisOptions{Gateway: "a"}, node.Addr()), openLimiter(t, RedisOptions{Gateway: "b"}, node.Addr())
+	live := map[*RedisLimiter]map[string]bool{}
+	round := func(key string) (ended []string) {
+		t.Helper()
+		for _, l := range []*RedisLimiter{a, b} {
+			_, surplus := renewSome(t, l, key, slices.Sorted(maps.Keys(live[l]))...)
+			for _, id := range surplus {
+				delete(live[l], id)
 			}
+			ended = append(ended, surplus...)
 		}
+		return ended
 	}
-
-	node.Kill()
-	over := stream(taken, "9")
-	over.TakeOver = true
-	for _, ask := range []Ask{stream(full, "5"), stream(full, "6"), stream(free, "7"), stream(left, "8"), stream(taken, "5"), over} {
-		if v := l.Take(t.Context(), ask); !v.Allowed || !v.Local {
-			t.Fatalf("within the share: %+v", v)
+	set := func(ids ...string) map[string]bool {
+		all := map[string]bool{}
+		for _, id := range ids {
+			all[id] = true
 		}
+		return all
 	}
-	l.Release(t.Context(), Lease{Key: left, ID: "8"})
-	if refused, err := l.Confirm(t.Context()); err == nil || len(refused) > 0 {
-		t.Errorf("without Redis: %v are refused, %v; want none and an error", idsOf(refused), err)
-	}
-	node.Restart()
-	awaitShared(t, another, full)
-	awaitShared(t, l, full)
-	renew(t, another, full, "1", "2", "3", "4")
-	renew(t, another, taken, "1", "2", "3", "4")
-	if over := renew(t, l, full, "5", "6"); len(over) > 0 {
-		t.Errorf("renewed in doubt: %v are over, want none", over)
-	}
-	wantHeld(t, another, full, "1", "2", "3", "4")
-
-	// It may have leases that are over: one could not be given back.
-	if refused, err := l.Confirm(t.Context()); !errors.Is(err, ErrUnavailable) || len(refused) > 0 {
-		t.Errorf("too early: %v are refused, %v; want none and ErrUnavailable", idsOf(refused), err)
-	}
-	passTrust(l)
-	refused, err := l.Confirm(t.Context())
-	if err != nil || !slices.Equal(idsOf(refused), []string{"6", "9"}) {
-		t.Fatalf("%v are refused, %v; want the youngest of each key", idsOf(refused), err)
-	}
-	wantHeld(t, another, full, "1", "2", "3", "4", "5")
-	wantHeld(t, another, taken, "1", "2", "3", "4", "5") // whoever took over comes back, and does so again
-	wantHeld(t, another, free, "7")
-	wantHeld(t, another, left)
-	if over := renew(t, l, full, "5", "6"); !slices.Equal(over, []string{"6"}) {
-		t.Errorf("renewed: %v are over, want 6", over)
-	}
-	if refused, err := l.Confirm(t.Context()); err != nil || len(refused) > 0 {
-		t.Errorf("once more: %v are refused, %v; want nothing to ask", idsOf(refused), err)
+	for name, test := range map[string]struct {
+		known, a, b []string // known to Redis before, all of them b's
+		want        []string
+	}{
+		"all are new":               {nil, []string{"1", "4", "5", "8", "9"}, []string{"2", "3", "6", "7"}, []string{"1", "2", "3", "4", "5"}},
+		"those of a are the newest": {nil, []string{"6", "7", "8"}, []string{"1", "2", "3", "4"}, []string{"1", "2", "3", "4", "6"}},
+		"those of b were known":     {[]string{"1", "2", "3", "4"}, []string{"5", "6"}, []string{"1", "2", "3", "4"}, []string{"1", "2", "3", "4", "5"}},
+		"some of b have gone":       {[]string{"1", "2", "3", "4", "5"}, []string{"6", "7", "8"}, []string{"1", "2"}, []string{"1", "2", "6", "7", "8"}},
+		"there is room":             {[]string{"1"}, []string{"3"}, []string{"1"}, []string{"1", "3"}},
+	} {
+		key := newKey()
+		mustHold(t, b, key, test.known...)
+		redisPass(t, b, key, freshLife) // Redis was away for so long
+		live[a], live[b] = set(test.a...), set(test.b...)
+		ended := append(round(key), round(key)...)
+		left := slices.Sorted(maps.Keys(live[a]))
+		left = append(left, slices.Collect(maps.Keys(live[b]))...)
+		slices.Sort(left)
+		if !slices.Equal(left, test.want) {
+			t.Errorf("%s: %v remain and %v ended, want %v to remain", name, left, ended, test.want)
+		}
+		if more := round(key); len(more) > 0 {
+			t.Errorf("%s: a third renewal ends %v", name, more)
+		}
 	}
 }

@@ -96,8 +96,10 @@ if id ~= '' then
     append(reply, {victim})
     finish({victim})
   end
-  hold(id, ARGV[5], filter, ARGV[7])
-  keep()
+  if not wasEnded(id) then -- this call may come late, after its lease was given back
+    hold(id, ARGV[5], filter, ARGV[7])
+    keep()
+  end
   for a = first, #ARGV, stride do
     if ARGV[a] ~= 'rate' then
       reply[2 + a - first + 1] = math.max(0, tonumber(ARGV[a + 2]) - would[ARGV[a]])

@@ -4,77 +4,33 @@ import (
 	"context"
 	"errors"
 	"os"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/maintnotifications"
 
+	"github.com/paylogic/pushserver/internal/rediscluster"
 	"github.com/paylogic/pushserver/internal/redistest"
 )
 
-// One cluster serves all tests of this package, one after the other.
-var (
-	clusterOnce sync.Once
-	testCluster *redistest.Cluster
-)
+func TestMain(m *testing.M) { os.Exit(redistest.Main(m)) }
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if testCluster != nil {
-		testCluster.Close()
-	}
-	os.Exit(code)
-}
-
-func sharedCluster(t testing.TB) *redistest.Cluster {
+// connect returns a client with the program's settings.
+func connect(t testing.TB, addrs ...string) *rediscluster.Client {
 	t.Helper()
-	clusterOnce.Do(func() {
-		var err error
-		if testCluster, err = redistest.Open(context.Background(), redistest.Options{}); err != nil {
-			t.Fatal(err)
-		}
-	})
-	if testCluster == nil {
-		t.Fatal("the cluster did not start")
-	}
-	return testCluster
-}
-
-// connect returns a client with the settings of the program's own.
-func connect(t testing.TB, addrs ...string) redis.UniversalClient {
-	o := &redis.UniversalOptions{
-		Addrs:                    addrs,
-		IsClusterMode:            len(addrs) > 1,
-		Protocol:                 2,
-		PoolSize:                 32,
-		DialTimeout:              500 * time.Millisecond,
-		DialerRetries:            1,
-		MaxRetries:               -1,
-		MaxRedirects:             2,
-		ContextTimeoutEnabled:    true,
-		ReadTimeout:              time.Second,
-		WriteTimeout:             time.Second,
-		DisableIdentity:          true,
-		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
-	}
-	var client redis.UniversalClient = redis.NewUniversalClient(o)
-	if len(addrs) > 1 {
-		c := o.Cluster()
-		c.ClusterStateReloadInterval = time.Second
-		c.DisableRoutingPolicies = true
-		client = redis.NewClusterClient(c)
+	client, err := rediscluster.Open(context.Background(), rediscluster.Options{Addrs: addrs, PoolSize: 32})
+	if err != nil {
+		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = client.Close() })
 	return client
 }
 
 // openLimiter returns a limiter that waits for Redis as long as a busy machine
-// may take: a verdict of its own would be another than the test is about.
+// takes, so that Redis gives every verdict.
 func openLimiter(t testing.TB, o RedisOptions, addrs ...string) *RedisLimiter {
 	r := NewRedisLimiter(connect(t, addrs...), o)
-	r.patience = 10 * time.Second
+	r.deadline = 10 * time.Second
 	t.Cleanup(func() {
 		if n := r.Fallbacks(); n != 0 {
 			t.Errorf("%d verdicts were given without Redis", n)
@@ -84,7 +40,7 @@ func openLimiter(t testing.TB, o RedisOptions, addrs ...string) *RedisLimiter {
 }
 
 var clusterSubject = subject{
-	open:  func(t *testing.T) limiter { return openLimiter(t, RedisOptions{}, sharedCluster(t).Addrs()...) },
+	open:  func(t *testing.T) limiter { return openLimiter(t, RedisOptions{}, redistest.Shared(t).Addrs()...) },
 	pass:  redisPass,
 	erase: redisErase,
 }

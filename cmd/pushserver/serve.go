@@ -133,7 +133,7 @@ func (s *serveCommand) Run(ctx context.Context, c *console) error {
 		logger.Warn("accepted events are not as safe as they should be", "durability", s.Durability, "reason", err)
 	}
 	store := auth.NewRedisStore(log.Client(), auth.RedisOptions{Replicated: options.Durability == eventlog.Replicated})
-	b.limiter = ratelimit.NewRedisLimiter(log.Client().UniversalClient, ratelimit.RedisOptions{Logger: logger})
+	b.limiter = ratelimit.NewRedisLimiter(log.Client(), ratelimit.RedisOptions{Logger: logger})
 	if err := g.open(s.Listen, log, store, b); err != nil {
 		return err
 	}

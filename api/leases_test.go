@@ -1,63 +1,55 @@
 package api
 
 import (
-	"github.com/paylogic/pushserver/streams/eventlog"
-
 	"context"
-	"errors"
 	"strings"
-	"sync"
 	"testing"
+	"time"
 
 	"github.com/paylogic/pushserver/auth"
 	"github.com/paylogic/pushserver/ratelimit"
+	"github.com/paylogic/pushserver/streams/eventlog"
 )
 
-// alone is a limiter that gives leases without Redis, and has no place for any of
-// them when Redis answers, which it does not at first.
+// alone is a limiter that knows none of the leases it granted, as Redis does if it
+// was away.
 type alone struct {
 	*ratelimit.MemoryLimiter
 	given func(ratelimit.Lease)
-
-	mu     sync.Mutex // guards the following
-	leases []ratelimit.Lease
-	asked  int
 }
 
-func (l *alone) Take(ctx context.Context, ask ratelimit.Ask) ratelimit.Verdict {
-	v := l.MemoryLimiter.Take(ctx, ask)
-	if ask.Lease != nil {
+func (l *alone) Take(_ context.Context, ask ratelimit.Ask) ratelimit.Verdict {
+	if ask.Lease != nil && l.given != nil {
 		lease := *ask.Lease
 		lease.Key = ask.Key
-		v.Local = true
-		l.mu.Lock()
-		l.leases = append(l.leases, lease)
-		l.mu.Unlock()
-		if l.given != nil {
-			l.given(lease)
-		}
+		l.given(lease)
 	}
-	return v
+	return ratelimit.Verdict{Allowed: true}
 }
 
-func (l *alone) Confirm(context.Context) (refused []ratelimit.Lease, err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.asked++; l.asked == 1 {
-		return nil, errors.New("not yet")
-	}
-	refused, l.leases = l.leases, nil
-	return refused, nil
-}
-
-func TestStreamWithoutAPlaceEndsOnceThatIsKnown(t *testing.T) {
+func TestStreamBeyondTheLimitEndsAtTheNextRenewal(t *testing.T) {
 	limiter := &alone{MemoryLimiter: ratelimit.NewMemoryLimiter("alone")}
+	var given ratelimit.Lease
+	limiter.given = func(l ratelimit.Lease) { given = l }
 	r := startRig(t, eventlog.MemoryOptions{}, false, func(c *Config) { c.Limiter = limiter })
-	v := r.watch(t, r.issue(t, auth.Key{Kind: auth.Live, Merchant: "a"}), "")
-	connectionOf(t, v)
-	e := v.next(t)
+	key := r.issue(t, auth.Key{Kind: auth.Live, Merchant: "a", Limits: within(t, "streams=2")})
+	older := r.watch(t, key, "")
+	connectionOf(t, older)
+	time.Sleep(2 * time.Millisecond) // leases are ordered by ms
+	newer := r.watch(t, key, "")
+	connectionOf(t, newer)
+	another := ratelimit.Lease{Key: given.Key, ID: "con_another", Since: time.Now().Add(-time.Hour)}
+	if _, err := limiter.Renew(t.Context(), []ratelimit.Lease{another}); err != nil {
+		t.Fatal(err)
+	}
+	r.server.renewOnce(t.Context())
+	e := newer.next(t)
 	if e.Type != "stream.goodbye" || !strings.Contains(string(e.Data), `"over_limit"`) || !strings.Contains(string(e.Data), `"reconnect":true`) {
-		t.Errorf("the stream was told %s %s", e.Type, e.Data)
+		t.Errorf("the newest stream was told %s %s", e.Type, e.Data)
+	}
+	r.publish(t, "a", "a.b", "0", "")
+	if e := older.next(t); e.Type != "a.b" {
+		t.Errorf("a stream within the limit was told %s %s", e.Type, e.Data)
 	}
 }
 
