@@ -55,7 +55,6 @@ func readObject(w http.ResponseWriter, r *http.Request, most int, types ...strin
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	tooLarge := problem("payload-too-large", "Send at most 256 KiB. Store large things elsewhere, and publish where they are.")
 	if r.ContentLength > bodyMax {
-		w.Header().Set("Connection", "close")
 		return nil, tooLarge
 	}
 	var body bytes.Buffer
@@ -64,7 +63,6 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	var most *http.MaxBytesError
 	switch {
 	case errors.As(err, &most):
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now()) // nobody waits for the rest
 		return nil, tooLarge
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		w.Header().Set("Connection", "close")

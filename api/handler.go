@@ -84,11 +84,15 @@ func (s *Server) refuse(w *answer, r *http.Request, err error) {
 	if w.status != 0 {
 		panic(http.ErrAbortHandler) // too late for an answer: break it off visibly
 	}
-	if p.Name != "origin-not-allowed" && wantsStream(r) {
+	write := func() { writeProblem(w, r, w.id, p) }
+	switch {
+	case p.Name != "origin-not-allowed" && wantsStream(r):
 		writeStreamProblem(w, r, w.id, p)
-		return
+	case p.Status == http.StatusRequestTimeout: // the body has had its time
+		write()
+	default:
+		s.refused.Answer(w, r, write)
 	}
-	writeProblem(w, r, w.id, p)
 }
 
 // statusLeft stands in metrics for requests whose client did not wait.

@@ -53,6 +53,20 @@ func TestPagesAndAllThatTheyLinkTo(t *testing.T) {
 	}
 }
 
+func TestHomeLeadsToTheGuide(t *testing.T) {
+	r := newRig(t, eventlog.MemoryOptions{})
+	got := r.do(t, "GET", "/", "", "")
+	if got.status != 200 || !strings.HasPrefix(got.header.Get("Content-Type"), "text/html") {
+		t.Fatalf("GET / is answered with %d, %s", got.status, got.header.Get("Content-Type"))
+	}
+	for _, target := range []string{"/docs", "/docs/reference", "/console", "/openapi.json"} {
+		if !strings.Contains(got.body, `href="`+target+`"`) {
+			t.Errorf("GET / does not link to %s", target)
+		}
+	}
+	r.do(t, "POST", "/", "", "{}").refused(t, "POST /", 405, "method-not-allowed")
+}
+
 func TestAttack83PagesAreNotFramedAndReflectNothing(t *testing.T) {
 	r := newRig(t, eventlog.MemoryOptions{})
 	const mark = "<script>alert(7)</script>"

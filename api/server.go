@@ -82,6 +82,7 @@ type Server struct {
 
 	connections *connections
 	poller      *transport.Poller
+	refused     transport.Discarder
 	metrics     *metrics
 	catalog     *catalog.Catalog
 	composer    *catalog.Composer
@@ -213,7 +214,7 @@ func (e endpoint) methods() string {
 // serve answers a request or returns why not.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) error {
 	if r.ProtoMajor != 1 && r.TLS == nil {
-		return problem("malformed-request", "Use HTTP/1.1 here. HTTP/2 needs TLS.") // a preface of HTTP/2
+		return problem("malformed-request", "Use version 1.1 of HTTP here. HTTP/2 needs TLS.") // a preface of HTTP/2
 	}
 	handler, pattern := s.routes.Handler(r)
 	endpoint, ok := handler.(endpoint)

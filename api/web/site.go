@@ -91,6 +91,7 @@ func New(problems []Problem, demo bool) (*Site, error) {
 		}
 		s.pages[p.Path] = whole.Bytes()
 	}
+	add(page{Path: "/", Title: "Home"}, "home", nil)
 	for _, c := range guide {
 		add(page{Path: c.Path, Title: c.Title, Section: "docs", Chapters: guide}, c.file, nil)
 	}
