@@ -60,7 +60,6 @@ func newCutRig(t *testing.T, wait, stale time.Duration) (*rig, *cuttableLog) {
 }
 
 func TestAttack11RevocationThatCannotBeHeard(t *testing.T) {
-	t.Parallel()
 	r, log := newCutRig(t, 300*time.Millisecond, 3*time.Second)
 	made, err := keys.Registry{Store: r.store, Log: log.MemoryLog, By: auth.CLI}.
 		Create(t.Context(), keys.Patch{"kind": []byte(`"live"`), "merchant": []byte(`"a"`)})
@@ -81,7 +80,6 @@ func TestAttack11RevocationThatCannotBeHeard(t *testing.T) {
 
 // A gateway that can hear of changes again vouches for its streams again at once.
 func TestStreamsOutliveACutThatIsShortEnough(t *testing.T) {
-	t.Parallel()
 	r, log := newCutRig(t, 4*time.Second, 5*time.Second)
 	v := r.watch(t, r.a, "")
 	v.next(t)
