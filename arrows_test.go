@@ -66,6 +66,17 @@ var outside = []struct {
 	}, "api, cmd and test"},
 }
 
+// machines are the state machines, with the at most two files that have the methods
+// of each.
+var machines = []struct {
+	folder, name string
+	files        [2]string
+}{
+	{"streams", "Subscription", [2]string{"subscription.go", "reader.go"}},
+	{"streams", "tail", [2]string{"tail.go"}},
+	{"streams", "Hub", [2]string{"hub.go", "history.go"}},
+}
+
 const mostLines = 400
 
 var emptyNames = []string{"util", "utils", "common", "helper", "helpers", "manager", "impl", "misc"}
@@ -167,6 +178,14 @@ func TestHouseRulesBite(t *testing.T) {
 		{"auth/key.go", "package auth\nfunc f() { os.Exit(1) }", "os.Exit"},
 		{"auth/key.go", "package auth\nfunc f() { log.Fatalf(\"\") }", "log.Fatalf"},
 		{"cmd/pushserver/main.go", "package main\nfunc f() { os.Exit(1) }", ""},
+
+		{"streams/reader.go", "package streams\nfunc (s *Subscription) run() {}", ""},
+		{"streams/hub.go", "package streams\nfunc (h Hub) run() {}", ""},
+		{"streams/snapshot.go", "package streams\nfunc (s *snapshot) run() {}", ""},
+		{"streams/sse/decoder.go", "package sse\nfunc (h *Hub) run() {}", ""},
+		{"streams/heartbeat.go", "package streams\nfunc (s *Subscription) beat() {}", "a method of Subscription"},
+		{"streams/snapshot.go", "package streams\nfunc (t tail) load() {}", "a method of tail"},
+		{"streams/fanout.go", "package streams\nfunc (*Hub) fanOut() {}", "a method of Hub"},
 	}
 	for _, test := range tests {
 		got := strings.Join(offences(test.file, []byte(test.source)), "; ")
@@ -207,6 +226,32 @@ func offences(file string, source []byte) []string {
 	}
 	if !within(file, "cmd") {
 		found = append(found, exits(tree)...)
+	}
+	return append(found, scattered(file, tree)...)
+}
+
+// scattered finds the methods of a state machine that are in another file.
+func scattered(file string, tree *ast.File) []string {
+	var found []string
+	for _, declaration := range tree.Decls {
+		method, ok := declaration.(*ast.FuncDecl)
+		if !ok || method.Recv == nil {
+			continue
+		}
+		receiver := method.Recv.List[0].Type
+		if pointer, ok := receiver.(*ast.StarExpr); ok {
+			receiver = pointer.X
+		}
+		name, ok := receiver.(*ast.Ident)
+		if !ok {
+			continue
+		}
+		for _, m := range machines {
+			if path.Dir(file) == m.folder && name.Name == m.name && !slices.Contains(m.files[:], path.Base(file)) {
+				found = append(found, fmt.Sprintf("has a method of %s, %s: only %s may", m.name, method.Name.Name,
+					strings.TrimSpace(strings.Join(m.files[:], " "))))
+			}
+		}
 	}
 	return found
 }
