@@ -7,8 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// ErrTooLong is what [Filter.Evaluate] returns for an event in which an expression
-// met more text, or a longer list, than it may look through.
+// ErrTooLong says that an expression met a text or a list longer than its limit.
 var ErrTooLong = errors.New("filter: the event has more text or items than an expression may look through")
 
 // The parts of a [Clause], as an [Error] names them. They are the names of the query
@@ -19,17 +18,17 @@ const (
 	PartFilter  = "filter"
 )
 
-// An Error says what is wrong with a clause, in words for whoever wrote it.
+// An Error says what is wrong with a clause, in words for its author.
 type Error struct {
 	// Part is the part of the clause: one of [PartTypes], [PartSubject] and
 	// [PartFilter].
 	Part string
 
-	// Reason says what to do. It holds nothing of the inside of the program, and
-	// of the clause at most a short piece in escaped form.
+	// Reason says what to do. It shows nothing internal, and at most a short,
+	// escaped piece of the clause.
 	Reason string
 
-	// Line and Column are where in an expression, from 1; 0 if that is not known.
+	// Line and Column are the place in an expression, from 1; 0 if unknown.
 	Line, Column int
 }
 
@@ -46,7 +45,7 @@ func refuse(part, format string, args ...any) *Error {
 	return &Error{Part: part, Reason: fmt.Sprintf(format, args...)}
 }
 
-// quote returns a piece of the input as it may be shown: in ASCII and short.
+// quote makes a piece of the input safe to show: in ASCII and short.
 func quote(s string) string {
 	const most = 40
 	if len(s) <= most {

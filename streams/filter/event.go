@@ -9,16 +9,15 @@ import (
 	"cel.dev/cel-go/interpreter"
 )
 
-// An Event is what filters see of an event.
+// An Event is an event as filters see it.
 //
-// Make one for each event and show it to all filters of a stream: what several of
-// them need, above all the decoded Data, is made once, when the first of them
-// needs it. An Event belongs to one goroutine, and its fields stand still once a
-// filter has seen it.
+// Make one per event and pass it to all filters of a log: they share the decoded
+// Data, which the first one that needs it decodes. An Event belongs to one
+// goroutine, and its fields do not change once a filter has seen it.
 type Event struct {
 	ID, Source, Type, Subject, Merchant string
 
-	Time string // RFC 3339; without it an expression that reads time is no match
+	Time string // RFC 3339; if empty, an expression that reads time is no match
 	Data []byte // one JSON value; decoded only if an expression reads data
 
 	values [variables]ref.Val // by variable, nil until an expression asks
@@ -42,7 +41,7 @@ func (a *activation) ResolveName(name string) (any, bool) {
 // Parent implements [interpreter.Activation].
 func (a *activation) Parent() interpreter.Activation { return nil }
 
-// value makes the value of a variable, or the reason why there is none.
+// value returns the value of a variable, or the reason why it has none.
 func (a *activation) value(v variable) ref.Val {
 	switch v {
 	case varID:

@@ -13,30 +13,29 @@ const (
 	MaxExpr  = 2048 // bytes of text
 	MaxDepth = 32   // parentheses and operands within each other
 
-	// MaxTerms is for the comparisons, sums, look-ups by [], has() and calls of
-	// functions. The operators && || ! ?: only join them; there may be twice as
-	// many.
+	// MaxTerms bounds the comparisons, sums, look-ups by [], has() and function
+	// calls. There may be twice as many of the operators && || ! ?:, which only
+	// join them.
 	MaxTerms = 32
 
-	// MaxCost is for what an evaluation may cost at most, whatever the event. A
-	// unit is about 2 ns, so this is about 20 µs; BenchmarkWorst measures it. Only
-	// a pattern of matches made to be ambiguous, against a text made for it, takes
-	// up to three times what it is charged.
+	// MaxCost bounds the cost of an evaluation, for every event. A unit is about
+	// 2 ns, so this is about 20 µs; BenchmarkWorst measures it. Only an ambiguous
+	// pattern of matches, on a text made for it, takes longer: up to three times
+	// its charge.
 	MaxCost = 10_000
 
 	maxTokens = 400 // words and signs
 )
 
-// An expression is a compiled one.
+// An expression is compiled.
 type expression struct {
-	program   cel.Program
-	form      string // canonical
-	cost      int    // what an evaluation takes at most
-	readsData bool
+	program cel.Program
+	form    string // canonical
+	cost    int    // what an evaluation takes at most
 }
 
-// compileExpression checks an expression and makes it ready to run. What takes
-// long to refuse is looked at last.
+// compileExpression checks an expression and makes it ready to run. The cheapest
+// checks come first.
 func compileExpression(text string) (*expression, error) {
 	switch {
 	case len(text) > MaxExpr:
@@ -51,15 +50,15 @@ func compileExpression(text string) (*expression, error) {
 	if issues.Err() != nil {
 		return nil, syntaxError(issues)
 	}
-	s := survey{info: parsed.NativeRep().SourceInfo()}
-	if err := s.visit(parsed.NativeRep().Expr()); err != nil {
+	a := analysis{info: parsed.NativeRep().SourceInfo()}
+	if err := a.visit(parsed.NativeRep().Expr()); err != nil {
 		return nil, err
 	}
 	switch {
-	case s.terms > MaxTerms:
+	case a.terms > MaxTerms:
 		return nil, tooMany()
-	case s.cost > MaxCost:
-		return nil, refuse(PartFilter, "the expression could take too long (%d units of %d); use fewer of matches, contains, size and in, or shorter patterns", s.cost, MaxCost)
+	case a.cost > MaxCost:
+		return nil, refuse(PartFilter, "the expression could take too long (%d units of %d); use fewer of matches, contains, size and in, or shorter patterns", a.cost, MaxCost)
 	}
 	checked, issues := language().Check(parsed)
 	if issues.Err() != nil {
@@ -72,17 +71,17 @@ func compileExpression(text string) (*expression, error) {
 	if err != nil {
 		return nil, refuse(PartFilter, "a constant of the expression does not convert to the type that is asked for")
 	}
-	return &expression{program, string(s.form), s.cost, s.readsData}, nil
+	return &expression{program, string(a.form), a.cost}, nil
 }
 
-// holds evaluates the expression. What is neither true nor false does not hold.
+// holds evaluates the expression. A value other than true does not hold.
 func (x *expression) holds(e *Event) (bool, error) {
 	v, _, err := x.program.Eval((*activation)(e))
 	return v == types.True, err
 }
 
-// syntaxError says where an expression stops making sense. What the parser says
-// of it is about its grammar, and is not shown.
+// syntaxError says where the first mistake is. It does not show the parser's
+// text, which is about the parser's grammar.
 func syntaxError(issues *cel.Issues) *Error {
 	for _, issue := range issues.Errors() {
 		if strings.Contains(issue.Message, "recursion") {

@@ -1,44 +1,44 @@
-// Package filter decides which events somebody sees.
+// Package filter decides which events a reader sees.
 //
-// A filter is compiled once, from what a key may see and from what its holder
-// asked for, and is then applied to every event, live or replayed, by
-// [Filter.Match]. It can only narrow: each clause takes events away and none
-// gives any back. Filters with equal keys match the same events, so readers
-// whose filters share a [Filter.Key] can share one feed.
+// A filter is compiled once, from what a key may see and what its holder asked
+// for. [Filter.Match] then applies it to every event, live or replayed. It can only
+// narrow: a clause takes events away and never gives any back. Filters with equal
+// keys match the same events, so readers whose filters share a [Filter.Key] can
+// share one feed.
 //
 // # What a clause can say
 //
-//   - types: what happened. "payment.failed", "payment.*", "*": a star stands at
-//     the end, alone or after a prefix.
+//   - types: what happened. "payment.failed", "payment.*", "*": a star comes
+//     last, alone or after a prefix.
 //   - subjects: the thing it happened to. "event/42/*" with "*" for any text
-//     within a segment, the empty text included, and "**" for any text at all.
-//     Everything else stands for itself: "../B" is a text like any other.
+//     within a segment, which may be empty, and "**" for any text at all.
+//     Every other character is literal: "../B" is a text like any other.
 //   - an expression in the Common Expression Language over the event.
 //
 // # Expressions
 //
 // The variables are id, source, type, subject and merchant (strings), time (a
-// timestamp) and data (the JSON value). There are the operators
+// timestamp) and data (the JSON value). The language has the operators
 // && || ! ?: == != < <= > >= in + - * / % and [], list literals, has(), and the
 // functions contains, startsWith, endsWith, matches, size, int, double, string,
 // timestamp, duration and getFullYear to getMilliseconds (in UTC).
 //
-// Numbers of data compare with each other whatever their kind. Integers within
-// 64 bits, signed or not, are exact; other numbers are doubles, and one beyond
-// them, such as 1e400, is infinite. Arithmetic between numbers of different kinds
-// is done in doubles.
+// Numbers of data of all kinds compare with each other. Integers of 64 bits,
+// signed or not, are exact. Other numbers are doubles; one that is too large for a
+// double, such as 1e400, is infinite. Arithmetic between numbers of different
+// kinds uses doubles.
 //
-// An expression that fails is no match: a field that is missing, values of types
-// that do not fit, a division by zero, data that is not JSON. So a mistake hides
-// events and never shows one. As in CEL, && and || overlook a failure on one
-// side where the other side alone decides.
+// An expression that fails is no match: a missing field, types that do not fit, a
+// division by zero, data that is not JSON. So a mistake hides events and never
+// shows one. As in CEL, && and || ignore a failure on one side if the other side
+// alone decides.
 //
 // # What an expression may cost
 //
 // Nothing in the language loops or grows: there are no comprehensions, and text
-// and lists cannot be joined. What looks through text or a list does so up to a
-// limit and fails beyond it ([ErrTooLong]). Hence [MaxCost] bounds every
-// evaluation when the expression is compiled, and no count is kept at run time.
+// and lists cannot be joined. A function that looks through text or a list has a
+// limit and fails beyond it ([ErrTooLong]). So [MaxCost] bounds every evaluation
+// when the expression is compiled, and nothing is counted at run time.
 package filter
 
 import (
@@ -106,7 +106,7 @@ func Compile(clauses ...Clause) (*Filter, error) {
 	return f, nil
 }
 
-// reduce brings the filter into the one form that [Filter.Key] writes down.
+// reduce brings the filter into its canonical form.
 func (f *Filter) reduce() {
 	f.subjects = conjoin(f.subjects)
 	slices.SortFunc(f.exprs, func(a, b *expression) int { return strings.Compare(a.form, b.form) })
@@ -121,17 +121,16 @@ func (f *Filter) reduce() {
 	}
 }
 
-// Match reports whether every clause holds for e. It never panics, and what
-// cannot be decided is no match.
+// Match reports whether every clause holds for e. It never panics. A clause that
+// fails is no match.
 func (f *Filter) Match(e *Event) bool {
 	ok, _ := f.Evaluate(e)
 	return ok
 }
 
-// Evaluate is [Filter.Match] for a caller who wants to tell a holder that their
-// expression met more text, or a longer list, than it may look through. The error
-// is then [ErrTooLong]; it is nil in every other case, failures included. With an
-// error there is no match.
+// Evaluate is [Filter.Match] for a caller that explains a filter to its author. It
+// returns [ErrTooLong] if an expression met a text or a list longer than its limit,
+// and then there is no match. The error is nil for every other failure.
 func (f *Filter) Evaluate(e *Event) (bool, error) {
 	if f.never || f.types != nil && !anyType(f.types, e.Type) {
 		return false, nil
@@ -156,17 +155,16 @@ func (f *Filter) Evaluate(e *Event) (bool, error) {
 // Key returns the canonical form of the filter. Two filters with equal keys match
 // the same events.
 //
-// What does not change a key: the order of clauses, types and subjects; what is
-// said twice, or is covered by something wider ("payment.failed" beside
-// "payment.*", what a key may see around what its holder asked for); the spelling
-// of an expression, such as white space, quotes and parentheses. A key is for
-// comparing: its form may change, and it is not for people.
+// These do not change a key: the order of clauses, types and subjects; a pattern
+// that occurs twice, or that a wider one covers ("payment.failed" beside
+// "payment.*"); the spelling of an expression, such as white space, quotes and
+// parentheses. Keys are for comparison only: their form may change.
 func (f *Filter) Key() string {
 	return f.key
 }
 
-// canonical writes every text with its length before it and every list with its
-// count, so that no two filters can meet in one key.
+// canonical writes every text after its length and every list after its count, so
+// that different filters have different keys.
 func (f *Filter) canonical() string {
 	if f.never {
 		return "none"
@@ -188,23 +186,6 @@ func (f *Filter) canonical() string {
 		b = appendText(b, x.form)
 	}
 	return string(b)
-}
-
-// ReadsData reports whether the filter looks into the data of an event. One that
-// does not never decodes it.
-func (f *Filter) ReadsData() bool {
-	return slices.ContainsFunc(f.exprs, func(x *expression) bool { return x.readsData })
-}
-
-// Subject returns the one subject whose events the filter can match, if there is
-// only one, so that feeds can be found by it.
-func (f *Filter) Subject() (string, bool) {
-	for _, list := range f.subjects {
-		if len(list) == 1 && list[0].isLiteral() {
-			return list[0].text, true
-		}
-	}
-	return "", false
 }
 
 // appendCount writes how many items of a kind follow.

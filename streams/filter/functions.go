@@ -14,16 +14,16 @@ import (
 	"cel.dev/cel-go/interpreter"
 )
 
-// How much text a function looks through before it gives up with [ErrTooLong].
-// Comparisons, startsWith and endsWith know no such limit.
+// How much text a function looks through before it fails with [ErrTooLong].
+// Comparisons, startsWith and endsWith have no limit.
 const (
 	MaxText      = 4096 // bytes, for contains and size
 	MaxMatchText = 256  // bytes, for matches
 	maxNumeral   = 64   // bytes that a conversion reads
 )
 
-// arithmetic declares the operators for numbers and times, and not for text and
-// lists: what can be doubled can fill the memory.
+// arithmetic declares the operators for numbers and times, but not for text and
+// lists: an expression that doubles them again and again fills the memory.
 func arithmetic() []cel.EnvOption {
 	i, u, d := cel.IntType, cel.UintType, cel.DoubleType
 	moment, span := cel.TimestampType, cel.DurationType
@@ -104,7 +104,7 @@ func modulo(a, b ref.Val) ref.Val {
 	return types.NoSuchOverloadErr()
 }
 
-// searches declares what looks through a text.
+// searches declares the functions that look through a text.
 func searches() []cel.EnvOption {
 	twoStrings := []*cel.Type{cel.StringType, cel.StringType}
 	anyList, anyMap := cel.ListType(cel.DynType), cel.MapType(cel.DynType, cel.DynType)
@@ -149,16 +149,16 @@ func size(v ref.Val) ref.Val {
 	return types.NoSuchOverloadErr()
 }
 
-// matchesUnknown stands for a pattern that was not there to be compiled. The
-// survey lets none such through.
+// matchesUnknown is for a pattern that is not a literal, which the analysis
+// refuses.
 func matchesUnknown(_, _ ref.Val) ref.Val {
 	return types.NoSuchOverloadErr()
 }
 
-// matches puts the compiled pattern into a call of matches.
+// matches compiles the pattern of a call once.
 var matches = &interpreter.RegexOptimization{
 	Function:   overloads.Matches,
-	OverloadID: overloads.MatchesString, // named, it goes before the library's own
+	OverloadID: overloads.MatchesString, // with this name it replaces the library's own
 	RegexIndex: 1,
 	Factory: func(call interpreter.InterpretableCall, pattern string) (interpreter.InterpretableCall, error) {
 		re, err := regexp.Compile(pattern)
@@ -178,7 +178,7 @@ var matches = &interpreter.RegexOptimization{
 	},
 }
 
-// conversions declares the functions that are named after a type.
+// conversions declares the functions named after a type.
 func conversions() []cel.EnvOption {
 	conversion := func(name string, to *cel.Type, from ...*cel.Type) cel.EnvOption {
 		options := []cel.FunctionOpt{cel.SingletonUnaryBinding(func(v ref.Val) ref.Val {

@@ -11,14 +11,13 @@ const (
 	starStar = "**" // any text
 )
 
-// A glob is a pattern for subjects, cut into wildcards and the literal texts
+// A glob is a pattern for subjects, split into wildcards and the literal texts
 // between them.
 type glob struct {
 	text   string   // canonical: a run of stars longer than two is written as two
-	tokens []string // nothing is empty, and no literal follows another
+	tokens []string // none is empty, and no two neighbours are literal
 }
 
-// parseGlob reads one pattern.
 func parseGlob(s string) (glob, error) {
 	if err := checkText(PartSubject, s); err != nil {
 		return glob{}, err
@@ -49,12 +48,11 @@ func parseGlob(s string) (glob, error) {
 	return g, nil
 }
 
-// isLiteral reports whether the glob stands for one subject only.
+// isLiteral reports whether the glob matches one subject only.
 func (g glob) isLiteral() bool {
 	return len(g.tokens) == 1 && !isWildcard(g.tokens[0])
 }
 
-// wildcards counts them.
 func (g glob) wildcards() int {
 	n := 0
 	for _, token := range g.tokens {
@@ -69,8 +67,8 @@ func isWildcard(token string) bool {
 	return token[0] == '*'
 }
 
-// match reports whether the glob stands for s. Most globs are a literal text, or
-// one with a wildcard after it; the others go through [glob.walk].
+// match decides at once if the glob is a literal text, or one before a wildcard, as
+// most are. It leaves the others to [glob.walk].
 func (g *glob) match(s string) bool {
 	first := g.tokens[0]
 	if !isWildcard(first) {
@@ -92,9 +90,9 @@ func (g *glob) match(s string) bool {
 	return g.walk(s)
 }
 
-// walk carries the set of places in s that the tokens so far can reach, so its
-// time is the number of tokens times the length of s at worst, about 2 ns for each
-// pair: no pattern makes it try anything twice.
+// walk keeps the set of places in s that the tokens so far can reach. It tries
+// nothing twice, so the worst case is the number of tokens times the length of s,
+// at about 2 ns per pair.
 func (g *glob) walk(s string) bool {
 	var room [MaxPattern + 1]bool
 	reach := room[:]
@@ -129,13 +127,13 @@ func (g *glob) walk(s string) bool {
 	return reach[len(s)]
 }
 
-// advance moves each place in reach, all between lo and hi, past the literal that
-// begins there, and forgets those where it does not. It returns the new bounds,
-// the first above the second if no place is left.
+// advance moves each place in reach, all between lo and hi, past the literal, and
+// drops the places where the literal does not begin. It returns the new bounds; if
+// no place is left, the first is above the second.
 func advance(reach []bool, s, literal string, lo, hi int) (int, int) {
 	first, last := len(s)+1, -1
 	n := len(literal)
-	for i := hi; i >= lo; i-- { // from the end: a place moves to where none is looked at again
+	for i := hi; i >= lo; i-- { // from the end: a place moves behind the next ones
 		if !reach[i] {
 			continue
 		}
@@ -149,8 +147,8 @@ func advance(reach []bool, s, literal string, lo, hi int) (int, int) {
 	return first, last
 }
 
-// covers reports that g stands for whatever h stands for. It sees this in the
-// cases that occur, and says no in the others.
+// covers reports whether g matches every subject that h matches. It decides the
+// usual cases, and reports false in the others.
 func (g *glob) covers(h *glob) bool {
 	switch {
 	case g.text == h.text:
@@ -165,7 +163,7 @@ func (g *glob) covers(h *glob) bool {
 	return len(g.tokens) == 2 && strings.HasPrefix(h.text, g.tokens[0])
 }
 
-// parseSubjects returns the canonical form of a list; nil stands for all subjects.
+// parseSubjects returns the canonical form of a list; nil means all subjects.
 func parseSubjects(list []string) ([]glob, error) {
 	if len(list) > MaxSubjects {
 		return nil, refuse(PartSubject, "at most %d subjects may be named; use patterns such as \"event/42/*\"", MaxSubjects)
@@ -192,9 +190,9 @@ func parseSubjects(list []string) ([]glob, error) {
 	return withoutCovered(globs, func(g, h glob) bool { return g.covers(&h) }), nil
 }
 
-// conjoin returns lists that stand together for the same subjects, without the
-// literals that another list leaves out, and without lists that say nothing more
-// than another does. An empty list among them stands for no subject.
+// conjoin returns lists that together match the same subjects, without literals
+// that another list excludes and without lists that another one makes superfluous.
+// An empty list matches no subject.
 func conjoin(lists [][]glob) [][]glob {
 	for i := range lists {
 		lists[i] = slices.DeleteFunc(slices.Clone(lists[i]), func(g glob) bool {
@@ -207,9 +205,8 @@ func conjoin(lists [][]glob) [][]glob {
 	return withoutCovered(lists, func(narrow, wide []glob) bool { return allCovered(wide, narrow) })
 }
 
-// withoutCovered drops what one of the others makes superfluous. It drops one at
-// a time and looks only at those that stay: two that cover each other must not
-// both go.
+// withoutCovered drops items that another item covers. It drops one at a time and
+// compares with the rest, so that of two that cover each other one stays.
 func withoutCovered[E any](all []E, covers func(e, other E) bool) []E {
 	for i := 0; i < len(all); {
 		others := slices.Delete(slices.Clone(all), i, i+1)
@@ -222,7 +219,7 @@ func withoutCovered[E any](all []E, covers func(e, other E) bool) []E {
 	return all
 }
 
-// allCovered reports that each glob of narrow is covered by one of wide.
+// allCovered reports whether a glob of wide covers each glob of narrow.
 func allCovered(wide, narrow []glob) bool {
 	for i := range narrow {
 		if !slices.ContainsFunc(wide, func(g glob) bool { return g.covers(&narrow[i]) }) {

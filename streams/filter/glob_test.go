@@ -132,10 +132,6 @@ func TestSubjectListsWithOneKeyMatchTheSame(t *testing.T) {
 		if got := f.Match(&Event{Subject: subject}); got != want {
 			t.Fatalf("%q on %q = %v, want %v (key %q)", lists, subject, got, want, f.Key())
 		}
-		if only, ok := f.Subject(); ok && want && subject != only {
-			t.Fatalf("Subject of %q = %q, but %q matches too", lists, only, subject)
-		}
-
 		other := rapid.Permutation(clauses).Draw(t, "order")
 		for i := range other {
 			other[i].Subjects = append(rapid.Permutation(other[i].Subjects).Draw(t, "globs"), other[i].Subjects[0])
@@ -148,27 +144,6 @@ func TestSubjectListsWithOneKeyMatchTheSame(t *testing.T) {
 			t.Fatalf("key %q of %q changes with the order to %q", f.Key(), lists, g.Key())
 		}
 	})
-}
-
-func TestSubjectIsKnownWhereThereIsOnlyOne(t *testing.T) {
-	tests := []struct {
-		clauses []Clause
-		want    string
-		ok      bool
-	}{
-		{nil, "", false},
-		{[]Clause{{Subjects: []string{"event/42"}}}, "event/42", true},
-		{[]Clause{{Subjects: []string{"event/*"}}}, "", false},
-		{[]Clause{{Subjects: []string{"event/42", "event/43"}}}, "", false},
-		{[]Clause{{Subjects: []string{"event/**"}}, {Subjects: []string{"event/42"}}}, "event/42", true},
-		{[]Clause{{Subjects: []string{"event/4*"}}, {Subjects: []string{"event/42", "event/53"}}}, "event/42", true},
-		{[]Clause{{Subjects: []string{"event/42"}}, {Subjects: []string{"event/43"}}}, "", false}, // nothing at all
-	}
-	for _, tt := range tests {
-		if got, ok := mustCompile(t, tt.clauses...).Subject(); got != tt.want || ok != tt.ok {
-			t.Errorf("Subject of %+v = %q, %v; want %q, %v", tt.clauses, got, ok, tt.want, tt.ok)
-		}
-	}
 }
 
 func TestInvalidSubjectIsRefused(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 	"cel.dev/cel-go/common/types/traits"
 )
 
-// MaxItems is how many items of a list in data the operator in looks through.
+// MaxItems bounds the items of a list of data that the operator in looks through.
 const MaxItems = 256
 
 var (
@@ -20,7 +20,6 @@ var (
 	errCompare = errors.New("filter: two lists or two objects of data do not compare")
 )
 
-// decodeData returns the JSON value as expressions see it.
 func decodeData(data []byte) ref.Val {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber() // a double would round large integers
@@ -34,8 +33,8 @@ func decodeData(data []byte) ref.Val {
 	return newValue(v)
 }
 
-// newValue turns what encoding/json decodes into values of expressions, in place:
-// members are looked up once for each filter, but decoded once.
+// newValue turns what encoding/json decoded into values of expressions. It works in
+// place: each filter looks members up, but they are decoded once.
 func newValue(v any) ref.Val {
 	switch v := v.(type) {
 	case bool:
@@ -59,8 +58,8 @@ func newValue(v any) ref.Val {
 	}
 }
 
-// newNumber keeps integers exact as long as 64 bits hold them. Everything else is
-// the nearest double; beyond the doubles, an infinite one.
+// newNumber keeps integers of 64 bits exact. Any other number becomes the nearest
+// double, or an infinite one.
 func newNumber(s string) ref.Val {
 	if i, err := strconv.ParseInt(s, 10, 64); err == nil {
 		return types.Int(i)
@@ -68,12 +67,12 @@ func newNumber(s string) ref.Val {
 	if u, err := strconv.ParseUint(s, 10, 64); err == nil {
 		return types.Uint(u)
 	}
-	f, _ := strconv.ParseFloat(s, 64) // JSON has checked the syntax; out of range is infinite
+	f, _ := strconv.ParseFloat(s, 64) // the syntax was checked; out of range is infinite
 	return types.Double(f)
 }
 
-// A list is a list of data. It differs from the evaluator's own in that nothing
-// that can be done with it takes longer the longer it is.
+// A list is a list of data. Unlike the evaluator's own, no operation takes longer
+// for a longer list.
 type list struct {
 	traits.Lister
 	items []any // each a ref.Val
@@ -100,11 +99,10 @@ func (l *list) Equal(other ref.Val) ref.Val {
 	if _, ok := other.(*list); ok {
 		return types.WrapErr(errCompare)
 	}
-	return l.Lister.Equal(other) // what is written in an expression is short
+	return l.Lister.Equal(other) // a list in an expression is short
 }
 
-// An object is an object of data. It differs from the evaluator's own as a [list]
-// does.
+// An object is an object of data. Like a [list], its operations take constant time.
 type object struct {
 	traits.Mapper
 }

@@ -23,7 +23,6 @@ const (
 	variables // how many there are
 )
 
-// variableOf finds a variable by its name.
 func variableOf(name string) (variable, bool) {
 	switch name {
 	case "id":
@@ -44,8 +43,8 @@ func variableOf(name string) (variable, bool) {
 	return 0, false
 }
 
-// language is the environment in which expressions are checked and planned. It is
-// put together from parts that cannot run long, instead of being taken whole.
+// language is the environment in which expressions are checked and planned. It has
+// only the parts of the standard library that cannot run long.
 var language = sync.OnceValue(func() *cel.Env {
 	options := []cel.EnvOption{
 		cel.StdLib(cel.StdLibSubset(&env.LibrarySubset{IncludeFunctions: standard(), DisableMacros: true})),
@@ -53,7 +52,7 @@ var language = sync.OnceValue(func() *cel.Env {
 		cel.CrossTypeNumericComparisons(true),
 		cel.DefaultUTCTimeZone(true),
 		cel.ParserRecursionLimit(MaxDepth),
-		cel.ParserErrorRecoveryLimit(1), // one mistake is enough to tell
+		cel.ParserErrorRecoveryLimit(1), // the first mistake is all that we report
 		cel.Variable("id", cel.StringType),
 		cel.Variable("source", cel.StringType),
 		cel.Variable("type", cel.StringType),
@@ -69,13 +68,13 @@ var language = sync.OnceValue(func() *cel.Env {
 	if err != nil {
 		panic("filter: the language of expressions does not fit together: " + err.Error())
 	}
-	// The parser builds its tables as it goes, so that the first expression of its
-	// kind takes milliseconds. That is not for a client to pay.
+	// The parser builds its tables on demand, so the first expression of a kind
+	// takes milliseconds. No client should wait for that.
 	e.Compile(`!has(data.a) || data.b[0] in [1, -2.5] && (id == "x" ? time > timestamp("") : size(type) % 2 < 1)`)
 	return e
 })
 
-// standard lists what is taken from the standard library as it is.
+// standard lists the parts of the standard library that are used unchanged.
 func standard() []*env.Function {
 	names := []string{
 		operators.Conditional, operators.LogicalAnd, operators.LogicalOr, operators.LogicalNot,

@@ -5,15 +5,14 @@ import (
 	"unicode/utf8"
 )
 
-// scan goes over an expression before the parser may. The parser takes its time
-// over what is none: it mends each mistake and goes on to the end, which takes it
-// up to 25 ms for [MaxExpr]. What scan lets through has values and operators in
-// turn and brackets in pairs, and parses soon. So scan need not know the grammar,
-// only the mistakes that can be repeated.
+// scan rejects malformed text cheaply. The parser recovers from every mistake and
+// goes on to the end, which takes up to 25 ms for [MaxExpr]. Text that scan accepts
+// has values and operators in turn and brackets in pairs, and parses fast. So scan
+// does not know the grammar, only the mistakes that can be repeated.
 func scan(text string) *Error {
 	s := scanner{text: text, wantValue: true}
 	for tokens := 0; s.skipSpace(); {
-		if text[s.at] != '.' { // a path counts by its names
+		if text[s.at] != '.' { // a path counts once per name
 			tokens++
 		}
 		if tokens > maxTokens {
@@ -38,10 +37,10 @@ type scanner struct {
 	at   int
 
 	wantValue bool   // a value comes next, not an operator
-	mayClose  bool   // although a value may come, a bracket may close: it is empty, or ends with a comma
+	mayClose  bool   // a bracket may close although a value may come: it is empty, or ends with a comma
 	open      []byte // the brackets that are open
 
-	terms int // comparisons and sums, of what MaxTerms counts
+	terms int // the comparisons and sums among what MaxTerms counts
 	joins int // signs and operators that join them
 }
 
@@ -62,7 +61,7 @@ func (s *scanner) skipSpace() bool {
 	return false
 }
 
-// token moves past the token that begins here, or says why it may not stand here.
+// token moves past the next token, or says why it is not allowed here.
 func (s *scanner) token() *Error {
 	rest := s.text[s.at:]
 	switch c := rest[0]; {
@@ -93,7 +92,6 @@ func (s *scanner) token() *Error {
 	return s.count(operator, unary)
 }
 
-// count takes in an operator.
 func (s *scanner) count(operator string, unary bool) *Error {
 	switch {
 	case unary, operator == "&&", operator == "||", operator == "?":
@@ -164,7 +162,7 @@ func operatorOf(s string) string {
 }
 
 // wordOrText returns the length of the name, number or quoted text that s begins
-// with, or 0 for a text whose end is missing.
+// with, or 0 if the text has no end.
 func wordOrText(s string) int {
 	n := 0
 	for n < len(s) && isWord(s[n]) {
@@ -188,8 +186,8 @@ func wordOrText(s string) int {
 	return n + quoted
 }
 
-// textLength returns the length of the text in quotes that s begins with, or 0 if
-// its end is missing.
+// textLength returns the length of the quoted text that s begins with, or 0 if it
+// has no end.
 func textLength(s string, raw bool) int {
 	quote := s[:1]
 	if strings.HasPrefix(s, strings.Repeat(quote, 3)) {
@@ -216,7 +214,7 @@ func isQuote(c byte) bool {
 	return c == '"' || c == '\''
 }
 
-// tooDeep is for brackets, and for operators that stand in each other unseen.
+// tooDeep is for brackets, and for operators nested without brackets.
 func tooDeep() *Error {
 	return refuse(PartFilter, "the expression is nested too deeply; at most %d levels are allowed", MaxDepth)
 }
@@ -225,7 +223,7 @@ func tooMany() *Error {
 	return refuse(PartFilter, "an expression may have at most %d comparisons, sums and calls; this one has more", MaxTerms)
 }
 
-// refuse returns an error that points to where the scanner is.
+// refuse returns an error at the scanner's place.
 func (s *scanner) refuse(format string, args ...any) *Error {
 	err := refuse(PartFilter, format, args...)
 	before := s.text[:s.at]

@@ -22,7 +22,6 @@ type typePattern struct {
 	prefix bool
 }
 
-// String returns the pattern as it is written.
 func (p typePattern) String() string {
 	if p.prefix {
 		return p.text + "*"
@@ -30,7 +29,6 @@ func (p typePattern) String() string {
 	return p.text
 }
 
-// match reports whether the pattern stands for typ.
 func (p typePattern) match(typ string) bool {
 	if p.prefix {
 		return strings.HasPrefix(typ, p.text)
@@ -38,7 +36,7 @@ func (p typePattern) match(typ string) bool {
 	return typ == p.text
 }
 
-// covers reports whether p stands for whatever q stands for.
+// covers reports whether p matches every type that q matches.
 func (p typePattern) covers(q typePattern) bool {
 	return p == q || p.prefix && strings.HasPrefix(q.text, p.text)
 }
@@ -47,7 +45,7 @@ func (p typePattern) compare(q typePattern) int {
 	return strings.Compare(p.String(), q.String())
 }
 
-// ValidType returns an [*Error] unless pattern can stand in the types of a [Clause].
+// ValidType returns an [*Error] unless pattern is valid in the types of a [Clause].
 func ValidType(pattern string) error {
 	if err := checkText(PartTypes, pattern); err != nil {
 		return err
@@ -58,16 +56,16 @@ func ValidType(pattern string) error {
 	return nil
 }
 
-// MatchType reports whether typ matches any of the patterns. An empty list stands
-// for all types.
+// MatchType reports whether typ matches any of the patterns. An empty list matches
+// all types.
 func MatchType(patterns []string, typ string) bool {
 	return len(patterns) == 0 || slices.ContainsFunc(patterns, func(p string) bool {
 		return newTypePattern(p).match(typ)
 	})
 }
 
-// Overlap reports whether some type matches both lists. An empty list stands for
-// all types.
+// Overlap reports whether some type matches both lists. An empty list matches all
+// types.
 func Overlap(a, b []string) bool {
 	if len(a) == 0 || len(b) == 0 {
 		return true
@@ -88,7 +86,7 @@ func newTypePattern(s string) typePattern {
 	return typePattern{text, prefix}
 }
 
-// parseTypes returns the canonical form of a list; nil stands for all types.
+// parseTypes returns the canonical form of a list; nil means all types.
 func parseTypes(list []string) ([]typePattern, error) {
 	if len(list) > MaxTypes {
 		return nil, refuse(PartTypes, "at most %d types may be named; use patterns such as \"payment.*\"", MaxTypes)
@@ -106,16 +104,16 @@ func parseTypes(list []string) ([]typePattern, error) {
 	return reduceTypes(patterns), nil
 }
 
-// reduceTypes sorts patterns and drops those that others cover. Two lists that
-// stand for the same types then are the same: of patterns none of which covers
-// another, each stands for a type that the others do not.
+// reduceTypes sorts patterns and drops those that others cover. Two lists that match
+// the same types then are equal: each pattern that is left matches a type that the
+// others do not.
 func reduceTypes(patterns []typePattern) []typePattern {
 	slices.SortFunc(patterns, typePattern.compare)
 	return withoutCovered(patterns, typePattern.covers)
 }
 
-// intersect returns the patterns for the types that both lists stand for. The
-// empty list stands for no type, nil for all.
+// intersect returns the patterns of the types that both lists match. An empty list
+// matches no type, nil matches all.
 func intersect(a, b []typePattern) []typePattern {
 	if a == nil {
 		return b
@@ -146,7 +144,6 @@ func anyType(patterns []typePattern, typ string) bool {
 	return false
 }
 
-// checkText returns an error unless s can be a pattern at all.
 func checkText(part, s string) error {
 	switch {
 	case s == "":
@@ -162,9 +159,9 @@ func checkText(part, s string) error {
 	return nil
 }
 
-// Printable reports whether a text has nothing that ends a line, hides, or turns
-// what stands around it. It is the rule for what events are called, and so for
-// what can be asked for.
+// Printable reports whether a text has no character that ends a line, is invisible,
+// or changes the direction of its surroundings. The rule holds for the names of
+// events, and so for patterns.
 func Printable(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool {
 		if ' ' <= r && r <= '~' { // nearly always

@@ -1,8 +1,8 @@
 // Package sse writes and reads the text/event-stream format of the HTML
 // Standard, section 9.2.
 //
-// [Event.Append] and [AppendComment] write; [Decoder] reads as a browser's
-// EventSource does, for tests and for programs that consume a stream.
+// [Event.Append] writes. [Decoder] reads as a browser's EventSource does, for
+// tests and for programs that consume a stream.
 package sse
 
 import (
@@ -40,14 +40,6 @@ func (e Event) Append(dst []byte) []byte {
 	if e.Data != nil {
 		dst = appendLines(dst, "data: ", e.Data)
 	}
-	return append(dst, '\n')
-}
-
-// AppendComment appends text, which clients ignore, as a block of its own: one
-// comment for each line of it, and an empty line. A block that is still being
-// written must not be interrupted by it.
-func AppendComment(dst []byte, text string) []byte {
-	dst = appendLines(dst, ": ", text)
 	return append(dst, '\n')
 }
 

@@ -52,27 +52,11 @@ func TestIDAndTypeCannotForgeALine(t *testing.T) {
 	}
 }
 
-func TestCommentIsABlockOfItsOwn(t *testing.T) {
-	tests := []struct{ text, want string }{
-		{"", ": \n\n"},
-		{"heartbeat", ": heartbeat\n\n"},
-		{"a\ndata: forged\r\rb", ": a\n: data: forged\n: \n: b\n\n"},
-	}
-	for _, test := range tests {
-		if got := string(sse.AppendComment(nil, test.text)); got != test.want {
-			t.Errorf("%q: got %q, want %q", test.text, got, test.want)
-		}
-	}
-}
-
 func TestAppendWithRoomAllocatesNothing(t *testing.T) {
 	buf := make([]byte, 0, 1024)
 	event := benchmarkEvent("\n")
 	if got := testing.AllocsPerRun(100, func() { buf = event.Append(buf[:0]) }); got != 0 {
 		t.Errorf("Append made %v allocations, want 0", got)
-	}
-	if got := testing.AllocsPerRun(100, func() { buf = sse.AppendComment(buf[:0], "heartbeat") }); got != 0 {
-		t.Errorf("AppendComment made %v allocations, want 0", got)
 	}
 }
 

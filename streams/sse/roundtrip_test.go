@@ -2,6 +2,7 @@ package sse_test
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"regexp"
 	"slices"
@@ -24,7 +25,7 @@ func TestEventsArriveAsWritten(t *testing.T) {
 		var lastID string
 		for range rapid.IntRange(0, 8).Draw(t, "blocks") {
 			if rapid.Bool().Draw(t, "is comment") {
-				stream = sse.AppendComment(stream, text.Draw(t, "comment"))
+				stream = fmt.Appendf(stream, ": %s\n\n", strings.NewReplacer("\r", "", "\n", "").Replace(text.Draw(t, "comment")))
 				continue
 			}
 			event := sse.Event{

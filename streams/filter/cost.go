@@ -10,28 +10,28 @@ import (
 	"cel.dev/cel-go/common/types"
 )
 
-// What an operation may take at most, in units of [MaxCost].
+// The highest cost of an operation, in units of [MaxCost].
 const (
 	costLiteral  = 1
 	costVariable = 10
 	costField    = 20
 	costCall     = 25
-	costSearch   = 200  // contains, for a text that the processor finds by itself
+	costSearch   = 200  // contains, for a text short enough for the processor's own search
 	costLongest  = 3000 // contains, for any other
 	costCount    = 2300 // size
 	costList     = 1200 // in, for a list of data
 	costCompare  = 1200 // two texts of data with each other, for data of 256 KiB
 
-	// costStep is for one step of a pattern at each byte of a text. Few patterns
-	// take that much; an ambiguous one against a text made for it takes thrice. To
-	// charge for those would be to refuse what is of use.
+	// costStep is one step of a pattern at each byte of a text. Most patterns take
+	// less. An ambiguous pattern on a text made for it takes three times as much;
+	// charging for that would refuse useful patterns.
 	costStep = MaxMatchText
 
 	longestFast = 63 // bytes that contains finds fast
 )
 
-// calls are the operators and functions of the language, with what they cost
-// beside their operands.
+// calls are the operators and functions of the language, with their cost without
+// their operands.
 var calls = map[string]int{
 	operators.Conditional: costCall, operators.LogicalAnd: costCall, operators.LogicalOr: costCall,
 	operators.LogicalNot: costCall, operators.Negate: costCall, operators.Index: costCall,
@@ -58,48 +58,47 @@ var calls = map[string]int{
 	overloads.TimeGetSeconds: 2 * costCall, overloads.TimeGetMilliseconds: 2 * costCall,
 }
 
-// A survey goes once over a parsed expression, before anything else does: it
-// refuses what the language does not have, counts, and writes the canonical form.
-type survey struct {
+// An analysis is one pass over a parsed expression. It refuses what the language
+// lacks, adds up the cost, and writes the canonical form.
+type analysis struct {
 	info *ast.SourceInfo
 
-	form      []byte
-	cost      int
-	terms     int
-	readsData bool
+	form  []byte
+	cost  int
+	terms int
 }
 
-// visit takes in e and what is below it.
-func (s *survey) visit(e ast.Expr) *Error {
+// visit analyses e and its operands.
+func (a *analysis) visit(e ast.Expr) *Error {
 	switch e.Kind() {
 	case ast.LiteralKind:
-		return s.literal(e)
+		return a.literal(e)
 	case ast.IdentKind:
-		return s.variable(e)
+		return a.variable(e)
 	case ast.SelectKind:
-		return s.field(e)
+		return a.field(e)
 	case ast.CallKind:
-		return s.call(e)
+		return a.call(e)
 	case ast.ListKind:
 		elements := e.AsList().Elements()
-		s.cost += costCall
-		s.form = appendCount(s.form, '[', len(elements))
-		return s.visitAll(elements)
+		a.cost += costCall
+		a.form = appendCount(a.form, '[', len(elements))
+		return a.visitAll(elements)
 	default:
-		return s.refuse(e, "only lists may be written out here, not maps or messages")
+		return a.refuse(e, "only lists may be written out here, not maps or messages")
 	}
 }
 
-func (s *survey) visitAll(list []ast.Expr) *Error {
+func (a *analysis) visitAll(list []ast.Expr) *Error {
 	for _, e := range list {
-		if err := s.visit(e); err != nil {
+		if err := a.visit(e); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *survey) literal(e ast.Expr) *Error {
+func (a *analysis) literal(e ast.Expr) *Error {
 	var kind byte
 	var text string
 	switch v := e.AsLiteral().(type) {
@@ -116,43 +115,41 @@ func (s *survey) literal(e ast.Expr) *Error {
 	case types.String:
 		kind, text = 's', string(v)
 	default:
-		return s.refuse(e, "bytes are not available; write text in quotes without a b before them")
+		return a.refuse(e, "bytes are not available; write text in quotes without a b before them")
 	}
-	s.cost += costLiteral
-	s.form = appendText(append(s.form, kind), text)
+	a.cost += costLiteral
+	a.form = appendText(append(a.form, kind), text)
 	return nil
 }
 
-func (s *survey) variable(e ast.Expr) *Error {
+func (a *analysis) variable(e ast.Expr) *Error {
 	name := e.AsIdent()
-	v, ok := variableOf(name)
-	if !ok {
-		return s.refuse(e, "%s is not a variable; the variables are id, source, type, subject, merchant, time and data; put text in quotes", quote(name))
+	if _, ok := variableOf(name); !ok {
+		return a.refuse(e, "%s is not a variable; the variables are id, source, type, subject, merchant, time and data; put text in quotes", quote(name))
 	}
-	s.cost += costVariable
-	s.readsData = s.readsData || v == varData
-	s.form = appendText(append(s.form, 'v'), name)
+	a.cost += costVariable
+	a.form = appendText(append(a.form, 'v'), name)
 	return nil
 }
 
-func (s *survey) field(e ast.Expr) *Error {
+func (a *analysis) field(e ast.Expr) *Error {
 	f := e.AsSelect()
 	kind := byte('.')
 	if f.IsTestOnly() { // has()
 		kind = '?'
-		s.terms++
+		a.terms++
 	}
-	s.cost += costField
-	s.form = appendText(append(s.form, kind), f.FieldName())
-	return s.visit(f.Operand())
+	a.cost += costField
+	a.form = appendText(append(a.form, kind), f.FieldName())
+	return a.visit(f.Operand())
 }
 
-func (s *survey) call(e ast.Expr) *Error {
+func (a *analysis) call(e ast.Expr) *Error {
 	c := e.AsCall()
 	name, operands := c.FunctionName(), c.Args()
 	cost, ok := calls[name]
 	if !ok {
-		return s.refuse(e, "%s is not a function here; available are contains, startsWith, endsWith, matches, size, has, int, double, string, timestamp, duration and time functions such as getHours; no function iterates over a list", quote(name))
+		return a.refuse(e, "%s is not a function here; available are contains, startsWith, endsWith, matches, size, has, int, double, string, timestamp, duration and time functions such as getHours; no function iterates over a list", quote(name))
 	}
 	kind := byte('f')
 	if c.IsMemberFunction() {
@@ -162,49 +159,49 @@ func (s *survey) call(e ast.Expr) *Error {
 	switch name {
 	case operators.LogicalAnd, operators.LogicalOr, operators.LogicalNot, operators.Conditional:
 	default:
-		s.terms++
+		a.terms++
 	}
-	s.cost += cost
+	a.cost += cost
 	if len(operands) == 2 { // anything else is not a call that the checker accepts
-		if err := s.search(name, operands[0], operands[1]); err != nil {
+		if err := a.search(name, operands[0], operands[1]); err != nil {
 			return err
 		}
 	}
-	s.form = appendCount(appendText(append(s.form, kind), name), '(', len(operands))
-	return s.visitAll(operands)
+	a.form = appendCount(appendText(append(a.form, kind), name), '(', len(operands))
+	return a.visitAll(operands)
 }
 
-// search adds what a call costs by what its operands can be: most calls take the
-// same time for all, but not those that go through a text or a list.
-func (s *survey) search(name string, a, b ast.Expr) *Error {
-	literal, isLiteral := literalText(b)
+// search adds the cost that depends on the operands: a call that looks through a
+// text or a list takes longer for some than for others.
+func (a *analysis) search(name string, left, right ast.Expr) *Error {
+	literal, isLiteral := literalText(right)
 	switch name {
 	case operators.Equals, operators.NotEquals, operators.Less, operators.LessEquals,
 		operators.Greater, operators.GreaterEquals, overloads.StartsWith, overloads.EndsWith:
-		if canBeLong(a) && canBeLong(b) {
-			s.cost += costCompare
+		if canBeLong(left) && canBeLong(right) {
+			a.cost += costCompare
 		}
 	case operators.In:
-		if b.Kind() == ast.ListKind {
-			s.cost += costCall * b.AsList().Size()
+		if right.Kind() == ast.ListKind {
+			a.cost += costCall * right.AsList().Size()
 		} else {
-			s.cost += costList
+			a.cost += costList
 		}
 	case overloads.Contains:
 		if isLiteral && len(literal) <= longestFast {
-			s.cost += costSearch
+			a.cost += costSearch
 		} else {
-			s.cost += costLongest
+			a.cost += costLongest
 		}
 	case overloads.Matches:
 		if !isLiteral {
-			return s.refuse(b, "the pattern of matches must be a quoted text")
+			return a.refuse(right, "the pattern of matches must be a quoted text")
 		}
-		steps, reason := surveyPattern(literal)
+		steps, reason := patternSteps(literal)
 		if reason != "" {
-			return s.refuse(b, "%s", reason)
+			return a.refuse(right, "%s", reason)
 		}
-		s.cost += steps * costStep
+		a.cost += steps * costStep
 	}
 	return nil
 }
@@ -217,7 +214,7 @@ func literalText(e ast.Expr) (string, bool) {
 	return string(t), ok
 }
 
-// canBeLong reports whether the value of e can be a text of data, and so one of
+// canBeLong reports whether the value of e can be a text of data, which may have
 // any length.
 func canBeLong(e ast.Expr) bool {
 	switch e.Kind() {
@@ -235,19 +232,19 @@ func canBeLong(e ast.Expr) bool {
 }
 
 // refuse returns an error that points to e.
-func (s *survey) refuse(e ast.Expr, format string, args ...any) *Error {
+func (a *analysis) refuse(e ast.Expr, format string, args ...any) *Error {
 	err := refuse(PartFilter, format, args...)
-	if place := s.info.GetStartLocation(e.ID()); place.Line() > 0 {
+	if place := a.info.GetStartLocation(e.ID()); place.Line() > 0 {
 		err.Line, err.Column = place.Line(), place.Column()+1
 	}
 	return err
 }
 
-// surveyPattern returns how many steps a regular expression has, or why it is
-// refused. A repetition within a repetition, the pattern that ruins engines that
-// backtrack, takes linear time here; it is refused because it is the most
-// ambiguous pattern there is, and another says the same.
-func surveyPattern(pattern string) (steps int, reason string) {
+// patternSteps returns how many steps a regular expression has, or why it is
+// refused. A repetition within a repetition is exponential in engines that
+// backtrack. Here it takes linear time, but it is the most ambiguous pattern, and
+// a simpler one always says the same.
+func patternSteps(pattern string) (steps int, reason string) {
 	re, err := syntax.Parse(pattern, syntax.Perl)
 	if err != nil {
 		return 0, "the pattern of matches is not a valid regular expression (RE2 syntax)"
@@ -259,8 +256,8 @@ func surveyPattern(pattern string) (steps int, reason string) {
 	return steps, ""
 }
 
-// countSteps counts what a regular expression has to try at each byte, and tells
-// whether a repetition stands in another.
+// countSteps counts what a regular expression tries at each byte, and reports
+// whether one repetition is within another.
 func countSteps(re *syntax.Regexp, repeated bool) (steps int, nested bool) {
 	times := 1
 	switch re.Op {
