@@ -1,8 +1,6 @@
 package streams
 
 import (
-	"github.com/paylogic/pushserver/streams/eventlog"
-
 	"context"
 	"errors"
 	"slices"
@@ -11,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/paylogic/pushserver/streams/eventlog"
 )
 
 // granted says of each turn, by its name, whether it has come.

@@ -1,8 +1,6 @@
 package streams
 
 import (
-	"github.com/paylogic/pushserver/streams/eventlog"
-
 	"fmt"
 	"slices"
 	"strings"
@@ -11,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/paylogic/pushserver/streams/eventlog"
 	"github.com/paylogic/pushserver/streams/filter"
 )
 

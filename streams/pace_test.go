@@ -1,8 +1,6 @@
 package streams
 
 import (
-	"github.com/paylogic/pushserver/streams/eventlog"
-
 	"bytes"
 	"context"
 	"fmt"
@@ -10,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/paylogic/pushserver/streams/eventlog"
 	"github.com/paylogic/pushserver/streams/filter"
 )
 

@@ -1,12 +1,12 @@
 package streams
 
 import (
-	"github.com/paylogic/pushserver/streams/eventlog"
-
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/paylogic/pushserver/streams/eventlog"
 )
 
 func TestRatePacesAndDropsNothing(t *testing.T) {

@@ -1,8 +1,6 @@
 package streams
 
 import (
-	"github.com/paylogic/pushserver/streams/eventlog"
-
 	"context"
 	"fmt"
 	"slices"
@@ -12,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/paylogic/pushserver/streams/eventlog"
 	"github.com/paylogic/pushserver/streams/filter"
 )
 
