@@ -91,7 +91,7 @@ func (b *bareServer) watch(fd int32, op int, events uint32) error {
 	return syscall.EpollCtl(b.poll, op, int(fd), &syscall.EpollEvent{Events: events, Fd: fd})
 }
 
-// serve does what can be done, or waits for a second.
+// serve handles what is ready, or waits up to a second.
 func (b *bareServer) serve() error {
 	n, err := syscall.EpollWait(b.poll, b.events, 1000)
 	if err != nil && !errors.Is(err, syscall.EINTR) {
@@ -181,7 +181,7 @@ func (b *bareServer) read(fd int32) {
 func (b *bareServer) publish(event []byte) {
 	text := append([]byte("id: "+referenceID+"\nevent: "+eventType+"\ndata: "), event...)
 	text = append(text, "\n\n"...)
-	// Backwards: whoever is closed on the way gives its place to one behind it.
+	// Backwards, because closing a stream moves a later one into its place.
 	members := b.subjects[string(subjectOf(event))]
 	for i := len(members) - 1; i >= 0; i-- {
 		b.write(members[i], text)

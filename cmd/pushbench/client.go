@@ -20,8 +20,8 @@ const (
 	sources      = 64 // addresses that we connect from, for each has no more than 28,000 ports
 )
 
-// A client is all readers at once: one thread, one epoll set, and a few bytes
-// for each connection. It is not safe for concurrent use.
+// A client holds all readers: one thread, one epoll set, and a few bytes
+// per connection. It is not safe for concurrent use.
 type client struct {
 	poll   int
 	events []syscall.EpollEvent
@@ -201,7 +201,7 @@ func (c *client) receive(i int32) {
 	c.keep(i, c.count(i, text))
 }
 
-// keep has b stand before what comes next.
+// keep puts b in front of the next input.
 func (c *client) keep(i int32, b []byte) {
 	if len(b) > 0 {
 		c.rest[i] = append([]byte(nil), b...)

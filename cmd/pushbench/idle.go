@@ -22,7 +22,7 @@ func (m *measureCommand) idle(ctx context.Context, s *server) ([]figure, error) 
 		return nil, err
 	}
 	defer c.close()
-	// What the first stream of all brings with it is not what a stream costs.
+	// The first stream allocates shared parts, which are not the cost of a stream.
 	if err := c.open(ctx, s, 1, 1); err != nil {
 		return nil, err
 	}
@@ -41,7 +41,7 @@ func (m *measureCommand) idle(ctx context.Context, s *server) ([]figure, error) 
 	if err != nil {
 		return nil, err
 	}
-	// What a runtime needed for the moment is given back by and by.
+	// The runtime returns temporary memory gradually.
 	hold := max(m.Duration, settle)
 	if m.N < 1000 {
 		hold = m.Duration

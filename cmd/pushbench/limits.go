@@ -11,8 +11,8 @@ const limitsRounds = 3 // of each server, in turn
 
 // limits measures what a publish and a connect cost because their key has limits,
 // none of which it reaches. Two servers before one cluster do the same in turn, one
-// of them without limits; each figure is the median of the rounds. That one still
-// tells Redis of its open streams, by and by.
+// of them without limits; each figure is the median of the rounds. The one without
+// limits still reports its open streams to Redis.
 func (m *measureCommand) limits(ctx context.Context, s *server) ([]figure, error) {
 	off, err := s.unlimited(ctx)
 	if err != nil {

@@ -31,8 +31,8 @@ func (r *result) lost() int {
 	return r.expected - r.arrived.events - r.arrived.reordered
 }
 
-// faults is how many events did not come exactly once, in order, to whom they
-// were for.
+// faults returns how many events did not arrive exactly once, in order, at their
+// readers.
 func (r *result) faults() int {
 	return max(r.lost(), 0) + r.arrived.repeated + r.arrived.reordered + r.arrived.misrouted
 }
@@ -44,20 +44,12 @@ const (
 
 // apply publishes a load to s while c reads.
 func (l load) apply(ctx context.Context, s *server, c *client) (*result, error) {
-	sizes := make([]int, l.groups)
-	for i := range c.conns {
-		if c.conns[i].fd >= 0 {
-			sizes[c.conns[i].group]++
-		}
-	}
-	publishers := make([]*publisher, l.lanes)
-	for i := range publishers {
-		p, err := s.dialPublisher()
-		if err != nil {
-			return nil, err
-		}
+	publishers, err := l.dial(s)
+	for _, p := range publishers {
 		defer p.close()
-		publishers[i] = p
+	}
+	if err != nil {
+		return nil, err
 	}
 	step := c.begin()
 	before, err := cpuTime(s.pid)
@@ -67,43 +59,103 @@ func (l load) apply(ctx context.Context, s *server, c *client) (*result, error) 
 
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	var expected, behind atomic.Int64
-	var lanes sync.WaitGroup
-	start := time.Since(began)
+	r := session{load: l, server: s, step: step, sizes: l.sizes(c), start: time.Since(began), fail: cancel}
 	for lane, p := range publishers {
-		lanes.Go(func() {
-			var body []byte
-			for k := lane; k < l.count && ctx.Err() == nil; k += l.lanes {
-				due := start + time.Duration(float64(k)/l.rate*float64(time.Second))
-				time.Sleep(due - time.Since(began))
-				now := time.Since(began)
-				behind.Store(int64(now - due))
-				if now-due > lateLimit {
-					return
-				}
-				group := k % l.groups
-				m := marker{step: step, group: uint32(group), lane: uint32(lane), seq: uint32(k + 1), sent: now}
-				body = appendEvent(body[:0], s.tenant(group).merchant, m, l.size)
-				if _, err := p.post(oneEvent, body); err != nil {
-					cancel(err)
-					return
-				}
-				expected.Add(int64(sizes[group]))
-			}
-		})
+		r.publishers.Go(func() { r.publish(ctx, lane, p) })
 	}
+	if err := r.read(c); err != nil {
+		cancel(err)
+	}
+	r.publishers.Wait()
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
+	// Read once more, to catch events that should not arrive.
+	if err := c.read(50 * time.Millisecond); err != nil {
+		return nil, err
+	}
+	after, err := cpuTime(s.pid)
+	return &result{
+		expected: int(r.expected.Load()), arrived: c.arrived, cpu: after - before,
+		took: max(c.arrived.last-r.start, l.due(l.count)), behind: time.Duration(r.behind.Load()),
+	}, err
+}
+
+// dial opens the publishing connections, and returns those it has on an error too.
+func (l load) dial(s *server) ([]*publisher, error) {
+	var publishers []*publisher
+	for range l.lanes {
+		p, err := s.dialPublisher()
+		if err != nil {
+			return publishers, err
+		}
+		publishers = append(publishers, p)
+	}
+	return publishers, nil
+}
+
+// sizes returns the number of open streams by group.
+func (l load) sizes(c *client) []int {
+	sizes := make([]int, l.groups)
+	for i := range c.conns {
+		if c.conns[i].fd >= 0 {
+			sizes[c.conns[i].group]++
+		}
+	}
+	return sizes
+}
+
+// due returns when event k is published, counted from the start.
+func (l load) due(k int) time.Duration {
+	return time.Duration(float64(k) / l.rate * float64(time.Second))
+}
+
+// A session is a load while it is published.
+type session struct {
+	load
+	server *server
+	step   uint32
+	sizes  []int
+	start  time.Duration
+	fail   context.CancelCauseFunc
+
+	publishers       sync.WaitGroup
+	expected, behind atomic.Int64
+}
+
+// publish publishes one lane's events.
+func (r *session) publish(ctx context.Context, lane int, p *publisher) {
+	var body []byte
+	for k := lane; k < r.count && ctx.Err() == nil; k += r.lanes {
+		due := r.start + r.due(k)
+		time.Sleep(due - time.Since(began))
+		now := time.Since(began)
+		r.behind.Store(int64(now - due))
+		if now-due > lateLimit {
+			return
+		}
+		group := k % r.groups
+		m := marker{step: r.step, group: uint32(group), lane: uint32(lane), seq: uint32(k + 1), sent: now}
+		body = appendEvent(body[:0], r.server.tenant(group).merchant, m, r.size)
+		if _, err := p.post(oneEvent, body); err != nil {
+			r.fail(err)
+			return
+		}
+		r.expected.Add(int64(r.sizes[group]))
+	}
+}
+
+// read reads until all published events arrived, or drainLimit after the last.
+func (r *session) read(c *client) error {
 	var published atomic.Bool
-	done := make(chan struct{})
 	go func() {
-		lanes.Wait()
+		r.publishers.Wait()
 		published.Store(true)
-		close(done)
 	}()
 	var drained time.Duration
 	for {
 		if err := c.read(10 * time.Millisecond); err != nil {
-			cancel(err)
-			break
+			return err
 		}
 		if !published.Load() {
 			continue
@@ -111,21 +163,8 @@ func (l load) apply(ctx context.Context, s *server, c *client) (*result, error) 
 		if drained == 0 {
 			drained = time.Since(began)
 		}
-		if c.arrived.events >= int(expected.Load()) || time.Since(began)-drained > drainLimit {
-			break
+		if c.arrived.events >= int(r.expected.Load()) || time.Since(began)-drained > drainLimit {
+			return nil
 		}
 	}
-	<-done
-	if err := context.Cause(ctx); err != nil {
-		return nil, err
-	}
-	// One more look, for what comes although it should not.
-	if err := c.read(50 * time.Millisecond); err != nil {
-		return nil, err
-	}
-	after, err := cpuTime(s.pid)
-	return &result{
-		expected: int(expected.Load()), arrived: c.arrived, cpu: after - before,
-		took: max(c.arrived.last-start, time.Duration(float64(l.count)/l.rate*float64(time.Second))), behind: time.Duration(behind.Load()),
-	}, err
 }

@@ -25,7 +25,7 @@ type commands struct {
 	Measure  measureCommand  `cmd:"" default:"withargs" help:"Measure, and print a table."`
 	Bare     bareCommand     `cmd:"" hidden:"" help:"Serve as the bare write loop."`
 	Textbook textbookCommand `cmd:"" hidden:"" help:"Serve as the textbook hub."`
-	Noise    noiseCommand    `cmd:"" hidden:"" help:"Publish beside what is measured."`
+	Noise    noiseCommand    `cmd:"" hidden:"" help:"Publish in the background of a measurement."`
 }
 
 func main() {
@@ -46,7 +46,7 @@ func run(args []string) int {
 		kong.BindTo(ctx, (*context.Context)(nil)),
 	)
 	if err != nil {
-		panic(err) // the command line above is wrong, whatever was typed
+		panic(err) // a bug in the definition above, not in the input
 	}
 	command, err := parser.Parse(args)
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 // began is what the times in markers count from.
 var began = time.Now()
 
-// A marker is what an event of the benchmark carries at the end of its
-// payload, so that whoever received it knows what it is.
+// A marker is at the end of each benchmark event's payload. It tells the reader
+// which event it is.
 type marker struct {
 	step  uint32 // the measurement; events of others are not counted
 	group uint32

@@ -10,28 +10,28 @@ import (
 	"time"
 )
 
-// measureCommand is what people type.
+// measureCommand is the command line of a measurement.
 type measureCommand struct {
-	Mode string `arg:"" help:"What to measure: ${enum}. Limits only with --cluster." enum:"idle,fanout,groups,saturated,replay,publish,latency,churn,limits,neighbours,storm,all"`
+	Mode string `arg:"" help:"What to measure: ${enum}. limits needs --cluster." enum:"idle,fanout,groups,saturated,replay,publish,latency,churn,limits,neighbours,storm,all"`
 
 	URL          string            `name:"url" help:"A running server, on loopback. Without it one is started." placeholder:"http://127.0.0.1:PORT"`
 	PublisherKey string            `help:"Key that may publish to the merchants of --key." placeholder:"KEY"`
-	Key          map[string]string `help:"A merchant and its key; more than one spread the groups." placeholder:"MERCHANT=KEY"`
-	PID          int               `name:"pid" help:"Process of the running server."`
-	Server       string            `help:"The pushserver to start; built from this module if not given." placeholder:"PATH"`
-	Cluster      bool              `help:"Start the server over a Redis Cluster of 3 masters and 3 replicas, which is started too."`
-	Merchants    int               `help:"With --cluster: merchants that the groups are spread over; otherwise they are spread over the two of dev, or those of --key." default:"1000"`
+	Key          map[string]string `help:"A merchant and its key. Several spread the groups." placeholder:"MERCHANT=KEY"`
+	PID          int               `name:"pid" help:"Process ID of the running server."`
+	Server       string            `help:"The pushserver to start; built from this module by default." placeholder:"PATH"`
+	Cluster      bool              `help:"Start a Redis Cluster of 3 masters and 3 replicas, and the server over it."`
+	Merchants    int               `help:"With --cluster: number of merchants for the groups. Without it, the two of dev, or those of --key." default:"1000"`
 
 	N          int           `short:"n" help:"Streams." default:"10000"`
-	Groups     int           `help:"Groups that the streams are in, for groups." default:"1000"`
+	Groups     int           `help:"Number of groups, for groups." default:"1000"`
 	Size       int           `help:"Bytes of an event's payload." default:"200"`
-	Duration   time.Duration `help:"How long each measurement takes, about." default:"5s"`
+	Duration   time.Duration `help:"Approximate duration of each measurement." default:"5s"`
 	Coalesce   time.Duration `help:"Pause of the reader between two rounds; not for latency." default:"1ms"`
 	References bool          `help:"Measure the references too." default:"true" negatable:""`
 	JSON       bool          `name:"json" help:"Print JSON."`
 }
 
-// Validate is called by kong when all flags are there.
+// Validate is called by kong after parsing.
 func (m *measureCommand) Validate() error {
 	switch {
 	case m.URL != "" && (m.PublisherKey == "" || len(m.Key) == 0 || m.PID == 0):
@@ -88,7 +88,7 @@ func (m *measureCommand) Run(ctx context.Context) error {
 // A starter runs a fresh server, or returns the one that runs.
 type starter func(context.Context) (*server, error)
 
-// measure returns what was measured, also if not all could be.
+// measure returns the figures it has, even after an error.
 func (m *measureCommand) measure(ctx context.Context) (*table, error) {
 	product, stop, err := m.product(ctx)
 	if err != nil {
@@ -112,7 +112,7 @@ func (m *measureCommand) measure(ctx context.Context) (*table, error) {
 				continue
 			}
 			fmt.Fprintf(os.Stderr, "%s: %s\n", measurement.name, name)
-			// A server that others measured on is larger and warmer than a new one.
+			// A server that earlier measurements used is larger and warmer than a new one.
 			s, err := start(ctx)
 			if err != nil {
 				return t, err

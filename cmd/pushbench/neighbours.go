@@ -47,7 +47,7 @@ func (m *measureCommand) beside(ctx context.Context, s *server, phases ...*phase
 	if len(s.tenants) < 2 {
 		return nil, errors.New("there must be two merchants at least")
 	}
-	// Those who have stepped back must not hold up the view in this program's runtime.
+	// Readers at low priority must not delay the view in this program's runtime.
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4 * runtime.NumCPU()))
 	if _, err := m.view(ctx, s); err != nil { // so that all is warm
 		return nil, err

@@ -19,19 +19,18 @@ import (
 const noiseLanes = 8
 
 // noiseCommand publishes for one merchant, to be a noise for others, until it is
-// told to end. It prints a line when it begins, and at the end how many events were
+// stopped. It prints a line when it begins, and at the end how many events were
 // accepted in how many seconds.
-// To be over a limit is not wrong.
+// Exceeding a limit is not an error.
 //
-// It is a process of its own, which [startIdle] gives only the time that nobody else
-// wants: noise comes from other machines in practice, and makes work for the server
-// alone.
+// It is a separate process, and [startIdle] gives it only otherwise idle time:
+// in practice noise comes from other machines and costs only the server.
 type noiseCommand struct {
 	Address  string `arg:""`
 	Key      string `arg:""`
 	Merchant string `arg:""`
 	Step     uint32 `required:""`
-	Rate     int    `required:"" help:"Events a second."`
+	Rate     int    `required:"" help:"Events per second."`
 	Batch    int    `required:""`
 	Size     int    `required:""`
 }
@@ -108,7 +107,7 @@ func (m *measureCommand) noise(ctx context.Context, s *server, key string, rate,
 }
 
 // stepBack has the calling goroutine, until it ends, wait for processors that others
-// want: it reads for somebody who is on another machine in practice.
+// want: in practice its readers are on other machines.
 func stepBack() {
 	runtime.LockOSThread() // and never unlock: the thread ends with the goroutine
 	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), 10)

@@ -91,7 +91,7 @@ func (t *tail) String() string {
 }
 
 // launch starts a program that ends with this one at the latest. Its standard
-// output, if nobody wants it, is thrown away. prepare is called by the thread that
+// output is discarded unless requested. prepare is called by the thread that
 // starts it, whose priority it inherits; nil: it has none of its own.
 func launch(prepare func() error, name string, out *os.File, args ...string) (*child, error) {
 	cmd := exec.Command(name, args...)
@@ -165,7 +165,7 @@ func start(ctx context.Context, prepare func() error, name string, args ...strin
 
 func (c *child) pid() int { return c.cmd.Process.Pid }
 
-// stop ends the child, waits for it, and returns what it said after its first line.
+// stop ends the child, waits for it, and returns its output after the first line.
 func (c *child) stop() (said string) {
 	_ = c.cmd.Process.Signal(syscall.SIGTERM)
 	late := time.AfterFunc(stopLimit, func() { _ = c.cmd.Process.Kill() })

@@ -18,7 +18,7 @@ const (
 )
 
 // publish measures how many events are acknowledged, one by one and in batches.
-// Nobody reads them. Each connection publishes for a merchant of its own, if
+// No client reads them. Each connection publishes for a merchant of its own, if
 // there are as many.
 func (m *measureCommand) publish(ctx context.Context, s *server) ([]figure, error) {
 	single, cpu, err := m.flood(ctx, s, singlePublishers, 1)

@@ -185,7 +185,7 @@ func serveAlone(ctx context.Context, program string) (*server, error) {
 	return s, nil
 }
 
-// freeAddress returns an address that nobody listens on right now.
+// freeAddress returns an address that is free right now.
 func freeAddress() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

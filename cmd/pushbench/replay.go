@@ -17,7 +17,7 @@ const (
 
 // replay measures how fast one reader gets history.
 func (m *measureCommand) replay(ctx context.Context, s *server) ([]figure, error) {
-	count := min(replayed, m.N*5) // fewer for those who look quickly
+	count := min(replayed, m.N*5) // fewer in a quick run
 	count -= count % (replayLanes * batchSize)
 	c, err := newClient(s, replayLanes, 0)
 	if err != nil {

@@ -20,13 +20,13 @@ type server struct {
 	publisher string // key
 	limited   string // key of a publisher with the server's own limits; empty: there is none
 	tenants   []tenant
-	child     *child             // nil: somebody else's
+	child     *child             // nil: not started here
 	storage   *redistest.Cluster // ends with the server; nil: there is none, or others need it
 	// another starts one more like this, with which it shares nothing but the
-	// machine; nil: nobody knows how.
+	// machine; nil: not possible.
 	another func(context.Context) (*server, error)
-	// unlimited starts one more over the same storage, without limits; nil: nobody
-	// knows how.
+	// unlimited starts one more over the same storage, without limits; nil: not
+	// possible.
 	unlimited func(context.Context) (*server, error)
 }
 
@@ -51,7 +51,7 @@ func (s *server) log() string {
 // A tenant is a merchant and a key that receives its events.
 type tenant struct{ merchant, key string }
 
-// tenant returns whose the group is.
+// tenant returns the owner of the group.
 func (s *server) tenant(group int) tenant { return s.tenants[group%len(s.tenants)] }
 
 // streamRequest opens a stream of one group's events: with a key, and narrowed

@@ -25,7 +25,7 @@ func (m *measureCommand) storm(ctx context.Context, s *server) ([]figure, error)
 	if err := s.fill(ctx, marker{step: missed, group: 1}, stormBehind, m.Size); err != nil {
 		return nil, err
 	}
-	connects := min(stormConnects, m.N) // fewer for those who look quickly
+	connects := min(stormConnects, m.N) // fewer in a quick run
 	var open, faults int
 	var replayed, took float64
 	storm := &phase{name: "in the storm", begin: func(ctx context.Context) (func() error, error) {
@@ -60,8 +60,8 @@ func (m *measureCommand) storm(ctx context.Context, s *server) ([]figure, error)
 		figure{"repeated, reordered or astray", "", float64(faults), "0"}), nil
 }
 
-// reconnect has n clients of the second merchant connect within a second, each to
-// go on after a position, and reads until ctx is done.
+// reconnect connects n clients of the second merchant within a second, each to
+// resume after a position, and reads until ctx is done.
 func (c *client) reconnect(ctx context.Context, s *server, n int, position string) error {
 	stepBack()
 	start := time.Now()

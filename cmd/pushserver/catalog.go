@@ -6,11 +6,11 @@ import (
 	"github.com/paylogic/pushserver/api/catalog"
 )
 
-// catalogFlags say which types of events a server knows, and whether it takes
+// catalogFlags say which event types a server knows, and whether it accepts
 // others.
 type catalogFlags struct {
 	Catalog      string `help:"File with the catalogue of event types, instead of the built-in one." placeholder:"FILE" env:"PUSHSERVER_CATALOG"`
-	UnknownTypes string `help:"What becomes of events of types that the catalogue does not have: allow or reject. By default allow with the built-in catalogue and reject with --catalog." enum:",allow,reject" default:"" placeholder:"allow|reject" env:"PUSHSERVER_UNKNOWN_TYPES"`
+	UnknownTypes string `help:"Whether to allow or reject events of types outside the catalogue. The default is allow with the built-in catalogue and reject with --catalog." enum:",allow,reject" default:"" placeholder:"allow|reject" env:"PUSHSERVER_UNKNOWN_TYPES"`
 }
 
 // load returns the catalogue, and whether other types are refused.
@@ -23,12 +23,12 @@ func (f *catalogFlags) load() (c *catalog.Catalog, rejectUnknown bool, err error
 }
 
 type catalogCommand struct {
-	Check catalogCheckCommand `cmd:"" help:"Ask whether a changed catalogue can take the place of the one in use. Exits with 1 if merchants or publishers would break."`
+	Check catalogCheckCommand `cmd:"" help:"Check whether a new catalogue can replace the one in use. Exits with 1 if it would break merchants or publishers."`
 }
 
 type catalogCheckCommand struct {
 	Old string `arg:"" help:"File with the catalogue in use."`
-	New string `arg:"" help:"File with the one to come."`
+	New string `arg:"" help:"File with the new catalogue."`
 }
 
 // Run prints what would break, one line each.
@@ -46,7 +46,7 @@ func (k *catalogCheckCommand) Run(c *console) error {
 		fmt.Fprintln(c.out, b)
 	}
 	if len(breaks) > 0 {
-		return fmt.Errorf("%s breaks what %s promises, in %d places: add a type or a member beside the old one, and deprecate that one",
+		return fmt.Errorf("%s breaks what %s promises in %d places: add a new type or member beside the old one, and deprecate the old one",
 			k.New, k.Old, len(breaks))
 	}
 	_, err = fmt.Fprintln(c.out, "compatible")

@@ -2,5 +2,5 @@
 
 package main
 
-// descriptorLimit returns 0: it is not known.
+// descriptorLimit returns 0 for unknown.
 func descriptorLimit() int { return 0 }

@@ -4,8 +4,8 @@ package main
 
 import "syscall"
 
-// descriptorLimit returns how many file descriptors the process may have, or 0 if
-// that is not known.
+// descriptorLimit returns how many file descriptors the process may have, or 0
+// for unknown.
 func descriptorLimit() int {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil || limit.Cur > 1<<30 {

@@ -17,10 +17,10 @@ var devMerchants = []string{"acme", "globex"}
 
 type devCommand struct {
 	Listen string `help:"Address for clients; port 0 takes any free one." placeholder:"HOST:PORT" default:"127.0.0.1:8080" env:"PUSHSERVER_LISTEN"`
-	JSON   bool   `name:"json" help:"Print address and keys as one line of JSON."`
+	JSON   bool   `name:"json" help:"Print the address and the keys as one line of JSON."`
 }
 
-// An introduction is all that somebody needs to use a dev server.
+// An introduction is everything a client needs to use a dev server.
 type introduction struct {
 	URL          string            `json:"url"`
 	OpsURL       string            `json:"ops_url"`

@@ -26,8 +26,8 @@ func (s *serveCommand) serveEmbedded(ctx context.Context, c *console, g *gateway
 	if err := g.open(s.Listen, log, store, b); err != nil {
 		return err
 	}
-	// Not before there is nothing left that can go wrong: a key that was made
-	// and never shown would be there the next time.
+	// This comes last, when nothing else can fail: a key that was created and
+	// never shown would still exist at the next start.
 	if err := beginAdministration(ctx, c, g.logger, store, admin); err != nil {
 		return err
 	}
@@ -37,7 +37,7 @@ func (s *serveCommand) serveEmbedded(ctx context.Context, c *console, g *gateway
 // openEmbedded opens what is in the directory of --data, or what is in memory.
 func (s *serveCommand) openEmbedded(g *gateway, o eventlog.RedisOptions) (eventlog.Log, auth.Store, error) {
 	if s.Data == "" {
-		g.logger.Warn("without --redis or --data everything is kept in memory and ends with this process; to try it out with ready keys, run pushserver dev")
+		g.logger.Warn("without --redis or --data, everything is kept in memory and ends with this process; to try it out with ready-made keys, run pushserver dev")
 		return eventlog.NewMemoryLog(eventlog.MemoryOptions{Retention: o.Retention, DuplicateWindow: o.DuplicateWindow}), new(auth.MemoryStore), nil
 	}
 	if err := boltfile.MakeDirectory(s.Data); err != nil {

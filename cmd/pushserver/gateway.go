@@ -24,8 +24,8 @@ import (
 )
 
 const (
-	// The clients of an ending gateway come back over drainLeast, or longer if
-	// they are many: drainPace a second, but within drainMost.
+	// The clients of a draining gateway reconnect over drainLeast, or longer if
+	// there are many: drainPace per second, but within drainMost.
 	drainLeast = 2 * time.Second
 	drainMost  = 30 * time.Second
 	drainPace  = 1000
@@ -34,7 +34,7 @@ const (
 )
 
 // A gateway is one server process: a log with its hub, the keys, and the two
-// listeners. Whoever makes one calls serve, or else close.
+// listeners. Its creator must call close.
 type gateway struct {
 	logger *slog.Logger
 	public net.Listener // nil until open
@@ -56,10 +56,10 @@ type gateway struct {
 
 	opsServer  *http.Server
 	opsHandler atomic.Pointer[http.Handler]
-	failed     chan error // what ended a listener that should not have ended
+	failed     chan error // why a listener ended unexpectedly
 }
 
-// newGateway answers on the ops listener from now on: alive, and not ready.
+// newGateway opens the ops listener, which answers: alive, and not ready.
 func newGateway(opsListen string, logger *slog.Logger) (*gateway, error) {
 	ops, err := bind(net.ListenConfig{}, opsListen, "--ops-listen")
 	if err != nil {
@@ -104,8 +104,8 @@ type behaviour struct {
 	guard     guardOptions
 }
 
-// open binds the public listener and begins to serve log and store, which are
-// the gateway's to close from now on, even if open fails.
+// open binds the public listener and serves log and store. The gateway owns
+// and closes both, even if open fails.
 func (g *gateway) open(listen string, log eventlog.Log, store auth.Store, b behaviour) error {
 	g.log, g.store = log, store
 	g.hub = streams.NewHub(log, streams.Options{Heartbeat: b.heartbeat, MaxAge: b.maxAge, Logger: g.logger})
@@ -174,16 +174,16 @@ func (g *gateway) open(listen string, log eventlog.Log, store auth.Store, b beha
 func (g *gateway) wait(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
-		g.logger.Info("ending: clients are told when to come back")
+		g.logger.Info("shutting down: clients are told when to reconnect")
 		return nil
 	case err := <-g.failed:
 		return fmt.Errorf("serve: %w", err)
 	}
 }
 
-// close ends everything in good order: streams with a goodbye, requests with
-// their answer, then log and keys. The ops listener goes last, so that whoever
-// watches sees the end coming.
+// close shuts down in order: streams with a goodbye, requests with
+// their answer, then log and keys. The ops listener goes last, so that
+// monitoring sees the shutdown.
 func (g *gateway) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), shutdownLimit)
 	defer cancel()
@@ -204,17 +204,17 @@ func (g *gateway) close() {
 		g.stop()
 		g.beside.Wait()
 		if err := g.api.Close(); err != nil {
-			g.logger.Warn("the API did not close well", "error", err)
+			g.logger.Warn("closing the API failed", "error", err)
 		}
 	}
 	if g.log != nil {
 		if err := g.log.Close(); err != nil {
-			g.logger.Warn("the log did not close well", "error", err)
+			g.logger.Warn("closing the log failed", "error", err)
 		}
 	}
 	if store, ok := g.store.(io.Closer); ok {
 		if err := store.Close(); err != nil {
-			g.logger.Warn("the keys did not close well", "error", err)
+			g.logger.Warn("closing the key store failed", "error", err)
 		}
 	}
 	g.opsServer.Close()

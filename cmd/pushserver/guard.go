@@ -10,11 +10,11 @@ import (
 
 // guardOptions say how many connections a server holds.
 type guardOptions struct {
-	MaxConnections int `help:"Connections of clients at the same time; 0: as many as the limit of file descriptors leaves." default:"0" env:"PUSHSERVER_MAX_CONNECTIONS"`
-	PerAddress     int `name:"max-connections-per-address" help:"Of these from one address, or one /64 of IPv6; 0: any number. Trusted proxies are exempt." default:"0" env:"PUSHSERVER_MAX_CONNECTIONS_PER_ADDRESS"`
+	MaxConnections int `help:"Client connections at the same time; 0: as many as the file descriptor limit allows." default:"0" env:"PUSHSERVER_MAX_CONNECTIONS"`
+	PerAddress     int `name:"max-connections-per-address" help:"Client connections from one address, or one /64 of IPv6; 0: no limit. Trusted proxies are exempt." default:"0" env:"PUSHSERVER_MAX_CONNECTIONS_PER_ADDRESS"`
 }
 
-// reservedDescriptors are those that clients do not get: for Redis, the other
+// reservedDescriptors are kept from clients: for Redis, the other
 // listener, files, and the moments in which a connection has two.
 const reservedDescriptors = 256
 

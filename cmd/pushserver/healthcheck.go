@@ -13,7 +13,7 @@ type healthcheckCommand struct {
 	Ops string `help:"Address of the ops listener." placeholder:"HOST:PORT" default:"127.0.0.1:9090" env:"PUSHSERVER_OPS_LISTEN"`
 }
 
-// Run asks for /healthz and fails unless it is well.
+// Run requests /healthz and fails unless the server is healthy.
 func (h *healthcheckCommand) Run(ctx context.Context) error {
 	address, err := reachable(h.Ops)
 	if err != nil {
@@ -25,7 +25,7 @@ func (h *healthcheckCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("--ops %q: must be HOST:PORT", h.Ops)
 	}
-	// A proxy of the environment has nothing to say about this machine's health.
+	// A proxy from the environment must not answer for this machine.
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Do(req)
 	if err != nil {
@@ -38,8 +38,8 @@ func (h *healthcheckCommand) Run(ctx context.Context) error {
 	return nil
 }
 
-// reachable returns where to connect to in order to reach a listener on this
-// machine: an address that stands for all of its own becomes the loopback's.
+// reachable returns the address at which this machine reaches one of its
+// listeners: a wildcard address becomes loopback.
 func reachable(listen string) (string, error) {
 	host, port, err := net.SplitHostPort(listen)
 	if err != nil {

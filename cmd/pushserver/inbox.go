@@ -13,13 +13,13 @@ import (
 )
 
 type inboxCommand struct {
-	Dead inboxDeadCommand `cmd:"" help:"Print what came to the inbox and was no event, newest first, with the reasons."`
+	Dead inboxDeadCommand `cmd:"" help:"Print invalid inbox entries with the reasons, newest first."`
 }
 
 type inboxDeadCommand struct {
 	Redis redisFlags `embed:""`
-	Limit int        `help:"How many at most." default:"100"`
-	JSON  bool       `name:"json" help:"Print JSON, a line for each."`
+	Limit int        `help:"Maximum number of entries." default:"100"`
+	JSON  bool       `name:"json" help:"Print one line of JSON per entry."`
 }
 
 // Run prints the dead letters.
@@ -56,7 +56,7 @@ func (d *inboxDeadCommand) Run(ctx context.Context, c *console) error {
 // openLog opens the logs in Redis, for a command.
 func (f *redisFlags) openLog(ctx context.Context, c *console) (*eventlog.RedisLog, error) {
 	if len(f.Redis) == 0 {
-		return nil, errors.New("say where Redis is with --redis HOST:PORT")
+		return nil, errors.New("pass --redis HOST:PORT")
 	}
 	o, err := f.options(slog.New(slog.NewTextHandler(c.err, &slog.HandlerOptions{Level: slog.LevelError})))
 	if err != nil {

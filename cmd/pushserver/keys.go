@@ -17,26 +17,26 @@ import (
 )
 
 type keysCommand struct {
-	Create keysCreateCommand `cmd:"" help:"Make a key. Its secret is shown once."`
+	Create keysCreateCommand `cmd:"" help:"Create a key. Its secret is shown once."`
 	List   keysListCommand   `cmd:"" help:"List all keys, oldest first."`
 	Show   keysShowCommand   `cmd:"" help:"Show one key."`
 	Edit   keysEditCommand   `cmd:"" help:"Change what a key may do. Open streams follow."`
-	Rotate keysRotateCommand `cmd:"" help:"Give a key another secret, which is shown once."`
-	Revoke keysRevokeCommand `cmd:"" help:"Take a key back, for good."`
+	Rotate keysRotateCommand `cmd:"" help:"Give a key a new secret, which is shown once."`
+	Revoke keysRevokeCommand `cmd:"" help:"Revoke a key permanently."`
 	Audit  keysAuditCommand  `cmd:"" help:"Print who changed which key, and when."`
 }
 
 // keyFlags describe a key.
 type keyFlags struct {
-	Merchants []string `help:"To whom a publisher's key may publish; all if not given." placeholder:"NAME"`
-	Name      string   `help:"A name for people."`
+	Merchants []string `help:"Merchants a publisher's key may publish to; all if not given." placeholder:"NAME"`
+	Name      string   `help:"A human-readable name."`
 	Types     []string `help:"Types that the key sees, or may publish, such as payment.*; all if not given." placeholder:"TYPE"`
 	Subjects  []string `help:"Subjects that the key sees, such as event/42/*; all if not given." placeholder:"SUBJECT"`
 	Filter    string   `help:"Expression (CEL) over the events that the key sees." placeholder:"EXPR"`
-	Scopes    []string `help:"What the key may do, of what its kind may; all if not given." placeholder:"SCOPE"`
-	Origins   []string `help:"Origins of the pages that its tokens may be for, such as https://shop.example; any if not given." placeholder:"ORIGIN"`
-	Limits    []string `help:"Limits of its own, such as streams=50,connects=60/m; the server's if not given." placeholder:"NAME=LIMIT"`
-	Expires   string   `help:"When the key ends: from now (720h, 30d) or at a time (RFC 3339)." placeholder:"WHEN"`
+	Scopes    []string `help:"What the key may do, within its kind; all if not given." placeholder:"SCOPE"`
+	Origins   []string `help:"Origins of pages that may use the key's tokens, such as https://shop.example; any if not given." placeholder:"ORIGIN"`
+	Limits    []string `help:"Limits of this key, such as streams=50,connects=60/m; the server's if not given." placeholder:"NAME=LIMIT"`
+	Expires   string   `help:"When the key expires: after a duration (720h, 30d) or at a time (RFC 3339)." placeholder:"WHEN"`
 }
 
 // patch returns what the flags say.
@@ -79,8 +79,8 @@ type keysCreateCommand struct {
 	JSON     bool          `name:"json" help:"Print JSON."`
 }
 
-// Run makes the key and prints its secret. All of the description is checked
-// before anybody is asked.
+// Run creates the key and prints its secret. It checks the whole description
+// before it contacts a store.
 func (k *keysCreateCommand) Run(ctx context.Context, c *console) error {
 	now := time.Now()
 	description, err := k.Is.patch(now)
@@ -111,11 +111,11 @@ func printSecret(c *console, v keys.View, asJSON bool) error {
 	if v.Warning != "" {
 		complain(c.err, errors.New(v.Warning))
 	}
-	_, err := fmt.Fprintf(c.out, "%s\n%s\nThis is the key's only showing: keep it now.\n", v.ID, v.Key)
+	_, err := fmt.Fprintf(c.out, "%s\n%s\nThe key is shown only this once: save it now.\n", v.ID, v.Key)
 	return err
 }
 
-// flagError names the flag in what is said about a member of a key.
+// flagError names the flag in an error about a member of a key.
 func flagError(err error) error {
 	var field *auth.FieldError
 	if !errors.As(err, &field) {
@@ -131,20 +131,20 @@ func flagError(err error) error {
 	return fmt.Errorf("--%s%s %s", name, rest, field.Reason)
 }
 
-// parseExpiry reads a time, or how long from now on.
+// parseExpiry reads a time or a duration from now.
 func parseExpiry(text string, now time.Time) (time.Time, error) {
 	if at, err := time.Parse(time.RFC3339, text); err == nil {
 		return at, nil
 	}
 	wait, err := parseWait(text)
 	if err != nil || wait <= 0 {
-		return time.Time{}, fmt.Errorf("--expires %q: must be how long from now, such as 720h or 30d, or a time, such as %s",
+		return time.Time{}, fmt.Errorf("--expires %q: must be a duration from now, such as 720h or 30d, or a time, such as %s",
 			text, now.Add(720*time.Hour).UTC().Format(time.RFC3339))
 	}
 	return now.Add(wait), nil
 }
 
-// parseWait reads a duration, which may be in days: "30d".
+// parseWait reads a duration, also in days: "30d".
 func parseWait(text string) (time.Duration, error) {
 	days, ok := strings.CutSuffix(text, "d")
 	if !ok {
@@ -162,7 +162,7 @@ type keysListCommand struct {
 	JSON     bool          `name:"json" help:"Print JSON."`
 }
 
-// Run lists the keys, without their secrets, which nobody has.
+// Run lists the keys without their secrets: only hashes are stored.
 func (k *keysListCommand) Run(ctx context.Context, c *console) error {
 	return k.Registry.use(ctx, c, func(ctx context.Context, r registry) error {
 		all := []keys.View{}
@@ -215,10 +215,10 @@ type keyArgument struct {
 	ID string `arg:"" help:"The key's id, as in keys list."`
 }
 
-// Validate is called by kong when all flags are there.
+// Validate is called by kong after parsing.
 func (k *keyArgument) Validate() error {
 	if _, err := auth.ParseSecret(k.ID); err == nil {
-		return errors.New("this is a key, not its id: see keys list")
+		return errors.New("this is a key; pass its id instead (see keys list)")
 	}
 	return nil
 }
@@ -246,7 +246,7 @@ type keysEditCommand struct {
 	Registry registryFlags `embed:""`
 	Key      keyArgument   `embed:""`
 	Is       keyFlags      `embed:""`
-	Unset    []string      `help:"What is to be as in a key for which it was not given: ${enum}." enum:"merchants,name,types,subjects,filter,scopes,origins,limits,expires" placeholder:"FLAG"`
+	Unset    []string      `help:"Resets this setting to its default: ${enum}." enum:"merchants,name,types,subjects,filter,scopes,origins,limits,expires" placeholder:"FLAG"`
 	JSON     bool          `name:"json" help:"Print JSON."`
 }
 
@@ -261,12 +261,12 @@ func (k *keysEditCommand) Run(ctx context.Context, c *console) error {
 			name = "expires_at"
 		}
 		if patch[name] != nil {
-			return fmt.Errorf("--unset %s goes against what is set", name)
+			return fmt.Errorf("--unset %s contradicts another flag", name)
 		}
 		patch.Set(name, nil)
 	}
 	if len(patch) == 0 {
-		return errors.New("nothing is to change: say what with flags such as --types, or --unset")
+		return errors.New("nothing to change: use flags such as --types, or --unset")
 	}
 	return k.Registry.use(ctx, c, func(ctx context.Context, r registry) error {
 		v, err := r.Edit(ctx, k.Key.ID, patch)
@@ -284,7 +284,7 @@ func (k *keysEditCommand) Run(ctx context.Context, c *console) error {
 type keysRotateCommand struct {
 	Registry registryFlags `embed:""`
 	Key      keyArgument   `embed:""`
-	Overlap  string        `help:"How long the secret of now goes on working, such as 24h or 7d; 0: it ends at once, with all tokens." required:"" placeholder:"TIME"`
+	Overlap  string        `help:"How long the current secret keeps working, such as 24h or 7d; 0: it ends at once, with all tokens." required:"" placeholder:"TIME"`
 	JSON     bool          `name:"json" help:"Print JSON."`
 }
 
@@ -309,7 +309,7 @@ type keysRevokeCommand struct {
 	JSON     bool          `name:"json" help:"Print JSON."`
 }
 
-// Run revokes the key. Once more does no harm.
+// Run revokes the key. Repeating is safe.
 func (k *keysRevokeCommand) Run(ctx context.Context, c *console) error {
 	return k.Registry.use(ctx, c, func(ctx context.Context, r registry) error {
 		v, err := r.Revoke(ctx, k.Key.ID)
@@ -324,7 +324,7 @@ func (k *keysRevokeCommand) Run(ctx context.Context, c *console) error {
 	})
 }
 
-// printJSON writes v on one line, with < and > as they are: filters have them.
+// printJSON writes v on one line and leaves < and > as they are: filters use them.
 func printJSON(w io.Writer, v any) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false)

@@ -12,15 +12,15 @@ import (
 	"github.com/paylogic/pushserver/api/keys"
 )
 
-// auditPage is how many changes are asked for at a time.
+// auditPage is the number of changes per request.
 const auditPage = 1000
 
 type keysAuditCommand struct {
 	Registry registryFlags `embed:""`
-	JSON     bool          `name:"json" help:"Print JSON, a line for each change."`
+	JSON     bool          `name:"json" help:"Print one line of JSON per change."`
 }
 
-// Run prints all changes that are kept, oldest first.
+// Run prints all retained changes, oldest first.
 func (k *keysAuditCommand) Run(ctx context.Context, c *console) error {
 	return k.Registry.use(ctx, c, func(ctx context.Context, r registry) error {
 		for after := (eventlog.ID{}); ; {

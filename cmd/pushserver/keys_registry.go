@@ -13,11 +13,11 @@ import (
 	"github.com/paylogic/pushserver/auth"
 )
 
-// keysLimit is how long a command about keys may take in all.
+// keysLimit bounds a command about keys.
 const keysLimit = 15 * time.Second
 
-// A registry is where keys are made and changed: a [keys.Registry] in Redis, or a
-// server that has one.
+// A registry creates and changes keys: a [keys.Registry] in Redis, or a
+// remote server.
 type registry interface {
 	Create(ctx context.Context, description keys.Patch) (keys.View, error)
 	List(ctx context.Context, after string, limit int) ([]keys.View, error)
@@ -32,12 +32,12 @@ type registry interface {
 type registryFlags struct {
 	Redis      redisFlags `embed:""`
 	Durability string     `help:"What a change survives: ${enum}. A Redis without replicas needs best-effort." enum:"replicated,best-effort" default:"replicated" env:"PUSHSERVER_DURABILITY"`
-	URL        string     `name:"url" help:"A server that has the keys, instead of Redis." placeholder:"URL" env:"PUSHSERVER_URL"`
+	URL        string     `name:"url" help:"A running server to ask instead of Redis." placeholder:"URL" env:"PUSHSERVER_URL"`
 	Key        string     `help:"An admin's key, for --url." placeholder:"KEY" env:"PUSHSERVER_KEY"`
 }
 
-// use calls do with the registry, and says in words of the command line what it
-// has met.
+// use calls do with the registry and rephrases its errors for the command
+// line.
 func (f *registryFlags) use(ctx context.Context, c *console, do func(context.Context, registry) error) error {
 	ctx, cancel := context.WithTimeout(ctx, keysLimit)
 	defer cancel()
@@ -48,13 +48,13 @@ func (f *registryFlags) use(ctx context.Context, c *console, do func(context.Con
 	defer end()
 	switch err = flagError(do(ctx, r)); {
 	case errors.Is(err, auth.ErrUnknown):
-		return errors.New("there is no key with this id: see keys list")
+		return errors.New("no key has this id: see keys list")
 	case errors.Is(err, auth.ErrRevoked):
-		return errors.New("the key was revoked, and stays so: make another")
+		return errors.New("the key was revoked and cannot be changed: create another")
 	case errors.Is(err, auth.ErrOverlap):
 		return errors.New("the secret before the last rotation still works: wait until it ends (keys show), or rotate with --overlap 0")
 	case errors.Is(err, auth.ErrNotReplicated):
-		return errors.New("no replica has confirmed the change: run the same again; a Redis without replicas needs --durability best-effort")
+		return errors.New("no replica confirmed the change: run the same command again; a Redis without replicas needs --durability best-effort")
 	}
 	return err
 }
@@ -71,7 +71,7 @@ func (f *registryFlags) open(ctx context.Context, c *console) (r registry, end f
 		}
 		return &remoteRegistry{c}, func() {}, nil
 	case len(f.Redis.Redis) == 0:
-		return nil, nil, errors.New("say where the keys are: with --redis HOST:PORT, or with --url and an admin's --key; an embedded server holds its own keys")
+		return nil, nil, errors.New("pass --redis HOST:PORT, or --url with an admin's --key; an embedded server keeps its own keys")
 	}
 	log, store, err := f.Redis.openStore(ctx, c, f.Durability)
 	if err != nil {
@@ -83,13 +83,13 @@ func (f *registryFlags) open(ctx context.Context, c *console) (r registry, end f
 // A localRegistry is the one in Redis.
 type localRegistry struct{ keys.Registry }
 
-// Edit implements registry. Whoever types has seen no revision.
+// Edit implements registry. The command line has no revision to compare.
 func (r localRegistry) Edit(ctx context.Context, id string, p keys.Patch) (keys.View, error) {
 	return r.Registry.Edit(ctx, id, 0, p)
 }
 
-// openStore opens the keys in Redis, and the log through which changes of them are
-// told.
+// openStore opens the keys in Redis, and the log that announces their
+// changes.
 func (f *redisFlags) openStore(ctx context.Context, c *console, durability string) (*eventlog.RedisLog, auth.Store, error) {
 	logger := slog.New(slog.NewTextHandler(c.err, &slog.HandlerOptions{Level: slog.LevelError}))
 	o, err := f.options(logger)

@@ -13,7 +13,7 @@ import (
 	"github.com/paylogic/pushserver/api/keys"
 )
 
-// A remoteRegistry is the one of a server.
+// A remoteRegistry is the registry of a running server.
 type remoteRegistry struct{ client *client.Client }
 
 // Create implements registry.

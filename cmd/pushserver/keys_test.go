@@ -65,7 +65,7 @@ func TestKeysCommands(t *testing.T) {
 			do("revoke", made.ID)
 			do("revoke", made.ID)
 			refuse("revoked", "edit", made.ID, "--name", "x")
-			refuse(map[string]string{"url": "No key has this id", "redis": "no key with this id"}[name], "show", "key_nobody")
+			refuse(map[string]string{"url": "No key has this id", "redis": "no key has this id"}[name], "show", "key_nobody")
 			audit := do("audit")
 			for _, want := range []string{"key.created " + made.ID, "fields=name,scopes,limits", "key.rotated", "key.revoked", "by="} {
 				if !strings.Contains(audit, want) {

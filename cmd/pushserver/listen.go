@@ -14,7 +14,7 @@ import (
 	"github.com/paylogic/pushserver/api/client"
 )
 
-// forwardLimit is how long a handler may take for one event.
+// forwardLimit bounds a handler's time for one event.
 const forwardLimit = 30 * time.Second
 
 type listenCommand struct {
@@ -22,9 +22,9 @@ type listenCommand struct {
 	Types       []string    `help:"Only events of these types, such as payment.*." placeholder:"TYPE"`
 	Subject     string      `help:"Only events about these things, such as event/42/*." placeholder:"SUBJECT"`
 	Filter      string      `help:"Only events for which this expression (CEL) is true." placeholder:"EXPR"`
-	Since       string      `help:"Begin in the past: how long ago (10m, 7d) or at a time (RFC 3339)." placeholder:"WHEN"`
-	LastEventID string      `name:"last-event-id" help:"Go on after this event." placeholder:"ID"`
-	ForwardTo   string      `name:"forward-to" help:"Post each event to this address as well, and print what it answers." placeholder:"URL"`
+	Since       string      `help:"Start in the past: a duration ago (10m, 7d) or at a time (RFC 3339)." placeholder:"WHEN"`
+	LastEventID string      `name:"last-event-id" help:"Resume after this event." placeholder:"ID"`
+	ForwardTo   string      `name:"forward-to" help:"Also post each event to this address, and print its answer." placeholder:"URL"`
 	JSON        bool        `name:"json" help:"Print each event as one line of JSON."`
 }
 
@@ -44,7 +44,7 @@ func (l *listenCommand) Run(ctx context.Context, c *console) error {
 				fmt.Fprintf(c.err, "pushserver: stream.reset: events may be missing before the next one: %s\n", n.Reset)
 				return
 			}
-			fmt.Fprintf(c.err, "pushserver: %v; connecting again in %s\n", n.Broken, n.Wait.Round(100*time.Millisecond))
+			fmt.Fprintf(c.err, "pushserver: %v; reconnecting in %s\n", n.Broken, n.Wait.Round(100*time.Millisecond))
 		},
 	}, func(e client.Event) error {
 		if err := l.print(c, e); err != nil {
@@ -80,8 +80,8 @@ func (l *listenCommand) print(c *console, e client.Event) error {
 	}{e.Position, e.Type, data})
 }
 
-// forward posts an event, as the CloudEvent that it is, to somebody's handler. What
-// the handler answers is printed, and does not hold up the events behind it.
+// forward posts an event to a handler as a CloudEvent. It prints the handler's
+// answer; a failure does not hold up later events.
 func (l *listenCommand) forward(ctx context.Context, c *console, e client.Event) {
 	ctx, cancel := context.WithTimeout(ctx, forwardLimit)
 	defer cancel()
@@ -102,7 +102,7 @@ func (l *listenCommand) forward(ctx context.Context, c *console, e client.Event)
 		fmt.Fprintf(c.err, "pushserver: forward %s: no answer after %s: %v\n", e.Position, took, err)
 		return
 	}
-	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, mostData)) // so that the connection can be used again
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, mostData)) // so that the connection can be reused
 	resp.Body.Close()
 	fmt.Fprintf(c.err, "pushserver: forward %s: %s in %s\n", e.Position, resp.Status, took)
 }

@@ -25,13 +25,13 @@ const (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// From the first signal on the default holds again: a second one ends the
+	// After the first signal the default applies again: a second one ends the
 	// program at once.
 	context.AfterFunc(ctx, stop)
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
-// A console is what a command reads from and writes to.
+// A console is the input and output of a command.
 type console struct {
 	in       io.Reader
 	out, err io.Writer
@@ -40,22 +40,22 @@ type console struct {
 // commands is the command line.
 type commands struct {
 	Serve       serveCommand       `cmd:"" help:"Run the server, over Redis or embedded."`
-	Dev         devCommand         `cmd:"" help:"Try it out: an embedded server with ready keys. Nothing survives it."`
-	Keys        keysCommand        `cmd:"" help:"Make, list, change and revoke API keys."`
-	Merchants   merchantsCommand   `cmd:"" help:"Make merchants exist, and list them."`
+	Dev         devCommand         `cmd:"" help:"Try it out: an embedded server with ready-made keys. Nothing is kept after it ends."`
+	Keys        keysCommand        `cmd:"" help:"Create, list, change and revoke API keys."`
+	Merchants   merchantsCommand   `cmd:"" help:"Create and list merchants."`
 	Publish     publishCommand     `cmd:"" help:"Publish one event."`
-	Inbox       inboxCommand       `cmd:"" help:"Look after the inbox in Redis."`
+	Inbox       inboxCommand       `cmd:"" help:"Inspect the inbox in Redis."`
 	Listen      listenCommand      `cmd:"" help:"Print events as they happen. Resumes by itself."`
-	Catalog     catalogCommand     `cmd:"" help:"Work on a catalogue of event types."`
+	Catalog     catalogCommand     `cmd:"" help:"Check a catalogue of event types."`
 	Version     versionCommand     `cmd:"" help:"Print the version."`
-	Healthcheck healthcheckCommand `cmd:"" help:"Ask a running server for its health; the exit code answers."`
+	Healthcheck healthcheckCommand `cmd:"" help:"Check the health of a running server; the exit code is the answer."`
 }
 
 // exitRequest is how kong's request to exit, after --help, leaves the parser.
 type exitRequest int
 
-// run executes the command line and returns the exit code. Commands that go on
-// end in good order when ctx is done.
+// run executes the command line and returns the exit code. Long-running
+// commands shut down cleanly when ctx is done.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -77,7 +77,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		kong.Bind(&console{in: stdin, out: stdout, err: stderr}),
 	)
 	if err != nil {
-		panic(err) // the command line above is wrong, whatever was typed
+		panic(err) // a bug in the definition above, not in the input
 	}
 	command, err := parser.Parse(args)
 	if err != nil {

@@ -151,7 +151,7 @@ func TestBadInputIsRefusedInOneLineThatNamesIt(t *testing.T) {
 		{append(create, "--limits", "streams=5,streams=6"), exitFailed, "--limits: streams must be given only once"},
 		{append(create, "--expires", "soon"), exitFailed, "--expires"},
 		{append(create, "--merchant", "No One"), exitFailed, "--merchant"},
-		{[]string{"keys", "revoke", "--redis", "127.0.0.1:1", auth.Mint(auth.Live).Reveal()}, exitUsage, "not its id"},
+		{[]string{"keys", "revoke", "--redis", "127.0.0.1:1", auth.Mint(auth.Live).Reveal()}, exitUsage, "pass its id"},
 		{append(publish, "hello"), exitFailed, "DATA must be JSON"},
 		{[]string{"listen", "--url", "ftp://x", "--key", "k"}, exitFailed, "--url"},
 		{[]string{"listen", "--url", url, "--key", ""}, exitFailed, "--key is empty"},

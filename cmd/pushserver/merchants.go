@@ -9,7 +9,7 @@ import (
 )
 
 type merchantsCommand struct {
-	Create merchantsCreateCommand `cmd:"" help:"Make merchants exist before they have a key, so that events for them are kept."`
+	Create merchantsCreateCommand `cmd:"" help:"Create merchants before they have a key, so that events for them are kept."`
 	List   merchantsListCommand   `cmd:"" help:"List all merchants by name."`
 }
 
@@ -21,7 +21,7 @@ type merchantFlags struct {
 
 func (f *merchantFlags) use(ctx context.Context, c *console, do func(context.Context, auth.Store) error) error {
 	if len(f.Redis.Redis) == 0 {
-		return errors.New("say where the merchants are with --redis HOST:PORT; for an embedded server, make a key of theirs")
+		return errors.New("pass --redis HOST:PORT; for an embedded server, create a key for the merchant")
 	}
 	ctx, cancel := context.WithTimeout(ctx, keysLimit)
 	defer cancel()
@@ -38,11 +38,11 @@ type merchantsCreateCommand struct {
 	Names []string      `arg:"" help:"Names of the merchants: [a-z0-9-], at most 64 characters."`
 }
 
-// Run adds the merchants. Once more does no harm.
+// Run adds the merchants. Repeating is safe.
 func (m *merchantsCreateCommand) Run(ctx context.Context, c *console) error {
 	for _, name := range m.Names {
 		if !auth.ValidMerchant(name) {
-			return fmt.Errorf("%q can be no merchant's name: it must have 1 to 64 characters of a-z, 0-9 and -", name)
+			return fmt.Errorf("%q is not a valid merchant name: it must have 1 to 64 characters from a-z, 0-9 and -", name)
 		}
 	}
 	return m.Where.use(ctx, c, func(ctx context.Context, store auth.Store) error {

@@ -10,17 +10,17 @@ import (
 	"github.com/paylogic/pushserver/api/client"
 )
 
-// mostData is more than any server takes: reading on would be in vain.
+// mostData is more than any server accepts.
 const mostData = 1 << 20
 
 type publishCommand struct {
-	URL      string     `name:"url" help:"Where the server is." default:"http://127.0.0.1:8080" env:"PUSHSERVER_URL"`
+	URL      string     `name:"url" help:"URL of the server." default:"http://127.0.0.1:8080" env:"PUSHSERVER_URL"`
 	Key      string     `help:"A publisher's key; not with --redis." placeholder:"KEY" env:"PUSHSERVER_KEY"`
 	Redis    redisFlags `embed:""`
-	Merchant string     `help:"Who shall receive the event." required:"" placeholder:"NAME"`
-	Type     string     `help:"What happened, such as payment.paid." required:"" placeholder:"TYPE"`
+	Merchant string     `help:"Merchant that receives the event." required:"" placeholder:"NAME"`
+	Type     string     `help:"What happened, such as payment.succeeded." required:"" placeholder:"TYPE"`
 	Subject  string     `help:"What it happened to." placeholder:"SUBJECT"`
-	ID       string     `name:"id" help:"The event's id: the same twice is one event. Made up if not given." placeholder:"ID"`
+	ID       string     `name:"id" help:"The event's id; the same id twice is one event. Generated if not given." placeholder:"ID"`
 	Test     bool       `help:"Publish to the merchant's test log."`
 	Data     string     `arg:"" help:"The event's data, in JSON; - reads standard input."`
 }
@@ -51,7 +51,7 @@ func (p *publishCommand) Run(ctx context.Context, c *console) error {
 	return printJSON(c.out, receipt)
 }
 
-// post puts the event into the inbox in Redis, from which a gateway takes it.
+// post adds the event to the inbox in Redis, for a gateway to take.
 func (p *publishCommand) post(ctx context.Context, c *console, data json.RawMessage) error {
 	log, err := p.Redis.openLog(ctx, c)
 	if err != nil {
@@ -74,7 +74,7 @@ func (p *publishCommand) post(ctx context.Context, c *console, data json.RawMess
 	return printJSON(c.out, map[string]string{"inbox_id": id})
 }
 
-// data returns the event's data as it was given.
+// data returns the event's data as given.
 func (p *publishCommand) data(in io.Reader) (json.RawMessage, error) {
 	data := []byte(p.Data)
 	if p.Data == "-" {

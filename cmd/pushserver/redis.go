@@ -16,15 +16,15 @@ type redisFlags struct {
 	Redis             []string `name:"redis" help:"A standalone Redis, or some nodes of a cluster." placeholder:"HOST:PORT" env:"PUSHSERVER_REDIS"`
 	RedisUser         string   `name:"redis-user" help:"User name for Redis." placeholder:"NAME" env:"PUSHSERVER_REDIS_USER"`
 	RedisPasswordFile string   `name:"redis-password-file" help:"File that holds the password for Redis." placeholder:"FILE" env:"PUSHSERVER_REDIS_PASSWORD_FILE"`
-	RedisTLS          bool     `name:"redis-tls" help:"Speak TLS with Redis." env:"PUSHSERVER_REDIS_TLS"`
+	RedisTLS          bool     `name:"redis-tls" help:"Use TLS with Redis." env:"PUSHSERVER_REDIS_TLS"`
 }
 
-// options returns how to connect, or an error that says which flag is wrong.
+// options returns how to connect, or an error that names the flag to fix.
 func (f *redisFlags) options(logger *slog.Logger) (eventlog.RedisOptions, error) {
 	o := eventlog.RedisOptions{Addrs: f.Redis, Username: f.RedisUser, Logger: logger}
 	for _, address := range f.Redis {
 		if _, port, err := net.SplitHostPort(address); err != nil || port == "" {
-			return o, fmt.Errorf("--redis %q: must be HOST:PORT, or several with commas between", address)
+			return o, fmt.Errorf("--redis %q: must be HOST:PORT, or several separated by commas", address)
 		}
 	}
 	if f.RedisPasswordFile != "" {

@@ -24,31 +24,31 @@ type serveCommand struct {
 	Listen       string        `help:"Address for clients." placeholder:"HOST:PORT" default:"127.0.0.1:8080" env:"PUSHSERVER_LISTEN"`
 	OpsListen    string        `help:"Address for health, readiness and metrics." placeholder:"HOST:PORT" default:"127.0.0.1:9090" env:"PUSHSERVER_OPS_LISTEN"`
 	Redis        redisFlags    `embed:""`
-	Data         string        `help:"Directory to keep events and keys in, on this machine and without Redis." placeholder:"DIR" env:"PUSHSERVER_DATA"`
+	Data         string        `help:"Directory on this machine for events and keys, instead of Redis." placeholder:"DIR" env:"PUSHSERVER_DATA"`
 	RetainAge    time.Duration `help:"How long events are kept." default:"24h" env:"PUSHSERVER_RETAIN_AGE"`
-	RetainEvents int           `help:"How many events are kept of each merchant." default:"100000" env:"PUSHSERVER_RETAIN_EVENTS"`
-	Heartbeat    time.Duration `help:"Between signs of life on a quiet stream." default:"15s" env:"PUSHSERVER_HEARTBEAT"`
-	DupWindow    time.Duration `help:"How long an event sent again is recognised." default:"1h" env:"PUSHSERVER_DUP_WINDOW"`
-	StateTypes   []string      `help:"Types of which only the newest event of each subject counts, such as seat.status." placeholder:"TYPE" env:"PUSHSERVER_STATE_TYPES"`
-	MaxStreamAge time.Duration `help:"After which a stream is ended and its client reconnects, give or take a tenth; 0: never." default:"1h" env:"PUSHSERVER_MAX_STREAM_AGE"`
+	RetainEvents int           `help:"How many events are kept per merchant." default:"100000" env:"PUSHSERVER_RETAIN_EVENTS"`
+	Heartbeat    time.Duration `help:"Interval of heartbeats on a quiet stream." default:"15s" env:"PUSHSERVER_HEARTBEAT"`
+	DupWindow    time.Duration `help:"How long a repeated event is recognised." default:"1h" env:"PUSHSERVER_DUP_WINDOW"`
+	StateTypes   []string      `help:"Types of which only the newest event per subject counts, such as seat.status." placeholder:"TYPE" env:"PUSHSERVER_STATE_TYPES"`
+	MaxStreamAge time.Duration `help:"Age at which a stream ends and its client reconnects, plus or minus a tenth; 0: never." default:"1h" env:"PUSHSERVER_MAX_STREAM_AGE"`
 	Durability   string        `help:"What an accepted event survives: ${enum}." enum:"replicated,best-effort" default:"replicated" env:"PUSHSERVER_DURABILITY"`
 	Catalog      catalogFlags  `embed:""`
-	Limits       []string      `help:"Limits of keys that have none of their own, such as streams=50,connects=60/m; those that are not named stay: ${limits}. Or off, and no key has any." placeholder:"NAME=LIMIT" env:"PUSHSERVER_LIMITS"`
-	Proxies      []string      `name:"trusted-proxies" help:"Networks of proxies whose X-Forwarded-For is believed." placeholder:"CIDR" env:"PUSHSERVER_TRUSTED_PROXIES"`
+	Limits       []string      `help:"Limits of keys without limits of their own, such as streams=50,connects=60/m; unnamed limits keep their default (${limits}); off disables all." placeholder:"NAME=LIMIT" env:"PUSHSERVER_LIMITS"`
+	Proxies      []string      `name:"trusted-proxies" help:"Networks of proxies whose X-Forwarded-For is trusted." placeholder:"CIDR" env:"PUSHSERVER_TRUSTED_PROXIES"`
 	Guard        guardOptions  `embed:""`
-	Legacy       []string      `name:"legacy-channels" help:"Channels of flask-sse that go on, at /stream?channel= and by PUBLISH in Redis: CHANNEL=MERCHANT for everybody, CHANNEL=MERCHANT:key for those with a key of the merchant. A * may stand at the end of CHANNEL." placeholder:"CHANNEL=MERCHANT" env:"PUSHSERVER_LEGACY_CHANNELS"`
-	SecretFile   string        `name:"secret-file" help:"File with the secrets that sign browser tokens, one a line: the first signs, all verify. The variable PUSHSERVER_SECRET can hold them instead." placeholder:"FILE" env:"PUSHSERVER_SECRET_FILE"`
-	AdminKeyFile string        `name:"admin-key-file" help:"File with an admin's key to begin with, in a store that has no key yet. Without it one is made and shown." placeholder:"FILE" env:"PUSHSERVER_ADMIN_KEY_FILE"`
-	Demo         bool          `help:"Serve the demo pages, /demo/tickets and /demo/seats, where everybody can click. It needs --secret-file with Redis." env:"PUSHSERVER_DEMO"`
+	Legacy       []string      `name:"legacy-channels" help:"flask-sse channels to serve, at /stream?channel= and by PUBLISH in Redis. CHANNEL=MERCHANT is open to everyone; CHANNEL=MERCHANT:key needs a key of the merchant. CHANNEL may end with *." placeholder:"CHANNEL=MERCHANT" env:"PUSHSERVER_LEGACY_CHANNELS"`
+	SecretFile   string        `name:"secret-file" help:"File with the secrets for browser tokens, one per line: the first signs, all verify. The variable PUSHSERVER_SECRET can hold them instead." placeholder:"FILE" env:"PUSHSERVER_SECRET_FILE"`
+	AdminKeyFile string        `name:"admin-key-file" help:"File with the first admin's key, for a store without keys. Without this flag, one is made and shown." placeholder:"FILE" env:"PUSHSERVER_ADMIN_KEY_FILE"`
+	Demo         bool          `help:"Serve the demo pages /demo/tickets and /demo/seats, where anyone can click. With Redis this needs --secret-file." env:"PUSHSERVER_DEMO"`
 	TLSCert      string        `name:"tls-cert" help:"File with the certificate chain." placeholder:"FILE" env:"PUSHSERVER_TLS_CERT"`
 	TLSKey       string        `name:"tls-key" help:"File with the certificate's key." placeholder:"FILE" env:"PUSHSERVER_TLS_KEY"`
 }
 
-// Validate is called by kong when all flags are there.
+// Validate is called by kong after parsing.
 func (s *serveCommand) Validate() error {
 	switch {
 	case s.Data != "" && len(s.Redis.Redis) > 0:
-		return errors.New("--data and --redis exclude each other: keep events in a directory of this machine, or in Redis")
+		return errors.New("--data and --redis exclude each other: keep events in a directory on this machine, or in Redis")
 	case s.RetainAge <= 0:
 		return errors.New("--retain-age must be more than 0")
 	case s.RetainEvents <= 0:
@@ -85,7 +85,7 @@ func (s *serveCommand) Run(ctx context.Context, c *console) error {
 		return err
 	}
 	if b.unlimited {
-		logger.Warn("no key has limits: each can use up what is there for all")
+		logger.Warn("no key has limits: one key can use up all capacity")
 	}
 	options.Durability = eventlog.Durability(s.Durability)
 	options.Retention = eventlog.Retention{Age: s.RetainAge, Events: s.RetainEvents}
@@ -108,7 +108,7 @@ func (s *serveCommand) Run(ctx context.Context, c *console) error {
 		return err
 	}
 	if s.Demo && tokens == nil {
-		return errors.New("--demo needs --secret-file, for its pages have tokens")
+		return errors.New("--demo needs --secret-file, because its pages use tokens")
 	}
 
 	g, err := newGateway(s.OpsListen, logger)
@@ -125,12 +125,12 @@ func (s *serveCommand) Run(ctx context.Context, c *console) error {
 	log, err := awaitRedis(ctx, options, logger)
 	switch {
 	case ctx.Err() != nil:
-		return nil // there is nothing to end yet
+		return nil // nothing has started yet
 	case err != nil:
 		return err
 	}
 	if err := log.Check(ctx); err != nil {
-		logger.Warn("accepted events are not as safe as they should be", "durability", s.Durability, "reason", err)
+		logger.Warn("accepted events are not as safe as configured", "durability", s.Durability, "reason", err)
 	}
 	store := auth.NewRedisStore(log.Client(), auth.RedisOptions{Replicated: options.Durability == eventlog.Replicated})
 	b.limiter = ratelimit.NewRedisLimiter(log.Client(), ratelimit.RedisOptions{Logger: logger})
@@ -143,8 +143,8 @@ func (s *serveCommand) Run(ctx context.Context, c *console) error {
 	return g.wait(ctx)
 }
 
-// signing returns what mints and reads browser tokens, or nil without a secret:
-// all gateways before one Redis need the same. A server that is alone makes one.
+// signing returns the browser tokens, or nil without a secret:
+// all gateways before one Redis need the same one. An embedded server makes one.
 func (s *serveCommand) signing(logger *slog.Logger) (*auth.Tokens, error) {
 	var secrets []auth.SigningSecret
 	var err error
@@ -161,16 +161,16 @@ func (s *serveCommand) signing(logger *slog.Logger) (*auth.Tokens, error) {
 			return nil, fmt.Errorf("PUSHSERVER_SECRET: %w", err)
 		}
 	case len(s.Redis.Redis) > 0:
-		logger.Warn("without --secret-file there are no browser tokens")
+		logger.Warn("browser tokens are disabled: set --secret-file to enable them")
 		return nil, nil
 	default:
-		logger.Warn("without --secret-file browser tokens end with this process")
+		logger.Warn("browser tokens end with this process: set --secret-file to keep them valid")
 		secrets = []auth.SigningSecret{auth.NewSigningSecret()}
 	}
 	return auth.NewTokens(auth.TokenOptions{Secrets: secrets})
 }
 
-// behaviour returns how to serve, or which flag cannot stand.
+// behaviour returns how to serve, or an error that names the flag to fix.
 func (s *serveCommand) behaviour() (behaviour, error) {
 	b := behaviour{heartbeat: s.Heartbeat, maxAge: s.MaxStreamAge, stateTypes: s.StateTypes, guard: s.Guard, demo: s.Demo}
 	if b.unlimited = slices.Equal(s.Limits, []string{"off"}); !b.unlimited {
@@ -192,7 +192,7 @@ func (s *serveCommand) behaviour() (behaviour, error) {
 		if err != nil {
 			addr, notOne := netip.ParseAddr(text)
 			if notOne != nil {
-				return b, fmt.Errorf("--trusted-proxies %q: must be networks, such as 10.0.0.0/8, or addresses", text)
+				return b, fmt.Errorf("--trusted-proxies %q: must be a network, such as 10.0.0.0/8, or an address", text)
 			}
 			prefix = netip.PrefixFrom(addr, addr.BitLen())
 		}
@@ -201,7 +201,7 @@ func (s *serveCommand) behaviour() (behaviour, error) {
 	return b, nil
 }
 
-// checkStateTypes refuses what is no pattern of types, so that a typo does not
+// checkStateTypes refuses invalid type patterns, so that a typo does not
 // leave a type without its state.
 func checkStateTypes(patterns []string) error {
 	if _, err := filter.Compile(filter.Clause{Types: patterns}); err != nil {
@@ -215,7 +215,7 @@ func checkStateTypes(patterns []string) error {
 }
 
 // awaitRedis tries until Redis answers. Its errors are ctx's, and those that
-// trying again does not mend: a wrong password, logs laid out differently.
+// a retry does not fix: a wrong password, or logs in another layout.
 func awaitRedis(ctx context.Context, o eventlog.RedisOptions, logger *slog.Logger) (*eventlog.RedisLog, error) {
 	const most = 5 * time.Second
 	for wait := 250 * time.Millisecond; ; wait = min(2*wait, most) {
@@ -233,8 +233,8 @@ func awaitRedis(ctx context.Context, o eventlog.RedisOptions, logger *slog.Logge
 	}
 }
 
-// reason returns what err says, for the log: of a failed connection without the
-// address, which is nobody's business there.
+// reason returns err for the log. A failed connection loses its address, which
+// does not belong there.
 func reason(err error) error {
 	var op *net.OpError
 	if errors.As(err, &op) {

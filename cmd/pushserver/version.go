@@ -16,8 +16,8 @@ func (versionCommand) Run(c *console) error {
 	return err
 }
 
-// buildVersion returns the version that this program was built from, as well
-// as it is known.
+// buildVersion returns the version that this program was built from, if it is
+// known.
 func buildVersion() string {
 	if version != "" {
 		return version
