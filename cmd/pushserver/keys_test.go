@@ -61,7 +61,7 @@ func TestKeysCommands(t *testing.T) {
 			refuse("still works", "rotate", made.ID, "--overlap", "1h")
 			refuse("limits", "edit", made.ID, "--limits", "streams=0")
 			refuse("--unset", "edit", made.ID, "--name", "x", "--unset", "name")
-			refuse("nothing is to change", "edit", made.ID)
+			refuse("nothing to change", "edit", made.ID)
 			do("revoke", made.ID)
 			do("revoke", made.ID)
 			refuse("revoked", "edit", made.ID, "--name", "x")
