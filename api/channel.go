@@ -32,7 +32,7 @@ func ParseChannel(text string) (Channel, error) {
 		c.Merchant, c.Keyed = m, true
 	}
 	switch {
-	case !found || c.Name == "" || c.Name == "*" || strings.Contains(strings.TrimSuffix(c.Name, "*"), "*") || !filter.Printable(c.Name) || len(c.Name) > auth.MaxSubjectLen:
+	case !found || c.Name == "" || c.Name == "*" || strings.Contains(strings.TrimSuffix(c.Name, "*"), "*") || !filter.Printable(c.Name) || len(c.Name) > filter.MaxPattern:
 		return c, fmt.Errorf("%q: must be CHANNEL=MERCHANT or CHANNEL=MERCHANT:key; the channel's name may end with *", text)
 	case !auth.ValidMerchant(c.Merchant):
 		return c, fmt.Errorf("%q: the merchant's name must have 1 to 64 characters from a-z, 0-9 and -", text)

@@ -122,18 +122,14 @@ func (s *Server) recognise(r *http.Request, text string) (*caller, error) {
 		return nil, problem("origin-not-allowed", "Send exactly one Origin header.")
 	}
 	if s.tokens == nil || !isToken(text) {
-		secret, err := auth.ParseSecret(text)
-		if err != nil {
-			return nil, err
-		}
-		key, err := s.keyring.Authenticate(r.Context(), text)
+		key, hash, err := s.keyring.Authenticate(r.Context(), text)
 		switch {
 		case err != nil:
 			return nil, err
 		case len(origins) > 0 && !ownPage(origins[0], r):
 			return nil, problem("secret-key-in-browser", "Keep this key on your servers. If a page has contained it, replace it. Give pages a token: POST /v1/tokens.")
 		}
-		return &caller{Key: key, hash: secret.Hash()}, nil
+		return &caller{Key: key, hash: hash}, nil
 	}
 	key, grant, err := s.keyring.AuthenticateToken(r.Context(), s.tokens, text)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"github.com/paylogic/pushserver/internal/strictjson"
 	"github.com/paylogic/pushserver/streams/eventlog"
 
+	"context"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -97,10 +98,23 @@ func TestBatchAsAWhole(t *testing.T) {
 	post(`[{}]`, cloudevents.ShortType).refused(t, "an array in the short form", 400, "malformed-json")
 }
 
+// A laterStore holds filters of a later version, which this one cannot compile.
+type laterStore struct{ auth.Store }
+
+func (s laterStore) Find(ctx context.Context, hash auth.Hash) (*auth.Key, error) {
+	key, err := s.Store.Find(ctx, hash)
+	if key != nil && key.Filter != "" {
+		key.Filter = "data.secret >"
+	}
+	return key, err
+}
+
 // It is the key that is wrong, and its holder did not write it.
 func TestFilterOfAKeyThatDoesNotCompileIsNotTheClientsFault(t *testing.T) {
-	r := newRig(t, eventlog.MemoryOptions{})
-	key := r.issue(t, auth.Key{Kind: auth.Live, Merchant: "a", Clause: filter.Clause{Filter: "data.secret >"}})
+	r := startRig(t, eventlog.MemoryOptions{}, false, func(c *Config) {
+		c.Keyring = auth.NewKeyring(laterStore{c.Store}, auth.KeyringOptions{})
+	})
+	key := r.issue(t, auth.Key{Kind: auth.Live, Merchant: "a", Clause: filter.Clause{Filter: "data.secret > 1"}})
 	got := r.do(t, "GET", "/v1/stream", key, "")
 	got.refused(t, "stream", 500, "internal-error")
 	if strings.Contains(got.body, "filter") {

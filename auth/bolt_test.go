@@ -70,7 +70,7 @@ func TestBoltStoreHoldsNoSecret(t *testing.T) {
 	path := newBoltPath(t)
 	s := openBolt(t, path)
 	var secrets []Secret
-	for _, kind := range Kinds() {
+	for _, kind := range allKinds {
 		description := Key{Kind: kind, Name: "a name"}
 		if kind.Reads() {
 			description.Merchant = "acme"

@@ -64,7 +64,7 @@ func TestFirstKeyOfAGivenSecret(t *testing.T) {
 		t.Fatalf("got %v and %+v (%v), want a key of the secret given", secret, key, err)
 	}
 	ring := NewKeyring(store, KeyringOptions{})
-	if _, err := ring.Authenticate(t.Context(), given.Reveal()); err != nil {
+	if _, _, err := ring.Authenticate(t.Context(), given.Reveal()); err != nil {
 		t.Errorf("it is not taken: %v", err)
 	}
 	if secret, key, err := EnsureAdmin(t.Context(), store, given); secret != (Secret{}) || key != nil || err != nil {

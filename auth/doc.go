@@ -9,7 +9,7 @@
 // # The life of a key
 //
 // [Issue] makes a key, [Edit] changes what it may do, [Rotate] gives it another
-// secret, and [Store.Revoke] ends it; [EnsureAdmin] makes the first one of all.
+// secret, and [Store.Revoke] ends it; [EnsureAdmin] makes the first admin key.
 // What they have done is told as a [Change]: whoever did it publishes it on the
 // [ControlLog], and every gateway that reads it there has its keyring
 // [Keyring.Apply] it. From then on the keyring knows no older key than that.
@@ -29,6 +29,6 @@
 // [ErrConflict], [ErrOverlap], [ErrNotReplicated]. [ErrUnavailable] is never an
 // answer about a key. A description that cannot become a key is a [FieldError].
 //
-// The package knows no HTTP and compiles no filter: types, subjects and filter
-// are carried as text for those who match events with them. It fetches nothing.
+// The package knows no HTTP and fetches nothing. It compiles a clause only to check
+// it; the caller matches events.
 package auth

@@ -62,7 +62,7 @@ func racingEdits(t *testing.T, store Store) {
 		func(k *Key) { k.Name = "a" },
 		func(k *Key) { k.Types = []string{"b"} },
 		func(k *Key) { k.Subjects = []string{"c"} },
-		func(k *Key) { k.Filter = "d" },
+		func(k *Key) { k.Filter = "data.d" },
 		func(k *Key) { k.Scopes = []string{Stream} },
 		func(k *Key) { k.Origins = []string{"https://e"} },
 	}
@@ -260,7 +260,7 @@ func TestSecretsWorkAsTheModelSays(t *testing.T) {
 		}
 		ring := NewKeyring(store, KeyringOptions{})
 		for i, s := range all {
-			_, err := ring.Authenticate(context.Background(), s.Reveal())
+			_, _, err := ring.Authenticate(context.Background(), s.Reveal())
 			if works := err == nil; works != slices.Contains(working, s) {
 				t.Fatalf("secret %d of %d works: %t (%v)", i, len(all), works, err)
 			}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -55,24 +54,22 @@ type KeyringOptions struct {
 // Keys that do not exist are remembered apart from those that do, so that no
 // flood of wrong ones can push out a good one.
 type Keyring struct {
-	store   Store
-	ttl     time.Duration
-	lookups atomic.Int64
+	store Store
+	ttl   time.Duration
 
 	keyFlights      singleflight.Group
 	merchantFlights singleflight.Group
 
 	mu         sync.Mutex // guards the following
 	generation uint64     // how many notices came
-	keys       *cache[string, held]
+	keys       *cache[string, cachedKey]
 	ids        *cache[Hash, string] // whose secret it is, or was
 	unknown    *cache[Hash, time.Time]
 	merchants  *cache[string, time.Time]
 	used       map[string]time.Time // by id, since it was last written down
 }
 
-// held is a cached key.
-type held struct {
+type cachedKey struct {
 	key    *Key
 	read   time.Time // when the store was asked for it
 	failed time.Time // when the store last could not be asked; zero: it could
@@ -89,7 +86,7 @@ func NewKeyring(store Store, opts KeyringOptions) *Keyring {
 	return &Keyring{
 		store:     store,
 		ttl:       opts.TTL,
-		keys:      newCache[string, held](opts.Size),
+		keys:      newCache[string, cachedKey](opts.Size),
 		ids:       newCache[Hash, string](opts.Size),
 		unknown:   newCache[Hash, time.Time](opts.Size),
 		merchants: newCache[string, time.Time](opts.Size),
@@ -97,19 +94,21 @@ func NewKeyring(store Store, opts KeyringOptions) *Keyring {
 	}
 }
 
-// Authenticate returns the key whose secret is text, or [ErrMalformed],
-// [ErrUnknown], [ErrRevoked], [ErrExpired] or [ErrUnavailable]. Expiry is
-// checked on every call, all else as of the last look-up.
+// Authenticate returns the key whose secret is text, and the hash of the secret, by
+// which [Keyring.Recognise] finds the key again. Its errors are [ErrMalformed],
+// [ErrUnknown], [ErrRevoked], [ErrExpired] and [ErrUnavailable]. Expiry is checked
+// on every call, all else as of the last look-up.
 //
-// While the store cannot be asked, keys read from it in the last [StaleLimit]
-// are still recognised; of all others nothing is known, and they get
-// ErrUnavailable.
-func (r *Keyring) Authenticate(ctx context.Context, text string) (*Key, error) {
+// While the store is unavailable, keys read from it in the last [StaleLimit] are
+// still recognised; for all others the error is ErrUnavailable.
+func (r *Keyring) Authenticate(ctx context.Context, text string) (*Key, Hash, error) {
 	secret, err := ParseSecret(text)
 	if err != nil {
-		return nil, err
+		return nil, Hash{}, err
 	}
-	return r.Recognise(ctx, secret.Hash())
+	hash := secret.Hash()
+	key, err := r.Recognise(ctx, hash)
+	return key, hash, err
 }
 
 // Recognise is [Keyring.Authenticate] for somebody who has the hash of a secret
@@ -119,7 +118,7 @@ func (r *Keyring) Authenticate(ctx context.Context, text string) (*Key, error) {
 // A stream that is announced first, and then recognised, misses no change:
 // either the notice finds it or it sees the change.
 func (r *Keyring) Recognise(ctx context.Context, hash Hash) (*Key, error) {
-	key, err := r.find(ctx, question{hash: hash})
+	key, err := r.find(ctx, lookup{hash: hash})
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +133,7 @@ func (r *Keyring) Recognise(ctx context.Context, hash Hash) (*Key, error) {
 // Verify is [Keyring.Recognise] by the id of a key, for those who are there by
 // no secret of it.
 func (r *Keyring) Verify(ctx context.Context, id string) (*Key, error) {
-	key, err := r.find(ctx, question{id: id})
+	key, err := r.find(ctx, lookup{id: id})
 	if err != nil {
 		return nil, err
 	}
@@ -166,17 +165,14 @@ func (r *Keyring) Reset() {
 	r.unknown.clear()
 }
 
-// Lookups returns how many times the store was asked for a key.
-func (r *Keyring) Lookups() int64 { return r.lookups.Load() }
-
-// A question is for a key: by the hash of a secret, or, if that is zero, by id.
-type question struct {
+// A lookup asks for a key: by the hash of a secret, or, if that is zero, by id.
+type lookup struct {
 	hash Hash
 	id   string
 }
 
 // find answers from the cache, or asks the store.
-func (r *Keyring) find(ctx context.Context, q question) (*Key, error) {
+func (r *Keyring) find(ctx context.Context, q lookup) (*Key, error) {
 	generation, key, err := r.recall(q, time.Now())
 	if key != nil || err != nil {
 		return key, err
@@ -196,7 +192,7 @@ func (r *Keyring) find(ctx context.Context, q question) (*Key, error) {
 }
 
 // recall returns what is cached, if anything, and how many notices came so far.
-func (r *Keyring) recall(q question, now time.Time) (generation uint64, key *Key, err error) {
+func (r *Keyring) recall(q lookup, now time.Time) (generation uint64, key *Key, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if h, ok := r.cached(q); ok && h.fresh(now, r.ttl) {
@@ -209,19 +205,19 @@ func (r *Keyring) recall(q question, now time.Time) (generation uint64, key *Key
 }
 
 // cached is called with mu held.
-func (r *Keyring) cached(q question) (held, bool) {
+func (r *Keyring) cached(q lookup) (cachedKey, bool) {
 	if q.hash == (Hash{}) {
 		return r.keys.get(q.id)
 	}
 	id, ok := r.ids.get(q.hash)
 	if !ok {
-		return held{}, false
+		return cachedKey{}, false
 	}
 	return r.keys.get(id)
 }
 
 // fresh reports whether the key may be served without asking the store.
-func (h held) fresh(now time.Time, ttl time.Duration) bool {
+func (h cachedKey) fresh(now time.Time, ttl time.Duration) bool {
 	age := now.Sub(h.read)
 	return age < ttl || age < StaleLimit && !h.failed.IsZero() && now.Sub(h.failed) < retryAfter
 }
@@ -229,9 +225,8 @@ func (h held) fresh(now time.Time, ttl time.Duration) bool {
 // load asks the store for a key. The answer is cached if no notice has come
 // since generation. Its age counts from the question: what changed in between
 // may have missed the answer.
-func (r *Keyring) load(ctx context.Context, q question, generation uint64) (*Key, error) {
+func (r *Keyring) load(ctx context.Context, q lookup, generation uint64) (*Key, error) {
 	asked := time.Now()
-	r.lookups.Add(1)
 	var key *Key
 	var err error
 	if q.hash == (Hash{}) {
@@ -244,7 +239,7 @@ func (r *Keyring) load(ctx context.Context, q question, generation uint64) (*Key
 	defer r.mu.Unlock()
 	switch current := generation == r.generation; {
 	case err == nil && current:
-		r.keep(q, held{key: key, read: asked})
+		r.keep(q, cachedKey{key: key, read: asked})
 	case errors.Is(err, ErrUnknown) && current:
 		r.deny(q, asked)
 	case errors.Is(err, ErrUnavailable):
@@ -260,7 +255,7 @@ func (r *Keyring) load(ctx context.Context, q question, generation uint64) (*Key
 
 // keep is called with mu held. Of two look-ups that overlap, the one that comes
 // back last may have read first.
-func (r *Keyring) keep(q question, h held) {
+func (r *Keyring) keep(q lookup, h cachedKey) {
 	if q.hash != (Hash{}) {
 		r.ids.put(q.hash, h.key.ID)
 		r.unknown.drop(q.hash)
@@ -273,7 +268,7 @@ func (r *Keyring) keep(q question, h held) {
 }
 
 // deny is called with mu held.
-func (r *Keyring) deny(q question, asked time.Time) {
+func (r *Keyring) deny(q lookup, asked time.Time) {
 	if q.hash == (Hash{}) {
 		r.keys.drop(q.id)
 		return

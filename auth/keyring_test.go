@@ -96,7 +96,7 @@ func (b bench) wants(want error) {
 
 func (b bench) wantsOf(text string, want error) {
 	b.Helper()
-	key, err := b.ring.Authenticate(b.Context(), text)
+	key, _, err := b.ring.Authenticate(b.Context(), text)
 	switch {
 	case !errors.Is(err, want):
 		b.Errorf("got %v, want %v", err, want)
@@ -139,9 +139,6 @@ func TestWrongChecksumCostsNoLookup(t *testing.T) {
 		b.wantsOf(string(text), ErrMalformed)
 		b.wantsOf("", ErrMalformed)
 		b.wantsAsked(0)
-		if n := b.ring.Lookups(); n != 0 {
-			b.Errorf("%d look-ups were counted, want none", n)
-		}
 	})
 }
 
@@ -229,7 +226,7 @@ func TestCachesAreBoundedAndWrongSecretsPushOutNoGoodKey(t *testing.T) {
 	ring := NewKeyring(store, KeyringOptions{Size: size, TTL: time.Hour})
 	authenticate := func(secret Secret, want error) {
 		t.Helper()
-		if _, err := ring.Authenticate(t.Context(), secret.Reveal()); !errors.Is(err, want) {
+		if _, _, err := ring.Authenticate(t.Context(), secret.Reveal()); !errors.Is(err, want) {
 			t.Fatalf("got %v, want %v", err, want)
 		}
 	}
@@ -281,7 +278,7 @@ func TestCallersShareALookupAndOneMayLeave(t *testing.T) {
 		leaving, leave := context.WithCancel(b.Context())
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			if _, err := b.ring.Authenticate(leaving, b.secret.Reveal()); !errors.Is(err, context.Canceled) {
+			if _, _, err := b.ring.Authenticate(leaving, b.secret.Reveal()); !errors.Is(err, context.Canceled) {
 				b.Errorf("who left got %v, want the context's end", err)
 			}
 		})
@@ -331,7 +328,7 @@ func BenchmarkAuthenticateCached(b *testing.B) {
 	text := secret.Reveal()
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := ring.Authenticate(b.Context(), text); err != nil {
+		if _, _, err := ring.Authenticate(b.Context(), text); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -21,9 +21,6 @@ const (
 	Admin   = "admin"   // make, list and revoke keys
 )
 
-// Kinds returns every kind of key.
-func Kinds() []Kind { return []Kind{Live, Test, Pub, Adm} }
-
 // Scopes returns all that a key of this kind can be allowed to do, which is
 // also what it may do unless its record says less. It is nil for a kind that
 // does not exist.

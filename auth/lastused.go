@@ -7,13 +7,13 @@ import (
 )
 
 // useEvery is how often a keyring writes down when its keys were last used.
-const useEvery = time.Minute
+const recordUseEvery = time.Minute
 
 // RecordUse writes down once a minute which keys were used since, until ctx is
 // done, and then once more. Nothing waits for it: what a key is used for costs
 // no write, and what was not written when the process dies is lost.
 func (r *Keyring) RecordUse(ctx context.Context) {
-	ticker := time.NewTicker(useEvery)
+	ticker := time.NewTicker(recordUseEvery)
 	defer ticker.Stop()
 	for {
 		select {

@@ -76,14 +76,8 @@ func (t *Tokens) check(key *Key, asked TokenRequest) error {
 	case !filter.Overlap(asked.Types, key.Types):
 		return &FieldError{"types", "must be among the key's own"}
 	}
-	for _, refused := range []*FieldError{
-		checkPatterns("types", asked.Types, MaxTypeLen),
-		checkPatterns("subjects", asked.Subjects, MaxSubjectLen),
-		(&Key{Kind: key.Kind, Clause: filter.Clause{Filter: asked.Filter}}).checkFilter(),
-	} {
-		if refused != nil {
-			return refused
-		}
+	if refused := checkClause(asked.Clause); refused != nil {
+		return refused
 	}
 	return nil
 }

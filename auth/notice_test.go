@@ -79,11 +79,11 @@ func TestLookupUnderWayAtANoticeIsNotKept(t *testing.T) {
 		call func(b bench) error
 		tell func(b bench, c Change)
 	}{
-		{"by secret, noticed", func(b bench) error { _, err := b.ring.Authenticate(b.Context(), b.secret.Reveal()); return err },
+		{"by secret, noticed", func(b bench) error { _, _, err := b.ring.Authenticate(b.Context(), b.secret.Reveal()); return err },
 			func(b bench, c Change) { b.ring.Apply(c) }},
 		{"by id, noticed", func(b bench) error { _, err := b.ring.Verify(b.Context(), b.key.ID); return err },
 			func(b bench, c Change) { b.ring.Apply(c) }},
-		{"by secret, reset", func(b bench) error { _, err := b.ring.Authenticate(b.Context(), b.secret.Reveal()); return err },
+		{"by secret, reset", func(b bench) error { _, _, err := b.ring.Authenticate(b.Context(), b.secret.Reveal()); return err },
 			func(b bench, c Change) { b.ring.Reset() }},
 		{"by id, reset", func(b bench) error { _, err := b.ring.Verify(b.Context(), b.key.ID); return err },
 			func(b bench, c Change) { b.ring.Reset() }},
@@ -276,7 +276,7 @@ func TestUseIsWrittenOnceAMinuteAndNotByRequests(t *testing.T) {
 		for range 100 {
 			b.wants(nil)
 		}
-		time.Sleep(useEvery - time.Second)
+		time.Sleep(recordUseEvery - time.Second)
 		b.verifies(nil)
 		used := timestamp()
 		b.wantsAsked(1) // nothing was written
@@ -286,13 +286,13 @@ func TestUseIsWrittenOnceAMinuteAndNotByRequests(t *testing.T) {
 		if got := lastUsed(); !got.Equal(used) {
 			b.Errorf("last used at %v, want %v", got, used)
 		}
-		time.Sleep(3 * useEvery)
+		time.Sleep(3 * recordUseEvery)
 		b.wantsAsked(2) // an unused key is not written
 
 		b.wants(nil)
 		used = timestamp()
 		b.store.away.Store(true)
-		time.Sleep(useEvery)
+		time.Sleep(recordUseEvery)
 		b.store.away.Store(false)
 		stop()
 		recorder.Wait()

@@ -16,7 +16,7 @@ func TestSilentRedisIsUnavailableAtTheDeadline(t *testing.T) {
 	ring := NewKeyring(store, KeyringOptions{TTL: time.Nanosecond}) // asks every time
 	authenticates := func(secret Secret, want error) {
 		t.Helper()
-		if _, err := ring.Authenticate(t.Context(), secret.Reveal()); !errors.Is(err, want) {
+		if _, _, err := ring.Authenticate(t.Context(), secret.Reveal()); !errors.Is(err, want) {
 			t.Errorf("got %v, want %v", err, want)
 		}
 	}

@@ -91,7 +91,7 @@ func TestRedisHoldsNoSecret(t *testing.T) {
 	client := emptyCluster(t)
 	store := NewRedisStore(client, RedisOptions{Replicated: true, WaitTimeout: 5 * time.Second})
 	var secrets []Secret
-	for _, kind := range Kinds() {
+	for _, kind := range allKinds {
 		for range 5 {
 			description := Key{Kind: kind, Name: "a name"}
 			if kind.Reads() {
@@ -214,7 +214,7 @@ func TestAttack2WrongChecksumCostsNoCommandAndAKeyCostsOne(t *testing.T) {
 		{"the same key", secret.Reveal(), nil, 1},
 		{"an unknown key", Mint(Live).Reveal(), ErrUnknown, 2},
 	} {
-		if _, err := ring.Authenticate(t.Context(), step.text); !errors.Is(err, step.err) {
+		if _, _, err := ring.Authenticate(t.Context(), step.text); !errors.Is(err, step.err) {
 			t.Errorf("%s: got %v, want %v", step.name, err, step.err)
 		}
 		if got := count.commands.Load(); got != step.commands {

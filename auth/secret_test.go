@@ -19,7 +19,7 @@ import (
 // scannerPattern is what the documentation gives to those who look for leaked keys.
 var scannerPattern = regexp.MustCompile(`^ps_(live|test|pub|adm)_[0-9A-Za-z]{30,}$`)
 
-func anyKind(t *rapid.T) Kind { return rapid.SampledFrom(Kinds()).Draw(t, "kind") }
+func anyKind(t *rapid.T) Kind { return rapid.SampledFrom(allKinds).Draw(t, "kind") }
 
 func TestMintedSecretParsesBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -148,7 +148,7 @@ func TestSecretShowsItselfOnlyWhenAsked(t *testing.T) {
 }
 
 func FuzzParseSecret(f *testing.F) {
-	for _, kind := range Kinds() {
+	for _, kind := range allKinds {
 		body := secretPrefix + string(kind) + "_" + strings.Repeat("0aZ", randomLen/3)
 		sum := checksum(body)
 		f.Add(body + string(sum[:]))

@@ -116,43 +116,23 @@ func describe(description Key) (Secret, *Key, error) {
 // AllKeys lists every key of a store, oldest first, a page at a time. After an
 // error it ends.
 func AllKeys(ctx context.Context, store Store) iter.Seq2[*Key, error] {
-	return pages(func(after *Key) ([]*Key, error) {
-		if after == nil {
-			return store.List(ctx, "", MaxPage)
-		}
-		return store.List(ctx, after.ID, MaxPage)
-	})
-}
-
-// AllMerchants lists every merchant of a store in byte order, a page at a
-// time. After an error it ends.
-func AllMerchants(ctx context.Context, store Store) iter.Seq2[string, error] {
-	return pages(func(after string) ([]string, error) {
-		return store.Merchants(ctx, after, MaxPage)
-	})
-}
-
-// pages yields what page returns for the last item of the page before, the
-// zero item at first, until a page is not full.
-func pages[T any](page func(after T) ([]T, error)) iter.Seq2[T, error] {
-	return func(yield func(T, error) bool) {
-		var last T
+	return func(yield func(*Key, error) bool) {
+		after := ""
 		for {
-			items, err := page(last)
+			page, err := store.List(ctx, after, MaxPage)
 			if err != nil {
-				var none T
-				yield(none, err)
+				yield(nil, err)
 				return
 			}
-			for _, item := range items {
-				if !yield(item, nil) {
+			for _, key := range page {
+				if !yield(key, nil) {
 					return
 				}
+				after = key.ID
 			}
-			if len(items) < MaxPage {
+			if len(page) < MaxPage {
 				return
 			}
-			last = items[len(items)-1]
 		}
 	}
 }

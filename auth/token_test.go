@@ -146,7 +146,7 @@ func TestTokenOfEachListedSecretIsTakenAndTheFirstSigns(t *testing.T) {
 
 func TestTokenIsRefusedAtMintingIfItIsBesideItsKey(t *testing.T) {
 	live := Key{Kind: Live, Merchant: "acme", Clause: filter.Clause{Types: []string{"payment.*", "seat.status"}}, Origins: []string{shop}}
-	long := func(n int) []string { return slices.Repeat([]string{strings.Repeat("a", n)}, MaxPatterns) }
+	long := func(n int) []string { return slices.Repeat([]string{strings.Repeat("a", n)}, filter.MaxSubjects) }
 	tests := []struct {
 		name  string
 		asked TokenRequest
@@ -158,14 +158,14 @@ func TestTokenIsRefusedAtMintingIfItIsBesideItsKey(t *testing.T) {
 		{"other types", TokenRequest{Origin: shop, Clause: filter.Clause{Types: []string{"ticket.*", "seat"}}}, "types"},
 		{"no type", TokenRequest{Origin: shop, Clause: filter.Clause{Types: []string{""}}}, "types"},
 		{"broken text", TokenRequest{Origin: shop, Clause: filter.Clause{Subjects: []string{"a\x00"}}}, "subjects"},
-		{"a long filter", TokenRequest{Origin: shop, Clause: filter.Clause{Filter: strings.Repeat("a", MaxFilterLen+1)}}, "filter"},
+		{"a long filter", TokenRequest{Origin: shop, Clause: filter.Clause{Filter: strings.Repeat("a", filter.MaxExpr+1)}}, "filter"},
 		{"no origin", TokenRequest{}, "origin"},
 		{"another origin", TokenRequest{Origin: "https://evil.example"}, "origin"},
 		{"a path", TokenRequest{Origin: shop + "/"}, "origin"},
 		{"a life below zero", TokenRequest{Origin: shop, Life: -1}, "ttl"},
 		{"no time at all", TokenRequest{Origin: shop, Life: time.Millisecond}, "ttl"},
 		{"more than a day", TokenRequest{Origin: shop, Life: MaxTokenLife + 1}, "ttl"},
-		{"too much for a URL", TokenRequest{Origin: shop, Clause: filter.Clause{Subjects: long(100)}}, "subjects"},
+		{"too much for a URL", TokenRequest{Origin: shop, Clause: filter.Clause{Subjects: long(filter.MaxPattern)}}, "subjects"},
 	}
 	m := newMintage(t, live, TokenOptions{})
 	for _, test := range tests {

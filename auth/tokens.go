@@ -156,7 +156,7 @@ func (t *Tokens) Parse(text string) (*Grant, error) {
 // parse reads no claim before it is known who wrote it, but the name of another
 // issuer, by which it is found whose keys will tell.
 func (t *Tokens) parse(text string, now time.Time) (*Grant, error) {
-	form, err := parseForm(text)
+	form, err := parseJWS(text)
 	if err != nil {
 		return nil, err
 	}
@@ -176,7 +176,7 @@ func (t *Tokens) parse(text string, now time.Time) (*Grant, error) {
 
 // sourceOf returns the one source that a token can be from. It goes by what the
 // token says of itself, which the source's own key has yet to confirm.
-func (t *Tokens) sourceOf(form form) (*source, error) {
+func (t *Tokens) sourceOf(form jws) (*source, error) {
 	from := t.own
 	if form.typ() != tokenType {
 		name, err := form.issuer()
@@ -201,7 +201,7 @@ func (t *Tokens) sourceOf(form form) (*source, error) {
 }
 
 // verify returns nil if a key of the source has signed the token.
-func (s *source) verify(form form) error {
+func (s *source) verify(form jws) error {
 	found, err := s.Keys(&jwt.Token{Header: form.header, Method: s.method})
 	if err != nil {
 		return err

@@ -9,15 +9,13 @@ import (
 	"unicode/utf8"
 
 	"github.com/paylogic/pushserver/ratelimit/policy"
+	"github.com/paylogic/pushserver/streams/filter"
 )
 
 // What the description of a key may hold at most.
 const (
 	MaxNameLen      = 128   // bytes of a key's name
-	MaxPatterns     = 64    // types of a key, and subjects
 	MaxTypeLen      = 128   // bytes of a type pattern
-	MaxSubjectLen   = 256   // bytes of a subject pattern
-	MaxFilterLen    = 2_048 // bytes of a filter
 	MaxMerchants    = 1_000 // merchants of a publisher's key
 	MaxOrigins      = 64    // origins of a key
 	MaxOriginLen    = 256   // bytes of an origin
@@ -45,14 +43,13 @@ func ValidMerchant(name string) bool {
 // else a [*FieldError]. A field that the kind has no use for must be empty, so
 // that nobody believes in a restriction that does not restrict.
 //
-// Patterns and filter are checked for size and characters only; compile them
-// before a key is made.
+// The clause must compile.
 func (k *Key) Validate(now time.Time) error {
 	if !k.Kind.valid() {
 		return &FieldError{"kind", "must be live, test, pub or adm"}
 	}
 	for _, check := range []func() *FieldError{
-		k.checkName, k.checkMerchants, k.checkTypes, k.checkSubjects, k.checkFilter, k.checkScopes,
+		k.checkName, k.checkMerchants, k.checkClause, k.checkScopes,
 		k.checkOrigins, k.checkLimits,
 	} {
 		if err := check(); err != nil {
@@ -98,30 +95,16 @@ func (k *Key) checkMerchants() *FieldError {
 	return nil
 }
 
-func (k *Key) checkTypes() *FieldError {
-	if k.Kind == Adm && len(k.Types) > 0 {
-		return &FieldError{"types", "must be empty: adm keys see and publish no events"}
-	}
-	return checkPatterns("types", k.Types, MaxTypeLen)
-}
-
-func (k *Key) checkSubjects() *FieldError {
-	if !k.Kind.Reads() && len(k.Subjects) > 0 {
-		return &FieldError{"subjects", "must be empty: only live and test keys see events"}
-	}
-	return checkPatterns("subjects", k.Subjects, MaxSubjectLen)
-}
-
-func (k *Key) checkFilter() *FieldError {
+func (k *Key) checkClause() *FieldError {
 	switch {
+	case k.Kind == Adm && len(k.Types) > 0:
+		return &FieldError{"types", "must be empty: adm keys see and publish no events"}
+	case !k.Kind.Reads() && len(k.Subjects) > 0:
+		return &FieldError{"subjects", "must be empty: only live and test keys see events"}
 	case !k.Kind.Reads() && k.Filter != "":
 		return &FieldError{"filter", "must be empty: only live and test keys see events"}
-	case len(k.Filter) > MaxFilterLen:
-		return tooLong("filter", MaxFilterLen)
-	case !utf8.ValidString(k.Filter):
-		return &FieldError{"filter", "must be valid UTF-8"}
 	}
-	return nil
+	return checkClause(k.Clause)
 }
 
 func (k *Key) checkScopes() *FieldError {
@@ -160,21 +143,26 @@ func (k *Key) checkLimits() *FieldError {
 	return nil
 }
 
-func checkPatterns(field string, patterns []string, maxLen int) *FieldError {
-	if len(patterns) > MaxPatterns {
-		return tooMany(field, MaxPatterns)
-	}
-	for _, p := range patterns {
-		switch {
-		case p == "":
-			return &FieldError{field, "must not hold an empty pattern"}
-		case len(p) > maxLen:
-			return tooLong(field, maxLen)
-		case !printable(p):
-			return &FieldError{field, "must be printable text without control characters"}
+// checkClause compiles a clause. No event has a type longer than [MaxTypeLen].
+func checkClause(c filter.Clause) *FieldError {
+	for _, pattern := range c.Types {
+		if len(pattern) > MaxTypeLen {
+			return tooLong("types", MaxTypeLen)
 		}
 	}
-	return nil
+	_, err := filter.Compile(c)
+	if err == nil {
+		return nil
+	}
+	var broken *filter.Error
+	if !errors.As(err, &broken) {
+		panic("auth: compile a clause: " + err.Error()) // Compile has no other errors
+	}
+	field := broken.Part
+	if field == filter.PartSubject {
+		field = "subjects"
+	}
+	return &FieldError{field, broken.Reason}
 }
 
 func tooLong(field string, limit int) *FieldError {

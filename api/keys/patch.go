@@ -9,7 +9,6 @@ import (
 
 	"github.com/paylogic/pushserver/auth"
 	"github.com/paylogic/pushserver/ratelimit/policy"
-	"github.com/paylogic/pushserver/streams/filter"
 )
 
 // A Patch says what a key is to be: the members of a [View] that are to change,
@@ -59,7 +58,7 @@ func (p Patch) apply(k *auth.Key) error {
 			return &auth.FieldError{Field: name, Reason: err.Error()}
 		}
 	}
-	return check(k)
+	return nil
 }
 
 // into returns what reads a member into target.
@@ -101,21 +100,6 @@ func setLimits(k *auth.Key, value json.RawMessage) error {
 		k.Limits = k.Limits.With(limit)
 	}
 	return nil
-}
-
-// check finds in a description what [auth.Key.Validate] leaves to others:
-// patterns and a filter that do not compile.
-func check(k *auth.Key) error {
-	_, err := filter.Compile(k.Clause)
-	var clause *filter.Error
-	if errors.As(err, &clause) {
-		field := clause.Part
-		if field == filter.PartSubject {
-			field = "subjects"
-		}
-		return &auth.FieldError{Field: field, Reason: clause.Reason}
-	}
-	return err
 }
 
 // Check returns a [*auth.FieldError] if no key can be made from the patch at this
