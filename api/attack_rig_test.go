@@ -23,6 +23,7 @@ import (
 	"github.com/paylogic/pushserver/api/catalog"
 	"github.com/paylogic/pushserver/api/cloudevents"
 	"github.com/paylogic/pushserver/api/conform"
+	"github.com/paylogic/pushserver/api/describe"
 	"github.com/paylogic/pushserver/api/transport"
 	"github.com/paylogic/pushserver/auth"
 	"github.com/paylogic/pushserver/streams"
@@ -265,7 +266,7 @@ func (v *viewer) next(t testing.TB) sse.Event {
 
 // described is openapi.yaml, for whatever is received.
 var described = sync.OnceValue(func() *conform.Description {
-	composer, err := catalog.NewComposer(pushserver.OpenAPI, new(catalog.Catalog), true)
+	composer, err := describe.New(pushserver.OpenAPI, new(catalog.Catalog), true)
 	if err != nil {
 		panic(err)
 	}

@@ -3,27 +3,27 @@ package api
 import (
 	"net/http"
 
-	"github.com/paylogic/pushserver/api/catalog"
+	"github.com/paylogic/pushserver/api/describe"
 )
 
 // describeYAML answers GET /openapi.yaml.
 func (s *Server) describeYAML(w http.ResponseWriter, r *http.Request) error {
-	return s.describe(w, r, "application/yaml", func(d *catalog.Description) []byte { return d.YAML })
+	return s.describe(w, r, "application/yaml", func(d *describe.Document) []byte { return d.YAML })
 }
 
 // describeJSON answers GET /openapi.json.
 func (s *Server) describeJSON(w http.ResponseWriter, r *http.Request) error {
-	return s.describe(w, r, "application/json", func(d *catalog.Description) []byte { return d.JSON })
+	return s.describe(w, r, "application/json", func(d *describe.Document) []byte { return d.JSON })
 }
 
 // describe31 answers GET /openapi-3.1.json.
 func (s *Server) describe31(w http.ResponseWriter, r *http.Request) error {
-	return s.describe(w, r, "application/json", func(d *catalog.Description) []byte { return d.JSON31 })
+	return s.describe(w, r, "application/json", func(d *describe.Document) []byte { return d.JSON31 })
 }
 
 // describe answers with openapi.yaml and the types of events in it: for a key,
 // those that its holder may know of.
-func (s *Server) describe(w http.ResponseWriter, r *http.Request, contentType string, form func(*catalog.Description) []byte) error {
+func (s *Server) describe(w http.ResponseWriter, r *http.Request, contentType string, form func(*describe.Document) []byte) error {
 	authorized := len(r.Header["Authorization"]) > 0
 	if _, err := parseQuery(r.URL.RawQuery, authorized); err != nil {
 		return err

@@ -18,6 +18,7 @@ import (
 
 	"github.com/paylogic/pushserver"
 	"github.com/paylogic/pushserver/api/catalog"
+	"github.com/paylogic/pushserver/api/describe"
 	"github.com/paylogic/pushserver/api/transport"
 	"github.com/paylogic/pushserver/api/web"
 	"github.com/paylogic/pushserver/auth"
@@ -85,7 +86,7 @@ type Server struct {
 	refused     transport.Discarder
 	metrics     *metrics
 	catalog     *catalog.Catalog
-	composer    *catalog.Composer
+	composer    *describe.Composer
 	contract    contract
 	site        *web.Site
 	demo        *demo // nil: there is none
@@ -129,7 +130,7 @@ func New(c Config) (*Server, error) {
 		s.catalog = new(catalog.Catalog)
 	}
 	var err error
-	if s.composer, err = catalog.NewComposer(pushserver.OpenAPI, s.catalog, !s.rejectUnknown); err != nil {
+	if s.composer, err = describe.New(pushserver.OpenAPI, s.catalog, !s.rejectUnknown); err != nil {
 		return nil, err
 	}
 	if s.contract, err = readContract(); err != nil {

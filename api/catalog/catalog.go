@@ -1,6 +1,8 @@
 package catalog
 
 import (
+	"github.com/paylogic/pushserver/internal/yamltree"
+
 	_ "embed"
 	"encoding/json"
 	"errors"
@@ -29,7 +31,7 @@ type Type struct {
 	Deprecated  bool
 	Examples    []Example // at least one
 
-	schema   *yaml.Node // of data, without references
+	Tree     *yaml.Node // of data, without references
 	compiled *jsonschema.Schema
 }
 
@@ -41,7 +43,7 @@ type Example struct {
 	Subject string          // empty if the file has none
 	Data    json.RawMessage // fits the schema
 
-	data *yaml.Node
+	Tree *yaml.Node
 }
 
 // ErrUnknown is what [Catalog.Check] returns for a type that the catalogue does
@@ -88,7 +90,7 @@ func Load(file string) (*Catalog, error) {
 func Parse(file string, text []byte) (*Catalog, error) {
 	c, f := readCatalog(text)
 	if f != nil {
-		return nil, &Error{File: file, Line: f.line, Reason: f.reason}
+		return nil, &Error{File: file, Line: f.Line, Reason: f.Reason}
 	}
 	return c, nil
 }
@@ -111,4 +113,4 @@ func (c *Catalog) Check(name string, data []byte) error {
 
 // Schema returns the schema of the events' data, in JSON. References of the file
 // have been put in their places.
-func (t *Type) Schema() json.RawMessage { return appendJSON(nil, t.schema) }
+func (t *Type) Schema() json.RawMessage { return yamltree.AppendJSON(nil, t.Tree) }

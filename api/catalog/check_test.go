@@ -1,6 +1,8 @@
 package catalog
 
 import (
+	"github.com/paylogic/pushserver/internal/yamltree"
+
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -83,13 +85,13 @@ func TestViolationsNameThePlaceAndTheRule(t *testing.T) {
 // compiled returns a type with this schema and without an example.
 func compiled(t testing.TB, schema string) *Type {
 	t.Helper()
-	n, f := readNode([]byte(schema))
+	n, f := yamltree.Read([]byte(schema))
 	typ := new(Type)
 	if f == nil {
 		f = typ.setSchema(n)
 	}
 	if f != nil {
-		t.Fatalf("schema %s: %s", schema, f.reason)
+		t.Fatalf("schema %s: %s", schema, f.Reason)
 	}
 	return typ
 }

@@ -1,6 +1,8 @@
 package catalog
 
 import (
+	"github.com/paylogic/pushserver/internal/yamltree"
+
 	"encoding/json"
 	"errors"
 	"maps"
@@ -67,16 +69,16 @@ func isDateTime(s string) bool {
 }
 
 // setSchema checks a schema and compiles it.
-func (t *Type) setSchema(n *yaml.Node) *fault {
-	if dialect := find(n, "$schema"); dialect != nil && dialect.Value != draft {
-		return faultAt(dialect, "$schema must be %s, or be left out", draft)
+func (t *Type) setSchema(n *yaml.Node) *yamltree.Fault {
+	if dialect := yamltree.Find(n, "$schema"); dialect != nil && dialect.Value != draft {
+		return yamltree.FaultAt(dialect, "$schema must be %s, or be left out", draft)
 	}
-	r := resolver{defs: find(n, "$defs")}
+	r := resolver{defs: yamltree.Find(n, "$defs")}
 	schema, f := r.resolve(n, true)
 	if f != nil {
 		return f
 	}
-	t.schema = schema
+	t.Tree = schema
 
 	c := jsonschema.NewCompiler()
 	c.DefaultDraft(jsonschema.Draft2020)
@@ -88,7 +90,7 @@ func (t *Type) setSchema(n *yaml.Node) *fault {
 		}
 	}
 	const address = "catalog:/schema"
-	err := c.AddResource(address, decoded(schema))
+	err := c.AddResource(address, yamltree.Value(schema))
 	if err == nil {
 		t.compiled, err = c.Compile(address)
 	}
@@ -99,9 +101,9 @@ func (t *Type) setSchema(n *yaml.Node) *fault {
 		return nil
 	case errors.As(err, &broken) && errors.As(broken.Err, &causes):
 		first := violationsOf(causes)[0]
-		return faultAt(locate(schema, first.Pointer), "not a valid JSON Schema: %s", first)
+		return yamltree.FaultAt(yamltree.Locate(schema, first.Pointer), "not a valid JSON Schema: %s", first)
 	}
-	return faultAt(n, "%v", err)
+	return yamltree.FaultAt(n, "%v", err)
 }
 
 func asserted(valid func(string) bool) func(any) error {
@@ -129,17 +131,17 @@ type resolver struct {
 // resolve returns a copy of a schema without $ref, $defs, $schema and $comment,
 // or a fault if it has what no schema here may have. What the metaschema says is
 // left to the compiler.
-func (r *resolver) resolve(n *yaml.Node, root bool) (*yaml.Node, *fault) {
+func (r *resolver) resolve(n *yaml.Node, root bool) (*yaml.Node, *yamltree.Fault) {
 	if r.count++; r.count > schemasMax {
-		return nil, faultAt(n, "there are more than %d schemas in each other, references followed", schemasMax)
+		return nil, yamltree.FaultAt(n, "there are more than %d schemas in each other, references followed", schemasMax)
 	}
 	if n.Kind != yaml.MappingNode {
-		return clone(n), nil // true or false, or nothing that the compiler takes
+		return yamltree.Clone(n), nil // true or false, or nothing that the compiler takes
 	}
 	out := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: n.Line}
 	var target *yaml.Node
-	for key, value := range members(n) {
-		var f *fault
+	for key, value := range yamltree.Members(n) {
+		var f *yamltree.Fault
 		switch name := key.Value; {
 		case name == "$comment", root && (name == "$defs" || name == "$schema"):
 			continue
@@ -149,36 +151,38 @@ func (r *resolver) resolve(n *yaml.Node, root bool) (*yaml.Node, *fault) {
 			}
 			continue
 		case strings.HasPrefix(name, "x-"):
-			value, f = clone(value), smallNumbers(value)
+			value, f = yamltree.Clone(value), smallNumbers(value)
 		default:
 			value, f = r.keyword(key, value)
 		}
 		if f != nil {
 			return nil, f
 		}
-		out.Content = append(out.Content, clone(key), value)
+		out.Content = append(out.Content, yamltree.Clone(key), value)
 	}
 	switch {
 	case target == nil:
 		return out, nil
 	case describes(out) && target.Kind == yaml.MappingNode:
-		for key, value := range members(out) {
-			set(target, key.Value, value)
+		for key, value := range yamltree.Members(out) {
+			yamltree.Set(target, key.Value, value)
 		}
 		return target, nil
 	}
 	// Both hold (JSON Schema Core 2020-12, 8.2.3.1).
 	return &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: n.Line,
-		Content: []*yaml.Node{textNode("allOf"), listNode(target, out)}}, nil
+		Content: []*yaml.Node{yamltree.String("allOf"), yamltree.List(target, out)}}, nil
 }
 
-// annotations are keywords that no data can break.
 var annotations = []string{"title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly"}
+
+// IsAnnotation reports whether a keyword only describes: no data violates it.
+func IsAnnotation(keyword string) bool { return slices.Contains(annotations, keyword) }
 
 // describes reports whether a schema takes everything and only says what it is.
 func describes(n *yaml.Node) bool {
-	for key := range members(n) {
-		if !slices.Contains(annotations, key.Value) {
+	for key := range yamltree.Members(n) {
+		if !IsAnnotation(key.Value) {
 			return false
 		}
 	}
@@ -186,16 +190,16 @@ func describes(n *yaml.Node) bool {
 }
 
 // keyword returns a copy of what stands behind a keyword.
-func (r *resolver) keyword(key, value *yaml.Node) (*yaml.Node, *fault) {
+func (r *resolver) keyword(key, value *yaml.Node) (*yaml.Node, *yamltree.Fault) {
 	form, known := keywords[key.Value]
 	switch {
 	case strings.HasPrefix(key.Value, "$"):
-		return nil, faultAt(key, "%s is not taken here; $ref and, at the top, $defs are", key.Value)
+		return nil, yamltree.FaultAt(key, "%s is not taken here; $ref and, at the top, $defs are", key.Value)
 	case !known:
-		return nil, faultAt(key, "%s is not a JSON Schema keyword; names of your own begin with x-", key.Value)
+		return nil, yamltree.FaultAt(key, "%s is not a JSON Schema keyword; names of your own begin with x-", key.Value)
 	case key.Value == "format":
 		if _, known := formats[value.Value]; !known {
-			return nil, faultAt(value, "the format %s is not supported; supported formats: %s",
+			return nil, yamltree.FaultAt(value, "the format %s is not supported; supported formats: %s",
 				value.Value, strings.Join(slices.Sorted(maps.Keys(formats)), ", "))
 		}
 	case form == oneSchema:
@@ -205,10 +209,10 @@ func (r *resolver) keyword(key, value *yaml.Node) (*yaml.Node, *fault) {
 		out.Content = make([]*yaml.Node, len(value.Content))
 		for i, child := range value.Content {
 			if form == named && i%2 == 0 {
-				out.Content[i] = clone(child)
+				out.Content[i] = yamltree.Clone(child)
 				continue
 			}
-			var f *fault
+			var f *yamltree.Fault
 			if out.Content[i], f = r.resolve(child, false); f != nil {
 				return nil, f
 			}
@@ -218,20 +222,20 @@ func (r *resolver) keyword(key, value *yaml.Node) (*yaml.Node, *fault) {
 	if f := smallNumbers(value); f != nil {
 		return nil, f
 	}
-	return clone(value), nil
+	return yamltree.Clone(value), nil
 }
 
 // follow returns a copy of the schema that a reference leads to.
-func (r *resolver) follow(ref *yaml.Node) (*yaml.Node, *fault) {
+func (r *resolver) follow(ref *yaml.Node) (*yaml.Node, *yamltree.Fault) {
 	name, local := strings.CutPrefix(ref.Value, "#/$defs/")
-	target := find(r.defs, unescape.Replace(name))
+	target := yamltree.Find(r.defs, yamltree.Unescape.Replace(name))
 	switch {
 	case !local:
-		return nil, faultAt(ref, "$ref must lead to #/$defs/… of the same schema: nothing is ever fetched")
+		return nil, yamltree.FaultAt(ref, "$ref must lead to #/$defs/… of the same schema: nothing is ever fetched")
 	case target == nil:
-		return nil, faultAt(ref, "$ref leads to nothing: there is no %s", ref.Value)
+		return nil, yamltree.FaultAt(ref, "$ref leads to nothing: there is no %s", ref.Value)
 	case slices.Contains(r.open, name):
-		return nil, faultAt(ref, "$ref leads in a circle: data must end somewhere")
+		return nil, yamltree.FaultAt(ref, "$ref leads in a circle: data must end somewhere")
 	}
 	r.open = append(r.open, name)
 	out, f := r.resolve(target, false)
@@ -241,10 +245,10 @@ func (r *resolver) follow(ref *yaml.Node) (*yaml.Node, *fault) {
 
 // smallNumbers returns a fault where a number is one that a check cannot tell
 // from others; see [bounded].
-func smallNumbers(n *yaml.Node) *fault {
-	if v, _ := scalar(n); n.Kind == yaml.ScalarNode {
+func smallNumbers(n *yaml.Node) *yamltree.Fault {
+	if v, _ := yamltree.Scalar(n); n.Kind == yaml.ScalarNode {
 		if number, ok := v.(json.Number); ok && !isSmall(string(number)) {
-			return faultAt(n, "a number must be less than 10^%d and have at most %d digits behind its point", schemaDigits, schemaDigits)
+			return yamltree.FaultAt(n, "a number must be less than 10^%d and have at most %d digits behind its point", schemaDigits, schemaDigits)
 		}
 	}
 	for _, child := range n.Content {

@@ -1,6 +1,8 @@
 package catalog
 
 import (
+	"github.com/paylogic/pushserver/internal/yamltree"
+
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -110,7 +112,7 @@ func pointer(tokens []string) string {
 			break
 		}
 		b.WriteByte('/')
-		b.WriteString(escape.Replace(token))
+		b.WriteString(yamltree.Escape.Replace(token))
 	}
 	return b.String()
 }
@@ -218,8 +220,8 @@ func number(r *big.Rat) string {
 // brief returns a text of a schema as it can be shown, in quotes.
 func brief(s string) string { return clip(strconv.QuoteToGraphic(s)) }
 
-// shown returns a value of a schema, which is JSON already, as it can be shown.
-func shown(value string) string {
+// Shown returns JSON of a schema in a form that can be printed: at most 120 bytes.
+func Shown(value string) string {
 	if !printable(value) {
 		return brief(value)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/paylogic/pushserver"
 	"github.com/paylogic/pushserver/api/catalog"
+	"github.com/paylogic/pushserver/api/describe"
 	"github.com/paylogic/pushserver/streams/sse"
 )
 
@@ -21,7 +22,7 @@ func described(t testing.TB, others bool) *Description {
 	if err != nil {
 		t.Fatal(err)
 	}
-	composer, err := catalog.NewComposer(pushserver.OpenAPI, types, others)
+	composer, err := describe.New(pushserver.OpenAPI, types, others)
 	if err != nil {
 		t.Fatal(err)
 	}

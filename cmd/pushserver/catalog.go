@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/paylogic/pushserver/api/catalog"
+	"github.com/paylogic/pushserver/api/catalog/compat"
 )
 
 // catalogFlags say which event types a server knows, and whether it accepts
@@ -41,7 +42,7 @@ func (k *catalogCheckCommand) Run(c *console) error {
 	if err != nil {
 		return err
 	}
-	breaks := catalog.Compatible(old, next)
+	breaks := compat.Check(old, next)
 	for _, b := range breaks {
 		fmt.Fprintln(c.out, b)
 	}

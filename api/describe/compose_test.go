@@ -1,6 +1,9 @@
-package catalog
+package describe
 
 import (
+	"github.com/paylogic/pushserver/api/catalog"
+	"github.com/paylogic/pushserver/internal/yamltree"
+
 	"bytes"
 	"encoding/json"
 	"fmt"
@@ -15,9 +18,22 @@ import (
 	"github.com/paylogic/pushserver"
 )
 
-func newComposer(t testing.TB, c *Catalog, others bool) *Composer {
+func parseType(t testing.TB, schema, data string) *catalog.Catalog {
 	t.Helper()
-	composer, err := NewComposer(pushserver.OpenAPI, c, others)
+	c, err := catalog.Parse("test.yaml", []byte(oneType(schema, data)))
+	if err != nil {
+		t.Fatalf("schema %s: %v", schema, err)
+	}
+	return c
+}
+
+func oneType(schema, data string) string {
+	return "types:\n  x.y:\n    title: T\n    description: D\n    schema: " + schema + "\n    examples:\n      - data: " + data + "\n"
+}
+
+func newComposer(t testing.TB, c *catalog.Catalog, others bool) *Composer {
+	t.Helper()
+	composer, err := New(pushserver.OpenAPI, c, others)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +66,7 @@ func TestEveryFormIsValidAndSaysTheSame(t *testing.T) {
 	} {
 		for _, others := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s/%t", name, others), func(t *testing.T) {
-				d := newComposer(t, Builtin(), others).Describe(visible)
+				d := newComposer(t, catalog.Builtin(), others).Describe(visible)
 				if got := openAPI(t, d.YAML).OpenAPI; got != "3.2.0" {
 					t.Errorf("the version is %s", got)
 				}
@@ -76,14 +92,14 @@ func readYAML(t testing.TB, text []byte) (value any) {
 }
 
 func TestWithoutTypesTheDescriptionIsTheBase(t *testing.T) {
-	d := newComposer(t, new(Catalog), true).Describe(everything)
+	d := newComposer(t, new(catalog.Catalog), true).Describe(everything)
 	if got, want := readYAML(t, d.YAML), readYAML(t, pushserver.OpenAPI); !reflect.DeepEqual(got, want) {
 		t.Error("YAML differs from openapi.yaml")
 	}
 }
 
 func TestStreamHasAKindOfEventForEachType(t *testing.T) {
-	doc := openAPI(t, newComposer(t, Builtin(), true).Describe(everything).JSON)
+	doc := openAPI(t, newComposer(t, catalog.Builtin(), true).Describe(everything).JSON)
 	content := doc.Paths.Value("/v1/stream").Get.Responses.Value("200").Value.Content
 	for form, suffix := range map[string]string{"text/event-stream": "Delivery", "application/x-ndjson": "Item"} {
 		stream := content.Get(form)
@@ -99,7 +115,7 @@ func TestStreamHasAKindOfEventForEachType(t *testing.T) {
 		if !slices.Contains(refs, suffix) {
 			t.Errorf("%s: no general kind among %v", form, refs)
 		}
-		for _, typ := range Builtin().Types() {
+		for _, typ := range catalog.Builtin().Types() {
 			example := stream.Examples[typ.Name]
 			if example == nil || !strings.Contains(example.Value.Value.(string), typ.Name) {
 				t.Errorf("%s: no example of %s", form, typ.Name)
@@ -131,7 +147,7 @@ func TestStreamHasAKindOfEventForEachType(t *testing.T) {
 
 // Whoever may not see a type does not learn of it.
 func TestTypesThatAreNotVisibleAreNowhere(t *testing.T) {
-	c, err := Parse("x", []byte(strings.ReplaceAll(oneType("{ properties: { hush: true } }", "{ hush: 1 }"), "x.y", "secret.thing")+
+	c, err := catalog.Parse("x", []byte(strings.ReplaceAll(oneType("{ properties: { hush: true } }", "{ hush: 1 }"), "x.y", "secret.thing")+
 		strings.TrimPrefix(strings.ReplaceAll(oneType("{ const: known }", "known"), "x.y", "open.thing"), "types:\n")))
 	if err != nil {
 		t.Fatal(err)
@@ -160,7 +176,7 @@ func TestTypesThatAreNotVisibleAreNowhere(t *testing.T) {
 
 func TestWithoutOthersTheGeneralKindIsGone(t *testing.T) {
 	for others, want := range map[bool]bool{true: true, false: false} {
-		doc := openAPI(t, newComposer(t, Builtin(), others).Describe(everything).JSON)
+		doc := openAPI(t, newComposer(t, catalog.Builtin(), others).Describe(everything).JSON)
 		for _, name := range []string{"Delivery", "Item"} {
 			if got := doc.Components.Schemas[name] != nil; got != want {
 				t.Errorf("others %t: schema %s is there: %t", others, name, got)
@@ -170,7 +186,7 @@ func TestWithoutOthersTheGeneralKindIsGone(t *testing.T) {
 }
 
 func TestOlderFormHasNothingOfTheNewer(t *testing.T) {
-	d := newComposer(t, Builtin(), true).Describe(everything)
+	d := newComposer(t, catalog.Builtin(), true).Describe(everything)
 	if bytes.Contains(d.JSON31, []byte("itemSchema\":")) {
 		t.Error("itemSchema is in it")
 	}
@@ -188,8 +204,8 @@ func TestOlderFormHasNothingOfTheNewer(t *testing.T) {
 }
 
 func TestSameTypesMakeTheSameBytes(t *testing.T) {
-	first := newComposer(t, Builtin(), true).Describe(everything)
-	again := newComposer(t, Builtin(), true).Describe(everything)
+	first := newComposer(t, catalog.Builtin(), true).Describe(everything)
+	again := newComposer(t, catalog.Builtin(), true).Describe(everything)
 	if !bytes.Equal(first.YAML, again.YAML) || !bytes.Equal(first.JSON, again.JSON) || !bytes.Equal(first.JSON31, again.JSON31) {
 		t.Error("they differ")
 	}
@@ -201,7 +217,7 @@ func TestDescriptionsAreKeptUpToABound(t *testing.T) {
 	for i := range 8 {
 		text.WriteString(strings.TrimPrefix(strings.ReplaceAll(oneType("true", "1"), "x.y", fmt.Sprintf("t%d", i)), "types:\n"))
 	}
-	c, err := Parse("x", []byte(text.String()))
+	c, err := catalog.Parse("x", []byte(text.String()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,14 +228,14 @@ func TestDescriptionsAreKeptUpToABound(t *testing.T) {
 	if first, again := composer.Describe(sees(5)), composer.Describe(sees(5)); first != again {
 		t.Error("the same set is composed twice")
 	}
-	for set := range descriptionsMax + 8 {
+	for set := range documentsMax + 8 {
 		d := composer.Describe(sees(set))
 		for bit := range 8 {
 			if got, want := bytes.Contains(d.JSON, fmt.Appendf(nil, `"T%dData"`, bit)), set>>bit&1 == 1; got != want {
 				t.Fatalf("set %b has type %d: %t", set, bit, got)
 			}
 		}
-		if len(composer.cache) > descriptionsMax {
+		if len(composer.cache) > documentsMax {
 			t.Fatalf("%d descriptions are kept", len(composer.cache))
 		}
 	}
@@ -231,19 +247,19 @@ func TestTypeOfTheNameOfASchemaIsRefused(t *testing.T) {
 		{"a: [", "line 1"},
 		{string(pushserver.OpenAPI), "schema CloudEvent of its own"},
 	}
-	c, err := Parse("x", []byte(strings.ReplaceAll(oneType("true", "1"), "x.y", "cloud")))
+	c, err := catalog.Parse("x", []byte(strings.ReplaceAll(oneType("true", "1"), "x.y", "cloud")))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, tt := range tests {
-		if _, err := NewComposer([]byte(tt.document), c, true); err == nil || !strings.Contains(err.Error(), tt.says) {
+		if _, err := New([]byte(tt.document), c, true); err == nil || !strings.Contains(err.Error(), tt.says) {
 			t.Errorf("%.20q: got %v, want %q", tt.document, err, tt.says)
 		}
 	}
 }
 
 func TestNumbersOfExamplesKeepTheirDigits(t *testing.T) {
-	c := parse(t, "{ type: object, properties: { n: { maximum: 9007199254740993 } } }", `{ n: -1e400, m: 9007199254740993, s: "1e400", t: "1" }`)
+	c := parseType(t, "{ type: object, properties: { n: { maximum: 9007199254740993 } } }", `{ n: -1e400, m: 9007199254740993, s: "1e400", t: "1" }`)
 	d := newComposer(t, c, true).Describe(everything)
 	const want = `{"n":-1e400,"m":9007199254740993,"s":"1e400","t":"1"}`
 	var doc struct {
@@ -257,11 +273,11 @@ func TestNumbersOfExamplesKeepTheirDigits(t *testing.T) {
 	if got := doc.Components.Schemas["XYData"].Examples; len(got) != 1 || string(got[0]) != want {
 		t.Errorf("JSON has %s, want %s", got, want)
 	}
-	root, f := readNode(d.YAML)
+	root, f := yamltree.Read(d.YAML)
 	if f != nil {
-		t.Fatal(f.reason)
+		t.Fatal(f.Reason)
 	}
-	if got := appendJSON(nil, find(root, "components", "schemas", "XYData", "examples")); string(got) != "["+want+"]" {
+	if got := yamltree.AppendJSON(nil, yamltree.Find(root, "components", "schemas", "XYData", "examples")); string(got) != "["+want+"]" {
 		t.Errorf("YAML has %s, want %s", got, want)
 	}
 }
@@ -269,7 +285,7 @@ func TestNumbersOfExamplesKeepTheirDigits(t *testing.T) {
 // BenchmarkDescribe is what a request for the description costs: new for a set
 // of types that was not asked for lately, kept for the others.
 func BenchmarkDescribe(b *testing.B) {
-	composer := newComposer(b, Builtin(), true)
+	composer := newComposer(b, catalog.Builtin(), true)
 	b.Run("new", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {

@@ -1,4 +1,4 @@
-package catalog
+package yamltree
 
 import (
 	"bytes"
@@ -14,14 +14,28 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Documents are kept as trees of [yaml.Node]: members stay in the order in which
-// a person wrote them, numbers keep their digits, and errors know their line.
+// A Fault is what is wrong with a document, and where.
+type Fault struct {
+	Line   int
+	Reason string
+}
+
+// FaultAt returns a fault at the line of a node.
+func FaultAt(n *yaml.Node, format string, args ...any) *Fault {
+	return &Fault{max(n.Line, 1), fmt.Sprintf(format, args...)}
+}
+
+// Within returns the fault with a place before its reason.
+func (f *Fault) Within(place string) *Fault {
+	return &Fault{f.Line, place + ": " + f.Reason}
+}
 
 // jsonNumber is a number as JSON writes it (RFC 8259, section 6).
 var jsonNumber = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$`)
 
-// readNode reads one document. A fault is at the line that it names.
-func readNode(text []byte) (*yaml.Node, *fault) {
+// Read reads one document. It rejects everything that JSON does not have: a duplicate
+// member, a name that is not text, an alias, a value of another kind.
+func Read(text []byte) (*yaml.Node, *Fault) {
 	var document yaml.Node
 	dec := yaml.NewDecoder(bytes.NewReader(text))
 	if err := dec.Decode(&document); err != nil {
@@ -29,7 +43,7 @@ func readNode(text []byte) (*yaml.Node, *fault) {
 	}
 	switch err := dec.Decode(new(yaml.Node)); {
 	case err == nil:
-		return nil, faultAt(&document, "there is more than one document")
+		return nil, FaultAt(&document, "there is more than one document")
 	case !errors.Is(err, io.EOF):
 		return nil, yamlFault(err)
 	}
@@ -40,36 +54,35 @@ func readNode(text []byte) (*yaml.Node, *fault) {
 // yamlLine finds the line in the text of an error of the YAML reader.
 var yamlLine = regexp.MustCompile(`^yaml: (?:line ([0-9]+): )?(.*)$`)
 
-func yamlFault(err error) *fault {
+func yamlFault(err error) *Fault {
 	match := yamlLine.FindStringSubmatch(err.Error())
 	switch {
 	case errors.Is(err, io.EOF):
-		return &fault{1, "there is nothing in it"}
+		return &Fault{1, "there is nothing in it"}
 	case match == nil:
-		return &fault{1, "not valid YAML: " + err.Error()}
+		return &Fault{1, "not valid YAML: " + err.Error()}
 	}
 	line, _ := strconv.Atoi("0" + match[1])
-	return &fault{max(line, 1), "not valid YAML: " + match[2]}
+	return &Fault{max(line, 1), "not valid YAML: " + match[2]}
 }
 
-// plain returns a fault where a document has what JSON has not: a member twice,
-// a name that is no text, an alias, a value of another kind.
-func plain(n *yaml.Node) *fault {
+// plain returns a fault where a document has what JSON does not.
+func plain(n *yaml.Node) *Fault {
 	switch n.Kind {
 	case yaml.AliasNode:
-		return faultAt(n, "write the value out: aliases are not taken")
+		return FaultAt(n, "write the value out: aliases are not taken")
 	case yaml.ScalarNode:
-		if _, err := scalar(n); err != nil {
-			return faultAt(n, "%v", err)
+		if _, err := Scalar(n); err != nil {
+			return FaultAt(n, "%v", err)
 		}
 	case yaml.MappingNode:
 		seen := make(map[string]bool)
-		for key := range members(n) {
+		for key := range Members(n) {
 			switch {
 			case key.Kind != yaml.ScalarNode || key.ShortTag() == "!!merge":
-				return faultAt(key, "a name must be a text")
+				return FaultAt(key, "a name must be a text")
 			case seen[key.Value]:
-				return faultAt(key, "%s appears twice", key.Value)
+				return FaultAt(key, "%s appears twice", key.Value)
 			}
 			seen[key.Value] = true
 		}
@@ -82,8 +95,8 @@ func plain(n *yaml.Node) *fault {
 	return nil
 }
 
-// scalar returns the value of a scalar: nil, a bool, a string or a json.Number.
-func scalar(n *yaml.Node) (any, error) {
+// Scalar returns the value of a scalar: nil, a bool, a string or a json.Number.
+func Scalar(n *yaml.Node) (any, error) {
 	unquoted := n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle|yaml.TaggedStyle) == 0
 	if unquoted && jsonNumber.MatchString(n.Value) {
 		return json.Number(n.Value), nil // the YAML reader takes 1e400 for a text
@@ -101,9 +114,9 @@ func scalar(n *yaml.Node) (any, error) {
 	return nil, fmt.Errorf("JSON cannot represent the YAML tag %s", n.ShortTag())
 }
 
-// members goes through the names and values of a mapping, in their order. Of
-// another node there are none.
-func members(n *yaml.Node) func(func(key, value *yaml.Node) bool) {
+// Members iterates over the names and values of a mapping, in order. A node of
+// another kind has none.
+func Members(n *yaml.Node) func(func(key, value *yaml.Node) bool) {
 	return func(yield func(key, value *yaml.Node) bool) {
 		if n == nil || n.Kind != yaml.MappingNode {
 			return
@@ -116,19 +129,19 @@ func members(n *yaml.Node) func(func(key, value *yaml.Node) bool) {
 	}
 }
 
-// elements returns what a sequence has; of another node, nothing.
-func elements(n *yaml.Node) []*yaml.Node {
+// Elements returns the elements of a sequence, and nil for a node of another kind.
+func Elements(n *yaml.Node) []*yaml.Node {
 	if n == nil || n.Kind != yaml.SequenceNode {
 		return nil
 	}
 	return n.Content
 }
 
-// find returns the value at a path of names, or nil.
-func find(n *yaml.Node, path ...string) *yaml.Node {
+// Find returns the value at a path of names, or nil.
+func Find(n *yaml.Node, path ...string) *yaml.Node {
 	for _, name := range path {
 		var next *yaml.Node
-		for key, value := range members(n) {
+		for key, value := range Members(n) {
 			if key.Value == name {
 				next = value
 			}
@@ -138,20 +151,19 @@ func find(n *yaml.Node, path ...string) *yaml.Node {
 	return n
 }
 
-// set gives a mapping a member, in the place of the one that has its name or
-// behind all others.
-func set(n *yaml.Node, name string, value *yaml.Node) {
+// Set replaces the member of that name in a mapping, or appends it.
+func Set(n *yaml.Node, name string, value *yaml.Node) {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		if n.Content[i].Value == name {
 			n.Content[i+1] = value
 			return
 		}
 	}
-	n.Content = append(n.Content, textNode(name), value)
+	n.Content = append(n.Content, String(name), value)
 }
 
-// drop takes a member away.
-func drop(n *yaml.Node, name string) {
+// Delete removes the member of that name from a mapping.
+func Delete(n *yaml.Node, name string) {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		if n.Content[i].Value == name {
 			n.Content = slices.Delete(n.Content, i, i+2)
@@ -160,21 +172,21 @@ func drop(n *yaml.Node, name string) {
 	}
 }
 
-// clone returns a copy that shares nothing with n.
-func clone(n *yaml.Node) *yaml.Node {
+// Clone returns a copy that shares nothing with n.
+func Clone(n *yaml.Node) *yaml.Node {
 	if n == nil {
 		return nil
 	}
 	c := *n
 	c.Content = make([]*yaml.Node, len(n.Content))
 	for i, child := range n.Content {
-		c.Content[i] = clone(child)
+		c.Content[i] = Clone(child)
 	}
 	return &c
 }
 
-// textNode returns a text that every reader of YAML takes for one.
-func textNode(s string) *yaml.Node {
+// String returns a node that every YAML reader reads as text.
+func String(s string) *yaml.Node {
 	n := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s}
 	switch {
 	case strings.Contains(s, "\n"):
@@ -185,45 +197,41 @@ func textNode(s string) *yaml.Node {
 	return n
 }
 
-func boolNode(b bool) *yaml.Node {
+// Bool returns a node that is true or false.
+func Bool(b bool) *yaml.Node {
 	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!bool", Value: strconv.FormatBool(b)}
 }
 
-func listNode(content ...*yaml.Node) *yaml.Node {
+// List returns a sequence.
+func List(content ...*yaml.Node) *yaml.Node {
 	return &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq", Content: content}
 }
 
-// mapNode returns a mapping of names and values in turn. A name is a string, a
-// value is one or a node.
-func mapNode(pairs ...any) *yaml.Node {
+// Map returns a mapping of alternating names and values. A name is a string; a value
+// is a string or a node.
+func Map(pairs ...any) *yaml.Node {
 	n := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
 	for pair := range slices.Chunk(pairs, 2) {
 		value, ok := pair[1].(*yaml.Node)
 		if !ok {
-			value = textNode(pair[1].(string))
+			value = String(pair[1].(string))
 		}
-		n.Content = append(n.Content, textNode(pair[0].(string)), value)
+		n.Content = append(n.Content, String(pair[0].(string)), value)
 	}
 	return n
 }
 
-// refNode returns a reference to a schema of an OpenAPI document.
-func refNode(component string) *yaml.Node { return mapNode("$ref", componentPath+component) }
-
-const componentPath = "#/components/schemas/"
-
-// appendJSON appends the JSON form of a plain node, without white space and with
-// its members in their order.
-func appendJSON(dst []byte, n *yaml.Node) []byte {
+// AppendJSON appends a node that was read, in JSON: compact, with members in order.
+func AppendJSON(dst []byte, n *yaml.Node) []byte {
 	switch n.Kind {
 	case yaml.MappingNode:
 		dst = append(dst, '{')
-		for key, value := range members(n) {
+		for key, value := range Members(n) {
 			if dst[len(dst)-1] != '{' {
 				dst = append(dst, ',')
 			}
-			dst = append(appendText(dst, key.Value), ':')
-			dst = appendJSON(dst, value)
+			dst = append(AppendString(dst, key.Value), ':')
+			dst = AppendJSON(dst, value)
 		}
 		return append(dst, '}')
 	case yaml.SequenceNode:
@@ -232,23 +240,23 @@ func appendJSON(dst []byte, n *yaml.Node) []byte {
 			if i > 0 {
 				dst = append(dst, ',')
 			}
-			dst = appendJSON(dst, element)
+			dst = AppendJSON(dst, element)
 		}
 		return append(dst, ']')
 	}
-	switch v, _ := scalar(n); v := v.(type) { // plain has seen it
+	switch v, _ := Scalar(n); v := v.(type) { // Read has checked it
 	case bool:
 		return strconv.AppendBool(dst, v)
 	case json.Number:
 		return append(dst, v...)
 	case string:
-		return appendText(dst, v)
+		return AppendString(dst, v)
 	}
 	return append(dst, "null"...)
 }
 
-// appendText appends s as a JSON string.
-func appendText(dst []byte, s string) []byte {
+// AppendString appends s as a JSON string.
+func AppendString(dst []byte, s string) []byte {
 	var out bytes.Buffer
 	enc := json.NewEncoder(&out)
 	enc.SetEscapeHTML(false)
@@ -256,23 +264,23 @@ func appendText(dst []byte, s string) []byte {
 	return append(dst, bytes.TrimSuffix(out.Bytes(), []byte("\n"))...)
 }
 
-// decoded returns the value of a plain node as encoding/json would decode it
+// Value returns the value of a node that was read, as encoding/json would decode it
 // with UseNumber.
-func decoded(n *yaml.Node) any {
+func Value(n *yaml.Node) any {
 	switch n.Kind {
 	case yaml.MappingNode:
 		m := make(map[string]any, len(n.Content)/2)
-		for key, value := range members(n) {
-			m[key.Value] = decoded(value)
+		for key, value := range Members(n) {
+			m[key.Value] = Value(value)
 		}
 		return m
 	case yaml.SequenceNode:
 		list := make([]any, len(n.Content))
 		for i, element := range n.Content {
-			list[i] = decoded(element)
+			list[i] = Value(element)
 		}
 		return list
 	}
-	v, _ := scalar(n) // plain has seen it
+	v, _ := Scalar(n) // Read has checked it
 	return v
 }
