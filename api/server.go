@@ -43,7 +43,7 @@ type Config struct {
 	// say. Limiter still limits what comes without a key, and keeps the leases of open
 	// streams, of which it hears soon after they have begun.
 	Unlimited bool
-	// Demo is the key of the demo pages (DemoKey); nil: there are none.
+	// Demo is the key of the demo pages (demo.Key); nil: no demo.
 	Demo *auth.Key
 	// Channels are those of the predecessor that go on.
 	Channels []Channel
@@ -89,7 +89,7 @@ type Server struct {
 	composer    *describe.Composer
 	contract    contract
 	site        *web.Site
-	demo        *demo // nil: there is none
+	demo        *demoPages // nil: no demo
 	routes      *http.ServeMux
 	stop        context.CancelFunc // ends what runs in the background
 	running     sync.WaitGroup
@@ -122,7 +122,7 @@ func New(c Config) (*Server, error) {
 		if s.tokens == nil {
 			return nil, errors.New("api: the demo needs tokens")
 		}
-		s.demo = newDemo(s, c.Demo)
+		s.demo = newDemoPages(s, c.Demo)
 	}
 	s.leases = newLeaseQueue(s.limiter)
 	s.connections.server, s.connections.release = s, s.leases.end

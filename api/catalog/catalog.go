@@ -5,7 +5,6 @@ import (
 
 	_ "embed"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -45,10 +44,6 @@ type Example struct {
 
 	Tree *yaml.Node
 }
-
-// ErrUnknown is what [Catalog.Check] returns for a type that the catalogue does
-// not have.
-var ErrUnknown = errors.New("catalog: there is no such type")
 
 // An Error says why a catalogue cannot be used.
 type Error struct {
@@ -100,16 +95,6 @@ func (c *Catalog) Types() []*Type { return slices.Clone(c.types) }
 
 // Type returns the type of that name, or nil.
 func (c *Catalog) Type(name string) *Type { return c.byName[name] }
-
-// Check returns nil if data, which is one JSON value, fits the schema of the
-// type of that name. Else it returns [Violations], or [ErrUnknown].
-func (c *Catalog) Check(name string, data []byte) error {
-	t := c.byName[name]
-	if t == nil {
-		return ErrUnknown
-	}
-	return t.Check(data)
-}
 
 // Schema returns the schema of the events' data, in JSON. References of the file
 // have been put in their places.

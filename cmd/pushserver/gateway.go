@@ -16,6 +16,7 @@ import (
 
 	"github.com/paylogic/pushserver/api"
 	"github.com/paylogic/pushserver/api/catalog"
+	"github.com/paylogic/pushserver/api/demo"
 	"github.com/paylogic/pushserver/api/transport"
 	"github.com/paylogic/pushserver/auth"
 	"github.com/paylogic/pushserver/ratelimit/policy"
@@ -110,10 +111,10 @@ func (g *gateway) open(listen string, log eventlog.Log, store auth.Store, b beha
 	g.log, g.store = log, store
 	g.hub = streams.NewHub(log, streams.Options{Heartbeat: b.heartbeat, MaxAge: b.maxAge, Logger: g.logger})
 	keyring := auth.NewKeyring(store, auth.KeyringOptions{})
-	var demo *auth.Key
+	var demoKey *auth.Key
 	if b.demo {
 		var err error
-		if demo, err = api.DemoKey(context.Background(), store); err != nil {
+		if demoKey, err = demo.Key(context.Background(), store); err != nil {
 			return fmt.Errorf("--demo: %w", err)
 		}
 	}
@@ -132,7 +133,7 @@ func (g *gateway) open(listen string, log eventlog.Log, store auth.Store, b beha
 		Trusted:   b.trusted,
 
 		Channels: b.legacy,
-		Demo:     demo,
+		Demo:     demoKey,
 
 		StateTypes:    b.stateTypes,
 		Catalog:       g.catalog,
