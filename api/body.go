@@ -19,7 +19,7 @@ const (
 	bodyMax     = 256 << 10
 	bodyTimeout = 10 * time.Second
 
-	// bodyAtOnce is how much of a body has room before it is there.
+	// bodyAtOnce bounds the memory allocated before a body arrives.
 	bodyAtOnce = 64 << 10
 
 	// objectDepth is how many arrays and objects can be nested in a body.
@@ -51,7 +51,7 @@ func readObject(w http.ResponseWriter, r *http.Request, most int, types ...strin
 	return doc, err
 }
 
-// readBody reads a body within its bounds of size and time.
+// readBody reads a body of at most bodyMax bytes, within bodyTimeout.
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	tooLarge := problem("payload-too-large", "Send at most 256 KiB. Store large things elsewhere, and publish where they are.")
 	if r.ContentLength > bodyMax {
@@ -75,7 +75,6 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	return body.Bytes(), nil
 }
 
-// writeJSON answers with a JSON document.
 func writeJSON(w http.ResponseWriter, status int, value any) error {
 	body, err := json.Marshal(value)
 	if err != nil {
@@ -83,6 +82,6 @@ func writeJSON(w http.ResponseWriter, status int, value any) error {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, _ = w.Write(append(body, '\n')) // the client left; there is nobody to tell
+	_, _ = w.Write(append(body, '\n')) // an error means that the client left
 	return nil
 }

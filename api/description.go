@@ -21,8 +21,8 @@ func (s *Server) describe31(w http.ResponseWriter, r *http.Request) error {
 	return s.describe(w, r, "application/json", func(d *describe.Document) []byte { return d.JSON31 })
 }
 
-// describe answers with openapi.yaml and the types of events in it: for a key,
-// those that its holder may know of.
+// describe answers with the composed description. With a credential, it has only the
+// types that the caller may know.
 func (s *Server) describe(w http.ResponseWriter, r *http.Request, contentType string, form func(*describe.Document) []byte) error {
 	authorized := len(r.Header["Authorization"]) > 0
 	if _, err := parseQuery(r.URL.RawQuery, authorized); err != nil {
@@ -40,6 +40,6 @@ func (s *Server) describe(w http.ResponseWriter, r *http.Request, contentType st
 		visible = func(typ string) bool { return mayKnow(key, typ) }
 	}
 	w.Header().Set("Content-Type", contentType)
-	_, _ = w.Write(form(s.composer.Describe(visible))) // the client left; there is nobody to tell
+	_, _ = w.Write(form(s.composer.Describe(visible))) // an error means that the client left
 	return nil
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/paylogic/pushserver/streams/filter"
 )
 
-// typeEntry is what the catalogue says of a type, as clients see it.
+// typeEntry is a type of the catalogue as clients see it.
 type typeEntry struct {
 	Type        string          `json:"type"`
 	Title       string          `json:"title"`
@@ -56,8 +56,8 @@ func (s *Server) eventTypes(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, http.StatusOK, map[string]any{"event_types": entries})
 }
 
-// eventType answers GET /v1/event-types/{type}. A type that the key may not see
-// is answered like one that does not exist.
+// eventType answers GET /v1/event-types/{type}. A type that the key may not see and a
+// type that does not exist get the same answer.
 func (s *Server) eventType(w http.ResponseWriter, r *http.Request) error {
 	key, err := s.reader(w, r)
 	if err != nil {
@@ -70,7 +70,7 @@ func (s *Server) eventType(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, http.StatusOK, newTypeEntry(t))
 }
 
-// reader returns the key of a request that has no parameters. Any key will do.
+// reader authenticates a request without parameters. Any key will do.
 func (s *Server) reader(w http.ResponseWriter, r *http.Request) (*caller, error) {
 	if err := noParameters(r); err != nil {
 		return nil, err
@@ -82,9 +82,9 @@ func (s *Server) reader(w http.ResponseWriter, r *http.Request) (*caller, error)
 	return c, s.charge(w, r, c, s.cost(c, policy.Requests, 1))
 }
 
-// mayKnow reports whether a caller is told of a type: a merchant of those that it
-// may see, others of all. So is whoever has no key: there is nothing of anybody's
-// in a catalogue.
+// mayKnow reports whether a caller may know a type. Merchants know the types that
+// they may see. All others know every type, also callers without a key: a catalogue
+// holds no secrets.
 func mayKnow(c *caller, typ string) bool {
 	if c == nil || !c.Kind.Reads() {
 		return true
@@ -92,7 +92,7 @@ func mayKnow(c *caller, typ string) bool {
 	return !slices.ContainsFunc(c.clauses(), func(clause filter.Clause) bool { return !filter.MatchType(clause.Types, typ) })
 }
 
-// checkData returns a problem if the catalogue excludes the event.
+// checkData returns a problem if the event's data does not fit the catalogue.
 func (s *Server) checkData(e *eventlog.Event) error {
 	t := s.catalog.Type(e.Type)
 	switch {
@@ -101,7 +101,7 @@ func (s *Server) checkData(e *eventlog.Event) error {
 	case t == nil:
 		return nil
 	case e.State && isNull(e.Data):
-		return nil // it says that the subject is gone
+		return nil // the subject is gone
 	case e.Data == nil:
 		return brokenSchema(catalog.Violations{{Detail: "is required"}})
 	}
@@ -113,8 +113,7 @@ func (s *Server) checkData(e *eventlog.Event) error {
 	return err
 }
 
-// isState reports whether of the type's events only the newest of each subject
-// counts.
+// isState reports whether only the newest event of each subject counts.
 func (s *Server) isState(typ string) bool {
 	if t := s.catalog.Type(typ); t != nil && t.State {
 		return true

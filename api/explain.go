@@ -13,12 +13,12 @@ import (
 	"github.com/paylogic/pushserver/streams/filter"
 )
 
-// An explanation says whether an event would be delivered to a key, and what each
-// clause has to do with it.
+// An explanation says whether an event would be delivered to a key, and which clauses
+// of the key it passes.
 type explanation struct {
 	KeyID     string          `json:"key_id"`
 	Delivered bool            `json:"delivered"`
-	RefusedBy string          `json:"refused_by,omitempty"` // the first clause that does
+	RefusedBy string          `json:"refused_by,omitempty"` // the first clause that the event fails
 	Clauses   []explainClause `json:"clauses"`
 }
 

@@ -18,8 +18,8 @@ import (
 	"github.com/paylogic/pushserver/streams/eventlog"
 )
 
-// Intake returns what makes events of what services leave in Redis: they are held
-// to the same rules as those of POST /v1/events.
+// Intake returns the decoder for events that services publish through Redis. The rules
+// are those of POST /v1/events.
 func (s *Server) Intake() eventlog.Intake {
 	in := eventlog.Intake{Inbox: s.readInbox, Message: s.readMessage, Refused: func(from string, reason error) {
 		s.metrics.intake.WithLabelValues(from).Inc()
@@ -31,10 +31,10 @@ func (s *Server) Intake() eventlog.Intake {
 	return in
 }
 
-// somebody is who publishes by Redis: any service that can write there.
-var somebody = &auth.Key{ID: "redis", Kind: auth.Pub}
+// redisKey stands for any service that can write to Redis.
+var redisKey = &auth.Key{ID: "redis", Kind: auth.Pub}
 
-// reason says in one line why something is no event.
+// reason says in one line why an event is invalid.
 func reason(err error) error {
 	p := problemOf(err)
 	if p == nil {
@@ -49,15 +49,15 @@ func reason(err error) error {
 	return errors.New(text)
 }
 
-// readInbox reads an entry of the inbox: the members of the short form, each a
-// field, with data in JSON.
+// readInbox reads an entry of the inbox. Its fields are the members of the short
+// form, with data in JSON.
 func (s *Server) readInbox(ctx context.Context, fields map[string]string) (string, eventlog.Event, error) {
 	log, e, err := decodeFields(fields)
 	if err == nil {
 		if e.Source == "" {
 			e.Source = "/inbox"
 		}
-		err = s.complete(ctx, somebody, &e)
+		err = s.complete(ctx, redisKey, &e)
 	}
 	return intakeResult(log, e, err)
 }
@@ -112,7 +112,7 @@ func (s *Server) readMessage(ctx context.Context, channel, payload string) (stri
 	log, e, err := decodeFields(map[string]string{"merchant": c.Merchant, "type": typ, "subject": channel, "data": string(data)})
 	if err == nil {
 		e.Source = "/channels"
-		err = s.complete(ctx, somebody, &e)
+		err = s.complete(ctx, redisKey, &e)
 	}
 	if err == nil {
 		v := s.limiter.Take(ctx, ratelimit.Ask{Key: "channels:" + c.Merchant, Charges: []ratelimit.Charge{{Policy: s.limits.Of(policy.Publishes), N: 1}}})

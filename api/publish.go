@@ -19,15 +19,15 @@ import (
 )
 
 const (
-	// publishPatience is how long a publisher waits for an answer when Redis
-	// gives none, the time of the request's body apart.
+	// publishPatience bounds the time until an answer when Redis gives none. The
+	// time in which the client sends the body does not count.
 	publishPatience = 1400 * time.Millisecond
 
-	// batchLogs is how many logs a batch is written to at the same time.
+	// batchLogs bounds the logs that one batch is written to concurrently.
 	batchLogs = 16
 )
 
-// accepted is the answer to an event that is safe.
+// accepted is the answer to an event that is stored.
 type accepted struct {
 	ID         string              `json:"id"`
 	Position   eventlog.ID         `json:"position"`
@@ -48,7 +48,7 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	patience := publishPatience - time.Since(began) // the time of the body is the client's
+	patience := publishPatience - time.Since(began) // the body's time is the client's
 	form, err := contentForm(r.Header)
 	if err != nil {
 		return err
@@ -94,7 +94,7 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, status, s.accepted(&e, receipt))
 }
 
-// append appends one event, which is complete, to its log.
+// append appends one complete event to its log.
 func (s *Server) append(ctx context.Context, log string, e eventlog.Event) (eventlog.Receipt, error) {
 	receipts, err := s.log.Append(ctx, log, []eventlog.Event{e})
 	if err != nil {
@@ -110,7 +110,7 @@ func (s *Server) accepted(e *eventlog.Event, receipt eventlog.Receipt) accepted 
 	}
 }
 
-// admit checks that the key may publish p, and completes it.
+// admit checks that the key may publish the event, and completes it.
 func (s *Server) admit(ctx context.Context, key *auth.Key, e *eventlog.Event) error {
 	if !filter.MatchType(key.Types, e.Type) {
 		return problem("scope-missing", "This key may not publish events of this type. granted lists the types it may publish.").
@@ -123,8 +123,7 @@ func (s *Server) admit(ctx context.Context, key *auth.Key, e *eventlog.Event) er
 	return s.complete(ctx, key, e)
 }
 
-// complete checks an event that may be published by whoever has the key, and
-// fills in what they left out.
+// complete checks an event that the key may publish, and fills in what it lacks.
 func (s *Server) complete(ctx context.Context, key *auth.Key, e *eventlog.Event) error {
 	e.State = s.isState(e.Type)
 	if err := s.checkData(e); err != nil {
@@ -165,10 +164,10 @@ type batchAnswer struct {
 	Results    []batchResult       `json:"results"`
 }
 
-// publishBatch answers each event of a batch for itself. The events of one log
-// are appended together and in their order, those of several at the same time.
+// publishBatch answers each event of a batch separately. It appends the events of one
+// log together and in order, and writes to several logs concurrently.
 func (s *Server) publishBatch(w http.ResponseWriter, r *http.Request, key *caller, body []byte) error {
-	room := min(cloudevents.MaxBatch, bytes.Count(body, []byte("specversion"))) // each has it once, about
+	room := min(cloudevents.MaxBatch, bytes.Count(body, []byte("specversion"))) // about once in each event
 	batch := make([]batchEvent, 0, room)
 	err := cloudevents.DecodeBatch(body, func(log string, e eventlog.Event, err error) {
 		batch = append(batch, batchEvent{log: log, event: e, err: err})

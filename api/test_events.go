@@ -10,8 +10,8 @@ import (
 	"github.com/paylogic/pushserver/streams/eventlog"
 )
 
-// sendTestEvent answers POST /v1/test/events: an event on the test log of the
-// caller's merchant, as the catalogue shows it or as it was sent.
+// sendTestEvent answers POST /v1/test/events. It publishes an event on the test log
+// of the caller's merchant.
 func (s *Server) sendTestEvent(w http.ResponseWriter, r *http.Request) error {
 	if err := noParameters(r); err != nil {
 		return err

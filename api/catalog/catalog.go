@@ -14,27 +14,27 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// A Catalog is a set of types; the zero value has none. It does not change and
-// may be used by many goroutines at once.
+// A Catalog is a set of types. The zero value has none. A catalogue is immutable and
+// safe for concurrent use.
 type Catalog struct {
 	types  []*Type // in the order of the file
 	byName map[string]*Type
 }
 
-// A Type is what a catalogue says of one type of events. It does not change.
+// A Type describes one type of events. It is immutable.
 type Type struct {
 	Name        string // "payment.succeeded"
 	Title       string
 	Description string
-	State       bool // the newest event of each subject is all that counts
+	State       bool // only the newest event of each subject counts
 	Deprecated  bool
 	Examples    []Example // at least one
 
-	Tree     *yaml.Node // of data, without references
+	Tree     *yaml.Node // the schema of data, with its references resolved; read-only
 	compiled *jsonschema.Schema
 }
 
-// An Example is an event as it could be.
+// An Example is an event that the type can have.
 type Example struct {
 	Summary string // empty if the file has none
 	ID      string
@@ -58,8 +58,7 @@ func (e *Error) Error() string { return fmt.Sprintf("%s:%d: %s", e.File, e.Line,
 //go:embed builtin.yaml
 var builtin []byte
 
-// Builtin returns the catalogue that this program carries: the types of a
-// ticket shop.
+// Builtin returns the catalogue in this program: the types of a ticket shop.
 func Builtin() *Catalog { return parseBuiltin() }
 
 var parseBuiltin = sync.OnceValue(func() *Catalog {
@@ -70,8 +69,7 @@ var parseBuiltin = sync.OnceValue(func() *Catalog {
 	return c
 })
 
-// Load reads a catalogue from a file. An error about what stands in it is an
-// [*Error].
+// Load reads a catalogue from a file. An error in its content is an [*Error].
 func Load(file string) (*Catalog, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -80,8 +78,7 @@ func Load(file string) (*Catalog, error) {
 	return Parse(file, text)
 }
 
-// Parse reads a catalogue. An error is an [*Error], in which the file has this
-// name.
+// Parse reads a catalogue. An error is an [*Error] that names the file.
 func Parse(file string, text []byte) (*Catalog, error) {
 	c, f := readCatalog(text)
 	if f != nil {
@@ -96,6 +93,6 @@ func (c *Catalog) Types() []*Type { return slices.Clone(c.types) }
 // Type returns the type of that name, or nil.
 func (c *Catalog) Type(name string) *Type { return c.byName[name] }
 
-// Schema returns the schema of the events' data, in JSON. References of the file
-// have been put in their places.
+// Schema returns the schema of the events' data in JSON, with its references
+// resolved.
 func (t *Type) Schema() json.RawMessage { return yamltree.AppendJSON(nil, t.Tree) }

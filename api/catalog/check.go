@@ -7,11 +7,11 @@ import (
 	"io"
 )
 
-// Check returns nil if data, which is one JSON value, fits the schema, else
-// [Violations].
+// Check returns nil if data is one JSON value that fits the schema, and [Violations]
+// otherwise.
 //
-// Of members that stand twice in an object it looks at the last, and it mends
-// text that is not UTF-8: whoever takes data from strangers refuses both before.
+// It checks only the last of two members with the same name, and replaces text that
+// is not UTF-8. Reject both before, as package strictjson does.
 func (t *Type) Check(data []byte) error {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
@@ -29,9 +29,9 @@ func (t *Type) Check(data []byte) error {
 	return nil
 }
 
-// check looks at a decoded value, whose numbers it may replace.
+// check may replace the numbers in value.
 func (t *Type) check(value any) Violations {
-	err := t.compiled.Validate(settle(value))
+	err := t.compiled.Validate(boundNumbers(value))
 	if err == nil {
 		return nil
 	}

@@ -12,7 +12,6 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// typeNames are the names that events can have as their type.
 var typeNames = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
 
 func readCatalog(text []byte) (*Catalog, *yamltree.Fault) {
@@ -112,7 +111,7 @@ func (t *Type) readExample(n *yaml.Node, i int) (Example, *yamltree.Fault) {
 	for _, member := range []struct {
 		name string
 		into *string
-		most int // bytes, as the API has it
+		most int // bytes, as in the API
 	}{{"summary", &e.Summary, 256}, {"id", &e.ID, 128}, {"source", &e.Source, 256}, {"subject", &e.Subject, 256}} {
 		text, f := textOf(n, member.name)
 		if f != nil {
@@ -137,7 +136,7 @@ func (t *Type) readExample(n *yaml.Node, i int) (Example, *yamltree.Fault) {
 	return e, nil
 }
 
-// onlyMembers returns a fault unless n is a mapping with none but these members.
+// onlyMembers returns a fault unless n is a mapping without other members.
 func onlyMembers(n *yaml.Node, names ...string) *yamltree.Fault {
 	if n.Kind != yaml.MappingNode {
 		return yamltree.FaultAt(n, "expected a mapping of %s", strings.Join(names, ", "))
@@ -163,15 +162,15 @@ func textOf(n *yaml.Node, name string) (string, *yamltree.Fault) {
 	return strings.TrimSpace(text), nil
 }
 
-// printable reports whether a text has nothing that ends a line, hides, or turns
-// what stands around it.
+// printable reports whether a text has no character that ends a line, is invisible,
+// or changes the direction of the text around it.
 func printable(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool {
 		return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
 	})
 }
 
-// component returns the name of the type in generated programs and in the
+// Component returns the name of the type in generated programs and in the
 // description: TicketAvailability.
 func (t *Type) Component() string {
 	var b strings.Builder

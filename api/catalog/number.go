@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// Bounds of numbers, in decimal digits. Those of schemas are the tighter ones, so
-// that a number of data that is cut to its own bounds is on the same side of
-// every number of a schema as before.
+// Bounds of numbers, in decimal digits. Schemas have the tighter ones: a number of
+// data that is cut to its own bounds stays on the same side of every number of a
+// schema.
 const (
 	wholeDigits    = 64 // before the point
 	fractionDigits = 40
@@ -22,8 +22,8 @@ type decimal struct {
 	exponent int
 }
 
-// parseDecimal reads a number of JSON. An exponent too long to be one is taken
-// for one that is just out of reach.
+// parseDecimal reads a JSON number. It replaces an exponent with too many digits by
+// one that is just out of range.
 func parseDecimal(text string) decimal {
 	const beyond = 1 << 30
 	var d decimal
@@ -66,18 +66,18 @@ func (d decimal) String() string {
 	return text
 }
 
-// isSmall reports whether a number is one that schemas may have.
+// isSmall reports whether a schema can have the number.
 func isSmall(text string) bool {
 	d := parseDecimal(text)
 	return d.digits == "" || len(d.digits)+d.exponent <= schemaDigits && -d.exponent <= schemaDigits
 }
 
-// bounded returns a number with which the validator can reckon: itself, or if
-// that would cost too much, one that is just as large to every schema. It stays
-// whole or not whole, and on its side of zero.
+// bounded returns the number, or if arithmetic on it would cost too much, a number
+// that compares equally with every number of a schema. It keeps the sign and
+// whether the number is whole.
 //
-// The validator makes fractions of numbers. 1e999999 takes it long, each time, and
-// from a larger one it gets none at all.
+// The validator turns numbers into fractions: slowly for 1e999999, and not at all
+// for larger ones.
 func bounded(text json.Number) any {
 	if len(text) <= 18 {
 		if n, err := strconv.ParseInt(string(text), 10, 64); err == nil {
@@ -91,25 +91,25 @@ func bounded(text json.Number) any {
 	case len(d.digits)+d.exponent > wholeDigits:
 		d.digits, d.exponent = "1", wholeDigits
 	case d.exponent < -fractionDigits:
-		// What is cut off leaves one digit that is not zero.
+		// One digit other than zero stands for all that is cut off.
 		keep := max(len(d.digits)+d.exponent+fractionDigits, 0)
 		d.digits, d.exponent = d.digits[:keep]+"1", -fractionDigits-1
 	}
 	return json.Number(d.String())
 }
 
-// settle replaces the numbers in a decoded value by bounded ones, in place.
-func settle(v any) any {
+// boundNumbers replaces the numbers in a decoded value by bounded ones, in place.
+func boundNumbers(v any) any {
 	switch v := v.(type) {
 	case json.Number:
 		return bounded(v)
 	case []any:
 		for i := range v {
-			v[i] = settle(v[i])
+			v[i] = boundNumbers(v[i])
 		}
 	case map[string]any:
 		for name := range v {
-			v[name] = settle(v[name])
+			v[name] = boundNumbers(v[name])
 		}
 	}
 	return v

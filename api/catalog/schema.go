@@ -14,11 +14,11 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// schemasMax is how many schemas one may have in it, references followed. It
-// bounds what is tried for one value.
+// schemasMax bounds the schemas within one schema, references followed, and so the
+// schemas tried for one value.
 const schemasMax = 1000
 
-// A shape is what stands behind a keyword.
+// A shape is the kind of value that a keyword has.
 type shape uint8
 
 const (
@@ -54,7 +54,8 @@ var keywords = map[string]shape{
 
 const draft = "https://json-schema.org/draft/2020-12/schema"
 
-// formats are those that are asserted; the library has the others.
+// formats are the formats that are asserted. The library implements those without a
+// function.
 var formats = map[string]func(string) bool{
 	"date-time": isDateTime,
 	"date":      func(s string) bool { _, err := time.Parse(time.DateOnly, s); return err == nil },
@@ -63,12 +64,11 @@ var formats = map[string]func(string) bool{
 }
 
 func isDateTime(s string) bool {
-	const longest = 64 // bytes; the digits of a second have no end in RFC 3339
+	const longest = 64 // bytes; RFC 3339 does not bound the digits of a second
 	var t time.Time
 	return len(s) <= longest && t.UnmarshalText([]byte(s)) == nil
 }
 
-// setSchema checks a schema and compiles it.
 func (t *Type) setSchema(n *yaml.Node) *yamltree.Fault {
 	if dialect := yamltree.Find(n, "$schema"); dialect != nil && dialect.Value != draft {
 		return yamltree.FaultAt(dialect, "$schema must be %s, or be left out", draft)
@@ -121,22 +121,22 @@ type nothing struct{}
 // Load implements [jsonschema.URLLoader].
 func (nothing) Load(string) (any, error) { return nil, errors.New("nothing is ever fetched") }
 
-// A resolver puts what a schema refers to in the places of the references.
+// A resolver replaces references by the schemas that they refer to.
 type resolver struct {
 	defs  *yaml.Node
 	open  []string // the references that are being followed
 	count int
 }
 
-// resolve returns a copy of a schema without $ref, $defs, $schema and $comment,
-// or a fault if it has what no schema here may have. What the metaschema says is
-// left to the compiler.
+// resolve returns a copy of a schema without $ref, $defs, $schema and $comment. It
+// returns a fault for what this package does not accept; the compiler checks the
+// schema against its metaschema.
 func (r *resolver) resolve(n *yaml.Node, root bool) (*yaml.Node, *yamltree.Fault) {
 	if r.count++; r.count > schemasMax {
 		return nil, yamltree.FaultAt(n, "there are more than %d schemas in each other, references followed", schemasMax)
 	}
 	if n.Kind != yaml.MappingNode {
-		return yamltree.Clone(n), nil // true or false, or nothing that the compiler takes
+		return yamltree.Clone(n), nil // true or false, or an error of the compiler
 	}
 	out := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: n.Line}
 	var target *yaml.Node
@@ -179,7 +179,7 @@ var annotations = []string{"title", "description", "default", "examples", "depre
 // IsAnnotation reports whether a keyword only describes: no data violates it.
 func IsAnnotation(keyword string) bool { return slices.Contains(annotations, keyword) }
 
-// describes reports whether a schema takes everything and only says what it is.
+// describes reports whether a schema accepts everything and only describes it.
 func describes(n *yaml.Node) bool {
 	for key := range yamltree.Members(n) {
 		if !IsAnnotation(key.Value) {
@@ -189,7 +189,7 @@ func describes(n *yaml.Node) bool {
 	return true
 }
 
-// keyword returns a copy of what stands behind a keyword.
+// keyword returns a copy of a keyword's value.
 func (r *resolver) keyword(key, value *yaml.Node) (*yaml.Node, *yamltree.Fault) {
 	form, known := keywords[key.Value]
 	switch {
@@ -243,8 +243,8 @@ func (r *resolver) follow(ref *yaml.Node) (*yaml.Node, *yamltree.Fault) {
 	return out, f
 }
 
-// smallNumbers returns a fault where a number is one that a check cannot tell
-// from others; see [bounded].
+// smallNumbers returns a fault at a number that a check cannot tell from others; see
+// [bounded].
 func smallNumbers(n *yaml.Node) *yamltree.Fault {
 	if v, _ := yamltree.Scalar(n); n.Kind == yaml.ScalarNode {
 		if number, ok := v.(json.Number); ok && !isSmall(string(number)) {

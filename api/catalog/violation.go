@@ -17,30 +17,30 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 )
 
-// MaxViolations is how many [Violations] are listed at most.
+// MaxViolations bounds the length of [Violations].
 const MaxViolations = 16
 
-// Bounds of what is shown.
+// Bounds of the texts in a violation, in bytes.
 const (
-	pointerMax = 200 // bytes of a pointer
-	nameMax    = 40  // of a member's name in it
-	ruleMax    = 120 // of what a schema says
+	pointerMax = 200 // a pointer
+	nameMax    = 40  // a member's name in it
+	ruleMax    = 120 // a quotation from the schema
 )
 
-// A Violation is one place where data does not fit its schema.
+// A Violation says where data does not fit its schema.
 type Violation struct {
 	Pointer string // a JSON Pointer into the data (RFC 6901); "" is the whole
-	Detail  string // what the schema asks for: "must be an integer"
+	Detail  string // what the schema requires: "must be an integer"
 }
 
 // String returns the violation in one line.
 func (v Violation) String() string { return strings.TrimLeft(v.Pointer+" "+v.Detail, " ") }
 
-// Violations are what is wrong with data, in the order of their pointers: the
-// first of them if there are many.
+// Violations are the first [MaxViolations] violations of some data, in the order of
+// their pointers.
 //
-// They can be shown to whoever sent the data, and logged: no value of the data
-// is in them, and of its names only short ones that can be printed.
+// They can be logged, and shown to the sender of the data: they contain none of its
+// values, and only short, printable names.
 type Violations []Violation
 
 // Error implements error.
@@ -52,7 +52,7 @@ func (v Violations) Error() string {
 	return "catalog: data does not fit the schema: " + strings.Join(texts, "; ")
 }
 
-// violationsOf returns what the validator has found. There is at least one.
+// violationsOf returns the violations in an error of the validator, at least one.
 func violationsOf(err error) Violations {
 	var found *jsonschema.ValidationError
 	if !errors.As(err, &found) {
@@ -67,7 +67,7 @@ func violationsOf(err error) Violations {
 	return v[:min(len(v), MaxViolations)]
 }
 
-// collect adds what an error and its causes say.
+// collect adds the violations in an error and its causes.
 func (v *Violations) collect(e *jsonschema.ValidationError) {
 	at := e.InstanceLocation
 	switch k := e.ErrorKind.(type) {
@@ -94,8 +94,7 @@ func (v *Violations) collect(e *jsonschema.ValidationError) {
 	}
 }
 
-// add notes what is wrong with a member. One whose name cannot be shown is
-// spoken of at its object.
+// add adds a violation at a member, or at its object if the name cannot be shown.
 func (v *Violations) add(at []string, name, detail string) {
 	place := pointer(append(slices.Clip(at), name))
 	if place == pointer(at) {
@@ -117,7 +116,7 @@ func pointer(tokens []string) string {
 	return b.String()
 }
 
-// sentence says what a rule asks for, with nothing of the data.
+// sentence says what a rule requires. It contains nothing of the data.
 func sentence(rule jsonschema.ErrorKind) string {
 	switch k := rule.(type) {
 	case *kind.Type:
@@ -180,7 +179,7 @@ var typeWords = map[string]string{
 	"string": "a string", "array": "an array", "object": "an object",
 }
 
-// allowed names the values that there can be, if they are few.
+// allowed lists the allowed values, if they are few.
 func allowed(values []any) string {
 	text := either(values, func(value any) string {
 		text, err := json.Marshal(value)
@@ -195,7 +194,7 @@ func allowed(values []any) string {
 	return "must be " + text
 }
 
-// either joins words as in "a, b or c".
+// either joins words: "a, b or c".
 func either[T any](list []T, word func(T) string) string {
 	var b strings.Builder
 	for i, item := range list {
@@ -211,13 +210,13 @@ func either[T any](list []T, word func(T) string) string {
 	return b.String()
 }
 
-// number returns a number of a schema, which has few digits.
+// number needs a number of a schema: those have few digits.
 func number(r *big.Rat) string {
 	digits, _ := r.FloatPrec()
 	return r.FloatString(digits)
 }
 
-// brief returns a text of a schema as it can be shown, in quotes.
+// brief quotes a text of a schema, at most 120 bytes of it.
 func brief(s string) string { return clip(strconv.QuoteToGraphic(s)) }
 
 // Shown returns JSON of a schema in a form that can be printed: at most 120 bytes.
@@ -228,7 +227,6 @@ func Shown(value string) string {
 	return clip(value)
 }
 
-// clip returns the beginning of a text that is long.
 func clip(s string) string {
 	if len(s) <= ruleMax {
 		return s
