@@ -2,16 +2,20 @@ package e2e
 
 import (
 	"encoding/json"
+	"flag"
+	"fmt"
 	"io"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/paylogic/pushserver/api/keys"
 	"github.com/paylogic/pushserver/internal/redistest"
+	"github.com/paylogic/pushserver/ratelimit"
 	"github.com/paylogic/pushserver/test/stand"
 )
 
@@ -113,8 +117,8 @@ func TestLimitOfStreamsHoldsOverGateways(t *testing.T) {
 		})
 	}
 	connecting.Wait()
-	// If the machine is too busy for Redis to answer, a gateway decides by itself and asks
-	// again later.
+	// If the machine is too busy for Redis to answer, a gateway decides alone. The next
+	// renewals end the surplus.
 	if n := len(open[0]) + len(open[1]); n > 5 {
 		t.Logf("%d were let in", n)
 		over := endings(slices.Concat(open[:]...))
@@ -159,6 +163,74 @@ func TestLimitOfStreamsHoldsOverGateways(t *testing.T) {
 	}
 	_, took = p.awaitStream(t, 1, key.Key, leaseLimit)
 	t.Logf("a place was free %s after kill -9", took)
+}
+
+var runs = flag.Int("runs", 2, "how often TestTwoRenewalsLeaveTheLimitOfStreams connects 20 streams")
+
+// Of 20 connects at once to two gateways exactly the limit remains after two
+// renewals. In every second run Redis is away meanwhile, with all places of the limit
+// taken.
+func TestTwoRenewalsLeaveTheLimitOfStreams(t *testing.T) {
+	t.Parallel()
+	const limit, connects = 5, 20
+	p := startPair(t, redistest.Start(t))
+	for run := range *runs {
+		merchant := fmt.Sprintf("run-%d", run)
+		key := p.key(t, "--kind", "live", "--merchant", merchant, "--limits", "streams=5,connects=60000/m,requests=600000/m").Key
+		var open atomic.Int64
+		admitted := func(s *stand.Stream) {
+			open.Add(1)
+			go func() {
+				_, _ = io.Copy(io.Discard, s.Response.Body)
+				open.Add(-1)
+			}()
+		}
+		away := run%2 == 1
+		if away {
+			for i := range limit { // one on gate 1, which then knows the key
+				s, _ := p.awaitStream(t, i/(limit-1), key, leaseLimit)
+				admitted(s)
+			}
+			for _, n := range p.cluster.Nodes() {
+				n.Pause()
+			}
+		}
+		var connecting sync.WaitGroup
+		for i := range connects {
+			connecting.Go(func() {
+				if s, status := p.tryStream(t, i%2, key, ""); status == http.StatusOK {
+					admitted(s)
+				}
+			})
+		}
+		connecting.Wait()
+		let := open.Load()
+		if away {
+			for _, n := range p.cluster.Nodes() {
+				n.Resume()
+			}
+			if let <= limit {
+				t.Errorf("run %d: while Redis was away %d streams were open, want more than %d", run, let, limit)
+			}
+		}
+		for let < limit { // a busy gateway may have refused too many
+			s, _ := p.awaitStream(t, 0, key, leaseLimit)
+			admitted(s)
+			let++
+		}
+		began, fewest := time.Now(), let
+		for time.Since(began) < 2*ratelimit.RenewEvery+3*time.Second && open.Load() > limit {
+			time.Sleep(10 * time.Millisecond)
+		}
+		took := time.Since(began)
+		for end := time.Now().Add(time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+			fewest = min(fewest, open.Load())
+		}
+		t.Logf("run %d: %d were open, %d remain after %s", run, let, open.Load(), took.Round(time.Millisecond))
+		if open.Load() != limit || fewest != limit {
+			t.Errorf("run %d: %d streams remain after two renewals, and %d at the fewest, want %d", run, open.Load(), fewest, limit)
+		}
+	}
 }
 
 // A stream that was admitted while Redis was away stays if the limit has room for it.
