@@ -23,7 +23,7 @@ func TestAttack73ConnectionsOfOneAddress(t *testing.T) {
 	}
 	r := newRig(t, eventlog.MemoryOptions{})
 	limited := transport.LimitListener(l, transport.LimitOptions{Connections: 100, PerAddress: 3, Clear: true})
-	server := NewHTTPServer(r.server.Handler(), r.server.logger)
+	server := NewHTTPServer(r.server.Handler(), r.server.Logger)
 	go server.Serve(limited)
 	t.Cleanup(func() { server.Close() })
 	ask := func(from string) (*http.Response, error) {

@@ -163,7 +163,7 @@ func (p *pipe) dial() net.Conn {
 func (r *rig) slow(t *testing.T, f func(*testing.T, *pipe)) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &pipe{conns: make(chan net.Conn), closed: make(chan struct{})}
-		server := NewHTTPServer(r.server.Handler(), r.server.logger)
+		server := NewHTTPServer(r.server.Handler(), r.server.Logger)
 		done := make(chan error, 1)
 		go func() { done <- server.Serve(p) }()
 		f(t, p)
@@ -368,11 +368,11 @@ func TestAttack92SecretsReachNoLog(t *testing.T) {
 func TestAttack94PanicInAHandler(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, eventlog.MemoryOptions{})
-	r.server.routes.Handle("/panic/early", endpoint{"GET": func(http.ResponseWriter, *http.Request) error { panic("inner canary") }})
-	r.server.routes.Handle("/panic/late", endpoint{"GET": func(w http.ResponseWriter, _ *http.Request) error {
+	r.server.routes.Handle("/panic/early", r.server.route(endpoint{"GET": func(http.ResponseWriter, *http.Request) error { panic("inner canary") }}))
+	r.server.routes.Handle("/panic/late", r.server.route(endpoint{"GET": func(w http.ResponseWriter, _ *http.Request) error {
 		io.WriteString(w, "partial")
 		panic("inner canary")
-	}})
+	}}))
 	v := r.watch(t, r.a, "")
 	got := r.do(t, "GET", "/panic/early", "", "")
 	got.refused(t, "a panic", 500, "internal-error")

@@ -16,7 +16,7 @@ func TestAttack76OldAndSlowHandshakes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := NewHTTPServer(r.server.Handler(), r.server.logger)
+	server := NewHTTPServer(r.server.Handler(), r.server.Logger)
 	server.TLSConfig = &tls.Config{Certificates: r.http.TLS.Certificates}
 	go server.ServeTLS(l, "", "")
 	t.Cleanup(func() { server.Close() })

@@ -60,8 +60,7 @@ func FindChannel(channels []Channel, name string) (Channel, bool) {
 
 // channel answers GET /stream, as the predecessor did.
 func (s *Server) channel(w http.ResponseWriter, r *http.Request) error {
-	q, err := parseQuery(r.URL.RawQuery, r.Header.Get("Authorization") != "",
-		"channel", "last_event_id", "lastEventId", "names", "poll", "padding", "errors", "access_token")
+	q, err := s.query(r)
 	if err != nil {
 		return err
 	}
@@ -69,7 +68,7 @@ func (s *Server) channel(w http.ResponseWriter, r *http.Request) error {
 	if name == "" {
 		name = defaultChannel
 	}
-	c, ok := FindChannel(s.channels, name)
+	c, ok := FindChannel(s.Channels, name)
 	if !ok {
 		return noChannel()
 	}
@@ -87,7 +86,7 @@ func (s *Server) channel(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	allowOrigin(w, r)
-	if err := s.contract.check("GET /stream", r, q); err != nil {
+	if err := s.checkQuery(r, q); err != nil {
 		return err
 	}
 	if accepts(r, eventStream) == "" {
@@ -134,8 +133,8 @@ func noChannel() *Problem {
 
 // openPublic answers with a stream that needs no key.
 func (s *Server) openPublic(w http.ResponseWriter, r *http.Request, preface []byte, req streams.Request) error {
-	req.Rate = s.limits.Of(policy.Deliveries).Quota
-	sub, err := s.hub.Subscribe(r.Context(), req)
+	req.Rate = s.Limits.Of(policy.Deliveries).Quota
+	sub, err := s.Hub.Subscribe(r.Context(), req)
 	if err != nil {
 		return err
 	}

@@ -181,7 +181,7 @@ func (s *Server) recheck(ctx context.Context, c *connection) {
 	if opening {
 		return
 	}
-	now, err := was.again(ctx, s.keyring)
+	now, err := was.again(ctx, s.Keyring)
 	switch {
 	case errors.Is(err, auth.ErrUnavailable), ctx.Err() != nil:
 		return // the next check may find out; in the end the stream is stale
@@ -198,7 +198,7 @@ func (s *Server) recheck(ctx context.Context, c *connection) {
 	}
 	f, err := s.filters.compile(clauses...)
 	if err != nil {
-		s.logger.Error("what a key may see cannot be compiled: its stream ends", "key", now.ID, "error", err)
+		s.Logger.Error("what a key may see cannot be compiled: its stream ends", "key", now.ID, "error", err)
 		c.end(streams.Goodbye{Reason: "scope_removed", Retry: goodbyeForGood})
 		return
 	}

@@ -23,6 +23,8 @@ import (
 // the decoders check them, and tests compare those with the description.
 type contract struct {
 	operations map[string]*routers.Route // by method and path: "GET /v1/stream"
+	parameters map[string][]string       // the names in the query of each operation
+	known      map[string]bool           // the names in any query
 }
 
 // readContract reads the embedded description.
@@ -35,7 +37,7 @@ func readContract() (contract, error) {
 	// slow. Those of parameters use nothing that 3.0 lacks.
 	doc.OpenAPI = "3.0.3"
 
-	c := contract{operations: make(map[string]*routers.Route)}
+	c := contract{operations: make(map[string]*routers.Route), parameters: make(map[string][]string), known: make(map[string]bool)}
 	for path, item := range doc.Paths.Map() {
 		for method, operation := range item.Operations() {
 			// The caller authenticates. The validator, asked to, would read the
@@ -43,6 +45,12 @@ func readContract() (contract, error) {
 			operation.Security = openapi3.NewSecurityRequirements()
 			c.operations[method+" "+path] = &routers.Route{
 				Spec: doc, Path: path, PathItem: item, Method: method, Operation: operation,
+			}
+			for _, p := range operation.Parameters {
+				if p.Value.In == openapi3.ParameterInQuery {
+					c.known[p.Value.Name] = true
+					c.parameters[method+" "+path] = append(c.parameters[method+" "+path], p.Value.Name)
+				}
 			}
 		}
 	}

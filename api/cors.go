@@ -27,10 +27,10 @@ func allowOrigin(w http.ResponseWriter, r *http.Request) {
 // answerOptions answers OPTIONS. A preflight has no credentials, so what it asks
 // for is allowed to every origin; whether the request itself is, is found out
 // with it.
-func answerOptions(w http.ResponseWriter, r *http.Request, pattern string, e endpoint) {
+func answerOptions(w http.ResponseWriter, r *http.Request, e endpoint) {
 	h := w.Header()
 	h.Set("Allow", e.methods())
-	if r.Header.Get("Access-Control-Request-Method") != "" && slices.Contains(crossOrigin, pattern) {
+	if r.Header.Get("Access-Control-Request-Method") != "" && slices.Contains(crossOrigin, r.Pattern) {
 		allowOrigin(w, r)
 		h.Set("Access-Control-Allow-Methods", http.MethodGet)
 		h.Set("Access-Control-Allow-Headers", "Authorization, Last-Event-ID, Cache-Control, X-Requested-With, Content-Type")

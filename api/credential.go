@@ -121,8 +121,8 @@ func (s *Server) recognise(r *http.Request, text string) (*caller, error) {
 	if len(origins) > 1 {
 		return nil, problem("origin-not-allowed", "Send exactly one Origin header.")
 	}
-	if s.tokens == nil || !isToken(text) {
-		key, hash, err := s.keyring.Authenticate(r.Context(), text)
+	if s.Tokens == nil || !isToken(text) {
+		key, hash, err := s.Keyring.Authenticate(r.Context(), text)
 		switch {
 		case err != nil:
 			return nil, err
@@ -131,7 +131,7 @@ func (s *Server) recognise(r *http.Request, text string) (*caller, error) {
 		}
 		return &caller{Key: key, hash: hash}, nil
 	}
-	key, grant, err := s.keyring.AuthenticateToken(r.Context(), s.tokens, text)
+	key, grant, err := s.Keyring.AuthenticateToken(r.Context(), s.Tokens, text)
 	if err != nil {
 		return nil, err
 	}

@@ -25,7 +25,7 @@ type demoPages struct {
 }
 
 func newDemoPages(s *Server, key *auth.Key) *demoPages {
-	return &demoPages{server: s, key: key, shop: demo.New(s.hub, s.append)}
+	return &demoPages{server: s, key: key, shop: demo.New(s.Hub, s.append)}
 }
 
 func (d *demoPages) serve(w http.ResponseWriter, r *http.Request) error {
@@ -39,8 +39,8 @@ func (d *demoPages) serve(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodPost {
 		return problem("method-not-allowed", "Use POST.").header("Allow", "POST")
 	}
-	if v := d.server.limiter.Take(r.Context(), ratelimit.Ask{
-		Key: "demo", Charges: []ratelimit.Charge{{Policy: d.server.limits.Of(policy.Publishes), N: 1}},
+	if v := d.server.Limiter.Take(r.Context(), ratelimit.Ask{
+		Key: "demo", Charges: []ratelimit.Charge{{Policy: d.server.Limits.Of(policy.Publishes), N: 1}},
 	}); !v.Allowed {
 		return d.server.quotaProblem(v, nil)
 	}
@@ -61,7 +61,7 @@ func (d *demoPages) token(w http.ResponseWriter, r *http.Request) error {
 	if r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https" {
 		scheme = "https://"
 	}
-	token, grant, err := d.server.tokens.Mint(d.key, auth.TokenRequest{Origin: scheme + r.Host, Life: demoTokenLife})
+	token, grant, err := d.server.Tokens.Mint(d.key, auth.TokenRequest{Origin: scheme + r.Host, Life: demoTokenLife})
 	if err != nil {
 		return problem("not-found", "The demo does not serve this host.")
 	}

@@ -25,7 +25,7 @@ func (s *Server) describe31(w http.ResponseWriter, r *http.Request) error {
 // types that the caller may know.
 func (s *Server) describe(w http.ResponseWriter, r *http.Request, contentType string, form func(*describe.Document) []byte) error {
 	authorized := len(r.Header["Authorization"]) > 0
-	if _, err := parseQuery(r.URL.RawQuery, authorized); err != nil {
+	if _, err := s.query(r); err != nil {
 		return err
 	}
 	visible := func(string) bool { return true }

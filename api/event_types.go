@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"strings"
 
 	"github.com/paylogic/pushserver/api/catalog"
 	"github.com/paylogic/pushserver/ratelimit/policy"
@@ -48,7 +47,7 @@ func (s *Server) eventTypes(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	entries := []typeEntry{}
-	for _, t := range s.catalog.Types() {
+	for _, t := range s.Catalog.Types() {
 		if mayKnow(key, t.Name) {
 			entries = append(entries, newTypeEntry(t))
 		}
@@ -63,7 +62,7 @@ func (s *Server) eventType(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	t := s.catalog.Type(strings.TrimPrefix(r.URL.Path, "/v1/event-types/"))
+	t := s.Catalog.Type(r.PathValue("type"))
 	if t == nil || !mayKnow(key, t.Name) {
 		return problem("not-found", "No event type of this name is visible to this key. GET /v1/event-types lists the types.")
 	}
@@ -72,7 +71,7 @@ func (s *Server) eventType(w http.ResponseWriter, r *http.Request) error {
 
 // reader authenticates a request without parameters. Any key will do.
 func (s *Server) reader(w http.ResponseWriter, r *http.Request) (*caller, error) {
-	if err := noParameters(r); err != nil {
+	if _, err := s.query(r); err != nil {
 		return nil, err
 	}
 	c, err := s.identify(w, r)
@@ -94,9 +93,9 @@ func mayKnow(c *caller, typ string) bool {
 
 // checkData returns a problem if the event's data does not fit the catalogue.
 func (s *Server) checkData(e *eventlog.Event) error {
-	t := s.catalog.Type(e.Type)
+	t := s.Catalog.Type(e.Type)
 	switch {
-	case t == nil && s.rejectUnknown:
+	case t == nil && s.RejectUnknown:
 		return problem("unknown-type", "Send a type that GET /v1/event-types lists, or ask the operator to add this one to the catalogue.")
 	case t == nil:
 		return nil
@@ -115,10 +114,10 @@ func (s *Server) checkData(e *eventlog.Event) error {
 
 // isState reports whether only the newest event of each subject counts.
 func (s *Server) isState(typ string) bool {
-	if t := s.catalog.Type(typ); t != nil && t.State {
+	if t := s.Catalog.Type(typ); t != nil && t.State {
 		return true
 	}
-	return len(s.states) > 0 && filter.MatchType(s.states, typ)
+	return len(s.StateTypes) > 0 && filter.MatchType(s.StateTypes, typ)
 }
 
 func isNull(data []byte) bool { return len(data) == 0 || string(bytes.TrimSpace(data)) == "null" }

@@ -31,7 +31,7 @@ type explainClause struct {
 
 // explain answers POST /v1/explain.
 func (s *Server) explain(w http.ResponseWriter, r *http.Request) error {
-	if err := noParameters(r); err != nil {
+	if _, err := s.query(r); err != nil {
 		return err
 	}
 	c, err := s.identify(w, r)
@@ -70,7 +70,7 @@ func (s *Server) explain(w http.ResponseWriter, r *http.Request) error {
 		if !c.May(auth.Admin) {
 			return problem("wrong-role", "Use an admin's key to ask about other keys. A merchant's key can only ask about itself.").with("role", role(c.Kind))
 		}
-		if key, err = s.store.FindByID(r.Context(), id); err != nil {
+		if key, err = s.Store.FindByID(r.Context(), id); err != nil {
 			return keyProblem(err)
 		}
 	}

@@ -15,9 +15,6 @@ import (
 	"github.com/paylogic/pushserver/streams/filter"
 )
 
-// feedParameters say which part of a log is wanted, and in which form.
-var feedParameters = []string{"types", "subject", "filter", "envelope"}
-
 // A feed is what a key may see of its log, narrowed by what a request asks for.
 type feed struct {
 	log    string

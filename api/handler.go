@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"time"
 )
@@ -22,11 +21,11 @@ func (s *Server) Handler() http.Handler {
 		h.Set("Cache-Control", "no-store")
 		h.Set("X-Content-Type-Options", "nosniff")
 		bound(w, r)
-		s.guard(answer, r)
-		s.metrics.count(s.pathName(r), r.Method, answer.status)
-		if s.logger.Enabled(r.Context(), slog.LevelDebug) {
-			s.logger.Debug("request", "request_id", answer.id, "method", r.Method, "path", s.pathName(r),
-				"parameters", parameterNames(r.URL.RawQuery), "status", answer.status, "took", time.Since(began))
+		s.recoverPanics(answer, r)
+		s.metrics.count(pathName(r), r.Method, answer.status)
+		if s.Logger.Enabled(r.Context(), slog.LevelDebug) {
+			s.Logger.Debug("request", "request_id", answer.id, "method", r.Method, "path", pathName(r),
+				"parameters", s.parameterNames(r.URL.RawQuery), "status", answer.status, "took", time.Since(began))
 		}
 	})
 }
@@ -45,8 +44,8 @@ func bound(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// guard answers a request, whatever happens.
-func (s *Server) guard(w *answer, r *http.Request) {
+// recoverPanics answers a request, even if its handler panics.
+func (s *Server) recoverPanics(w *answer, r *http.Request) {
 	defer func() {
 		switch cause := recover(); {
 		case cause == nil:
@@ -56,9 +55,7 @@ func (s *Server) guard(w *answer, r *http.Request) {
 			s.refuse(w, r, fmt.Errorf("panic: %v\n%s", cause, debug.Stack()))
 		}
 	}()
-	if err := s.serve(w, r); err != nil {
-		s.refuse(w, r, err)
-	}
+	s.dispatch(w, r)
 }
 
 // refuse answers a request with a problem. It is the one place that decides
@@ -68,7 +65,7 @@ func (s *Server) refuse(w *answer, r *http.Request, err error) {
 	if r.Context().Err() != nil && !errors.As(err, &own) && w.status == 0 {
 		// The client left, and nothing failed; or it closed its own side alone,
 		// and then an empty 200 would look like success: break it off.
-		s.metrics.count(s.pathName(r), r.Method, statusLeft)
+		s.metrics.count(pathName(r), r.Method, statusLeft)
 		panic(http.ErrAbortHandler)
 	}
 	p := problemOf(err)
@@ -79,7 +76,7 @@ func (s *Server) refuse(w *answer, r *http.Request, err error) {
 		s.report(w.id, r, p, err)
 	}
 	if w.status == 0 {
-		p = s.settle(w, r, p)
+		p = s.chargeRefusal(w, r, p)
 	}
 	if w.status != 0 {
 		panic(http.ErrAbortHandler) // too late for an answer: break it off visibly
@@ -110,7 +107,7 @@ func (s *Server) report(id string, r *http.Request, p *Problem, err error) {
 			return
 		}
 	}
-	s.logger.Error("request failed", "request_id", id, "path", s.pathName(r), "problem", p.Name, "error", err)
+	s.Logger.Error("request failed", "request_id", id, "path", pathName(r), "problem", p.Name, "error", err)
 }
 
 // An answer is a response that knows its request's id and what became of it.
@@ -139,26 +136,21 @@ func (a *answer) Write(p []byte) (int, error) {
 // Unwrap is for [http.ResponseController].
 func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
-// pathName returns the path of a request as it may be logged: one that is not
-// ours may have a secret in it.
-func (s *Server) pathName(r *http.Request) string {
-	if _, pattern := s.routes.Handler(r); pattern != "" {
-		return pattern
+// pathName returns the path of a request as it may be logged. A path that no
+// endpoint has may contain a secret.
+func pathName(r *http.Request) string {
+	if r.Pattern == "" || r.Pattern == "/" {
+		return "other"
 	}
-	return "other"
+	return r.Pattern
 }
 
-// loggedNames are the parameters whose names are logged.
-var loggedNames = append([]string{
-	"after", "since", "limit", "wait", "last_event_id", "lastEventId", "snapshot", "conflate", "errors", "takeover", "names", "poll", "padding", "channel",
-}, feedParameters...)
-
-// parameterNames returns the names of a query's parameters that are known:
-// values may be secret, and so may be what stands where a name should.
-func parameterNames(raw string) []string {
+// parameterNames returns the names of a query's known parameters. Values may be
+// secret, and so may be an unknown name.
+func (s *Server) parameterNames(raw string) []string {
 	var names []string
 	for part := range strings.SplitSeq(raw, "&") {
-		if name, _, _ := strings.Cut(part, "="); slices.Contains(loggedNames, name) {
+		if name, _, _ := strings.Cut(part, "="); s.contract.known[name] {
 			names = append(names, name)
 		}
 	}

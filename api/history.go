@@ -19,8 +19,7 @@ const (
 
 // history answers GET /v1/events.
 func (s *Server) history(w http.ResponseWriter, r *http.Request) error {
-	q, err := parseQuery(r.URL.RawQuery, r.Header.Get("Authorization") != "",
-		append([]string{"after", "since", "limit", "wait"}, feedParameters...)...)
+	q, err := s.query(r)
 	if err != nil {
 		return err
 	}
@@ -32,7 +31,7 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	allowOrigin(w, r)
-	if err := s.contract.check("GET /v1/events", r, q); err != nil {
+	if err := s.checkQuery(r, q); err != nil {
 		return err
 	}
 	f, err := s.feed(key, q)
@@ -54,7 +53,7 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request) error {
 	}
 	req.Wait = time.Duration(wait) * time.Second
 
-	page, err := s.hub.Page(r.Context(), req)
+	page, err := s.Hub.Page(r.Context(), req)
 	if err != nil {
 		return err
 	}

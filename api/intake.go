@@ -23,9 +23,9 @@ import (
 func (s *Server) Intake() eventlog.Intake {
 	in := eventlog.Intake{Inbox: s.readInbox, Message: s.readMessage, Refused: func(from string, reason error) {
 		s.metrics.intake.WithLabelValues(from).Inc()
-		s.logger.Debug("what came by Redis is no event", "from", from, "reason", reason)
+		s.Logger.Debug("what came by Redis is no event", "from", from, "reason", reason)
 	}}
-	for _, c := range s.channels {
+	for _, c := range s.Channels {
 		in.Channels = append(in.Channels, c.Name)
 	}
 	return in
@@ -101,7 +101,7 @@ func decodeFields(fields map[string]string) (log string, e eventlog.Event, err e
 // readMessage reads what a service published to a channel, in one of flask-sse's
 // two formats.
 func (s *Server) readMessage(ctx context.Context, channel, payload string) (string, eventlog.Event, error) {
-	c, ok := FindChannel(s.channels, channel)
+	c, ok := FindChannel(s.Channels, channel)
 	if !ok {
 		return "", eventlog.Event{}, errors.New("no such channel is configured")
 	}
@@ -115,7 +115,7 @@ func (s *Server) readMessage(ctx context.Context, channel, payload string) (stri
 		err = s.complete(ctx, redisKey, &e)
 	}
 	if err == nil {
-		v := s.limiter.Take(ctx, ratelimit.Ask{Key: "channels:" + c.Merchant, Charges: []ratelimit.Charge{{Policy: s.limits.Of(policy.Publishes), N: 1}}})
+		v := s.Limiter.Take(ctx, ratelimit.Ask{Key: "channels:" + c.Merchant, Charges: []ratelimit.Charge{{Policy: s.Limits.Of(policy.Publishes), N: 1}}})
 		if !v.Allowed {
 			err = s.quotaProblem(v, nil)
 		}

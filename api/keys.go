@@ -22,10 +22,9 @@ const (
 	mergePatch = "application/merge-patch+json" // RFC 7396
 )
 
-// administer returns what an admin's request is done with. A query may have the
-// parameters that are known.
-func (s *Server) administer(w http.ResponseWriter, r *http.Request, known ...string) (keys.Registry, query, error) {
-	q, err := parseQuery(r.URL.RawQuery, r.Header.Get("Authorization") != "", known...)
+// administer returns the registry and the query for an admin's request.
+func (s *Server) administer(w http.ResponseWriter, r *http.Request) (keys.Registry, query, error) {
+	q, err := s.query(r)
 	if err != nil {
 		return keys.Registry{}, nil, err
 	}
@@ -33,7 +32,7 @@ func (s *Server) administer(w http.ResponseWriter, r *http.Request, known ...str
 	if err != nil {
 		return keys.Registry{}, nil, err
 	}
-	return keys.Registry{Store: s.store, Log: s.log, By: c.ID}, q, nil
+	return keys.Registry{Store: s.Store, Log: s.Log, By: c.ID}, q, nil
 }
 
 // createKey answers POST /v1/keys.
@@ -56,7 +55,7 @@ func (s *Server) createKey(w http.ResponseWriter, r *http.Request) error {
 
 // listKeys answers GET /v1/keys.
 func (s *Server) listKeys(w http.ResponseWriter, r *http.Request) error {
-	registry, q, err := s.administer(w, r, "after", "limit")
+	registry, q, err := s.administer(w, r)
 	if err != nil {
 		return err
 	}
@@ -87,7 +86,7 @@ func (s *Server) showKey(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	found, err := registry.Find(r.Context(), keyID(r))
+	found, err := registry.Find(r.Context(), r.PathValue("id"))
 	if err != nil {
 		return keyProblem(err)
 	}
@@ -108,7 +107,7 @@ func (s *Server) editKey(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	edited, err := registry.Edit(r.Context(), keyID(r), revision, patch)
+	edited, err := registry.Edit(r.Context(), r.PathValue("id"), revision, patch)
 	if err != nil {
 		return keyProblem(err)
 	}
@@ -121,7 +120,7 @@ func (s *Server) revokeKey(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	revoked, err := registry.Revoke(r.Context(), keyID(r))
+	revoked, err := registry.Revoke(r.Context(), r.PathValue("id"))
 	if err != nil {
 		return keyProblem(err)
 	}
@@ -153,7 +152,7 @@ func (s *Server) rotateKey(w http.ResponseWriter, r *http.Request) error {
 	if asked["overlap"] == nil {
 		return fieldProblem(&auth.FieldError{Field: "overlap", Reason: `must say how long the secret of now goes on working: seconds, or a text like 24h; 0 ends it at once`})
 	}
-	rotated, err := registry.Rotate(r.Context(), keyID(r), overlap)
+	rotated, err := registry.Rotate(r.Context(), r.PathValue("id"), overlap)
 	if err != nil {
 		return keyProblem(err)
 	}
@@ -162,7 +161,7 @@ func (s *Server) rotateKey(w http.ResponseWriter, r *http.Request) error {
 
 // audit answers GET /v1/audit.
 func (s *Server) audit(w http.ResponseWriter, r *http.Request) error {
-	registry, q, err := s.administer(w, r, "after", "limit")
+	registry, q, err := s.administer(w, r)
 	if err != nil {
 		return err
 	}
@@ -181,11 +180,6 @@ func (s *Server) audit(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return writeJSON(w, http.StatusOK, page)
-}
-
-// keyID returns the id in the path of a request about one key.
-func keyID(r *http.Request) string {
-	return strings.TrimSuffix(strings.TrimPrefix(r.URL.Path, "/v1/keys/"), "/rotate")
 }
 
 // writeKey answers with a key, and with its revision as the entity tag.

@@ -81,7 +81,7 @@ func (c *connection) lease() ratelimit.Lease {
 	if c.asked != nil {
 		l.Filter = filterName(c.asked)
 	}
-	if _, alone := c.among.server.limiter.(*ratelimit.MemoryLimiter); !alone {
+	if _, alone := c.among.server.Limiter.(*ratelimit.MemoryLimiter); !alone {
 		l.Info = c.info()
 	}
 	return l
@@ -90,7 +90,7 @@ func (c *connection) lease() ratelimit.Lease {
 // streamLimit returns how many streams the key may have, or 0 for any number.
 func (c *connection) streamLimit() int {
 	s := c.among.server
-	if s.unlimited {
+	if s.Unlimited {
 		return 0
 	}
 	c.mu.Lock()
@@ -242,9 +242,9 @@ func (s *Server) renewOnce(ctx context.Context) {
 			held = append(held, l)
 		}
 	}
-	found, err := s.limiter.Renew(ctx, held)
+	found, err := s.Limiter.Renew(ctx, held)
 	if err != nil && ctx.Err() == nil {
-		s.logger.Debug("some leases were not renewed", "error", err)
+		s.Logger.Debug("some leases were not renewed", "error", err)
 	}
 	for _, l := range found.Ended {
 		s.endConnection(l.Key, l.ID, goodbyeBecause(endedByRequest))
@@ -292,13 +292,13 @@ func (s *Server) announceEnd(ctx context.Context, l ratelimit.Lease, reason stri
 	}
 	data, err := json.Marshal(endedNotice{l.Key, l.ID, reason})
 	if err == nil {
-		_, err = s.log.Append(ctx, endedLog, []eventlog.Event{{
+		_, err = s.Log.Append(ctx, endedLog, []eventlog.Event{{
 			ID: uuid.Must(uuid.NewV7()).String(), Source: "/connections", Type: "connection.ended", Subject: l.ID,
 			Time: time.Now().UTC().Format(time.RFC3339Nano), Merchant: endedLog, Data: data,
 		}})
 	}
 	if err != nil {
-		s.logger.Debug("the end of a stream was not announced", "error", err)
+		s.Logger.Debug("the end of a stream was not announced", "error", err)
 	}
 }
 
@@ -318,7 +318,7 @@ func (s *Server) followEnded(ctx context.Context) {
 // endByRequest ends a stream of a key, wherever it is. Errors are those of
 // [ratelimit.Leases].
 func (s *Server) endByRequest(ctx context.Context, key, id string) (openConnection, error) {
-	l, err := s.limiter.End(ctx, key, id)
+	l, err := s.Limiter.End(ctx, key, id)
 	if errors.Is(err, ratelimit.ErrNoLease) {
 		if own := s.connections.find(key, id); own != nil { // the limiter has not heard of it yet
 			l, err = own.lease(), nil

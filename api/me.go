@@ -44,7 +44,7 @@ type publishes struct {
 
 // me answers GET /v1/me.
 func (s *Server) me(w http.ResponseWriter, r *http.Request) error {
-	if err := noParameters(r); err != nil {
+	if _, err := s.query(r); err != nil {
 		return err
 	}
 	key, err := s.authorize(w, r, auth.Me)

@@ -3,7 +3,6 @@ package api
 import (
 	"errors"
 	"net/http"
-	"strings"
 
 	"github.com/paylogic/pushserver/auth"
 	"github.com/paylogic/pushserver/ratelimit"
@@ -15,7 +14,7 @@ func (s *Server) myConnections(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	leases, err := s.limiter.List(r.Context(), c.ID)
+	leases, err := s.Limiter.List(r.Context(), c.ID)
 	if err != nil {
 		return err
 	}
@@ -28,7 +27,7 @@ func (s *Server) endMyConnection(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	ended, err := s.endByRequest(r.Context(), c.ID, strings.TrimPrefix(r.URL.Path, "/v1/connections/"))
+	ended, err := s.endByRequest(r.Context(), c.ID, r.PathValue("id"))
 	if errors.Is(err, ratelimit.ErrNoLease) {
 		return problem("not-found", "This key has no open stream with this id. GET /v1/connections lists its streams.")
 	}
@@ -41,7 +40,7 @@ func (s *Server) endMyConnection(w http.ResponseWriter, r *http.Request) error {
 // holder returns the key of a request about its own streams. A token is not asked:
 // it may be on any page, and would tell of the others.
 func (s *Server) holder(w http.ResponseWriter, r *http.Request) (*caller, error) {
-	if err := noParameters(r); err != nil {
+	if _, err := s.query(r); err != nil {
 		return nil, err
 	}
 	c, err := s.authenticate(w, r, auth.Stream)

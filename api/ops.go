@@ -34,11 +34,11 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), checkTimeout)
 	defer cancel()
 	status, body := http.StatusOK, map[string]string{
-		"status": "ready", "durability": string(s.log.Durability()),
+		"status": "ready", "durability": string(s.Log.Durability()),
 	}
-	if s.hub.Draining() {
+	if s.Hub.Draining() {
 		status, body["status"], body["reason"] = http.StatusServiceUnavailable, "draining", "the server is shutting down"
-	} else if err := s.log.Check(ctx); err != nil {
+	} else if err := s.Log.Check(ctx); err != nil {
 		// The reader is the operator: the reason is told as it is.
 		status, body["status"], body["reason"] = http.StatusServiceUnavailable, "not ready", err.Error()
 	}

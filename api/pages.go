@@ -16,16 +16,21 @@ func newSite(demo bool) (*web.Site, error) {
 	return web.New(problems, demo)
 }
 
-// servePage answers a request for a page, and reports whether there is one.
-func (s *Server) servePage(w http.ResponseWriter, r *http.Request) (bool, error) {
-	if s.demo != nil && strings.HasPrefix(r.URL.Path, "/demo/") && !s.site.Has(r.URL.Path) {
-		return true, s.demo.serve(w, r)
+// answerPage answers a request that no endpoint of the API matches: with a page,
+// if there is one.
+func (s *Server) answerPage(w http.ResponseWriter, r *http.Request) {
+	var err error
+	reads := r.Method == http.MethodGet || r.Method == http.MethodHead
+	switch {
+	case s.demo != nil && strings.HasPrefix(r.URL.Path, "/demo/") && !s.site.Has(r.URL.Path):
+		err = s.demo.serve(w, r)
+	case reads && s.site.Serve(w, r):
+	case !reads && s.site.Has(r.URL.Path):
+		err = problem("method-not-allowed", "Use one of the methods in the header Allow.").header("Allow", "GET, HEAD")
+	default:
+		err = problem("not-found", "Check the path. /openapi.yaml describes all paths.")
 	}
-	if r.Method == http.MethodGet || r.Method == http.MethodHead {
-		return s.site.Serve(w, r), nil
+	if err != nil {
+		s.refuse(w.(*answer), r, err)
 	}
-	if s.site.Has(r.URL.Path) {
-		return true, problem("method-not-allowed", "Use one of the methods in the header Allow.").header("Allow", "GET, HEAD")
-	}
-	return false, nil
 }

@@ -37,7 +37,7 @@ func (s *Server) poll(w http.ResponseWriter, r *http.Request, c *caller, q query
 			return err
 		}
 	}
-	page, err := s.hub.Page(r.Context(), streams.PageRequest{
+	page, err := s.Hub.Page(r.Context(), streams.PageRequest{
 		Log: req.Log, Filter: req.Filter, Start: req.Start, Limit: pageMax, Wait: pollWait,
 	})
 	if err != nil {

@@ -75,7 +75,6 @@ var kinds = map[string]kind{
 	"unsupported-media-type": {415,
 		"The content type is not supported"},
 	"unsupported-encoding": {415, "The content encoding is not supported"},
-	"misdirected":          {421, "This server does not answer for this host"},
 	"duplicate-member":     {422, "An object has a duplicate member"},
 	"invalid-utf8":         {422, "The text is not valid UTF-8"},
 	"too-deep":             {422, "The JSON is nested too deeply"},
@@ -138,6 +137,28 @@ func (p *Problem) document(requestID string) map[string]any {
 	return doc
 }
 
+// knownErrors are the errors of other packages that clients are told of. The first
+// one that matches counts.
+var knownErrors = []struct {
+	cause        error
+	name, detail string
+}{
+	{eventlog.ErrNotReplicated, "not-replicated", "The event may or may not be delivered. Send it again with the same id."},
+	{eventlog.ErrReused, "id-reused", "An event with this source and id was accepted with different content. Choose a new id for a new event."},
+	{eventlog.ErrDamaged, "log-damaged", "The stored events of this merchant cannot be read. Tell us the request_id."},
+	{streams.ErrDraining, "draining", "Reconnect; you will reach another server."},
+	{eventlog.ErrUnavailable, "store-unavailable", "Try again after Retry-After. Send an event again with the same id."},
+	{ratelimit.ErrUnavailable, "store-unavailable", "The open streams could not be looked up. Try again after Retry-After."},
+	{auth.ErrUnavailable, "store-unavailable", "The key could not be checked. Try again after Retry-After."},
+	{context.DeadlineExceeded, "store-unavailable", "Try again after Retry-After. Send an event again with the same id."},
+	{auth.ErrTokenExpired, "invalid-token", "The token has expired: mint another."},
+	{auth.ErrToken, "invalid-token", "Mint a token with POST /v1/tokens, and send it whole."},
+	{auth.ErrMalformed, "invalid-token", "Check that the key was copied whole."},
+	{auth.ErrUnknown, "invalid-token", "This key does not exist. Use a key that was issued for this server."},
+	{auth.ErrRevoked, "key-revoked", "Use another key. This one was revoked."},
+	{auth.ErrExpired, "key-expired", "Use another key. This one has expired."},
+}
+
 // problemOf returns the problem that the client is told for err, or nil if the
 // client must not learn more than that something went wrong.
 func problemOf(err error) *Problem {
@@ -160,25 +181,7 @@ func problemOf(err error) *Problem {
 	if errors.As(err, &invalid) {
 		return eventProblem(invalid)
 	}
-	for _, known := range []struct {
-		cause        error
-		name, detail string
-	}{
-		{eventlog.ErrNotReplicated, "not-replicated", "The event may or may not be delivered. Send it again with the same id."},
-		{eventlog.ErrReused, "id-reused", "An event with this source and id was accepted with different content. Choose a new id for a new event."},
-		{eventlog.ErrDamaged, "log-damaged", "The stored events of this merchant cannot be read. Tell us the request_id."},
-		{streams.ErrDraining, "draining", "Reconnect; you will reach another server."},
-		{eventlog.ErrUnavailable, "store-unavailable", "Try again after Retry-After. Send an event again with the same id."},
-		{ratelimit.ErrUnavailable, "store-unavailable", "The open streams could not be looked up. Try again after Retry-After."},
-		{auth.ErrUnavailable, "store-unavailable", "The key could not be checked. Try again after Retry-After."},
-		{context.DeadlineExceeded, "store-unavailable", "Try again after Retry-After. Send an event again with the same id."},
-		{auth.ErrTokenExpired, "invalid-token", "The token has expired: mint another."},
-		{auth.ErrToken, "invalid-token", "Mint a token with POST /v1/tokens, and send it whole."},
-		{auth.ErrMalformed, "invalid-token", "Check that the key was copied whole."},
-		{auth.ErrUnknown, "invalid-token", "This key does not exist. Use a key that was issued for this server."},
-		{auth.ErrRevoked, "key-revoked", "Use another key. This one was revoked."},
-		{auth.ErrExpired, "key-expired", "Use another key. This one has expired."},
-	} {
+	for _, known := range knownErrors {
 		if errors.Is(err, known.cause) {
 			return problem(known.name, known.detail)
 		}

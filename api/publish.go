@@ -38,7 +38,7 @@ type accepted struct {
 
 // publish answers POST /v1/events.
 func (s *Server) publish(w http.ResponseWriter, r *http.Request) error {
-	if err := noParameters(r); err != nil {
+	if _, err := s.query(r); err != nil {
 		return err
 	}
 	began := time.Now()
@@ -96,7 +96,7 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request) error {
 
 // append appends one complete event to its log.
 func (s *Server) append(ctx context.Context, log string, e eventlog.Event) (eventlog.Receipt, error) {
-	receipts, err := s.log.Append(ctx, log, []eventlog.Event{e})
+	receipts, err := s.Log.Append(ctx, log, []eventlog.Event{e})
 	if err != nil {
 		return eventlog.Receipt{}, err
 	}
@@ -106,7 +106,7 @@ func (s *Server) append(ctx context.Context, log string, e eventlog.Event) (even
 func (s *Server) accepted(e *eventlog.Event, receipt eventlog.Receipt) accepted {
 	return accepted{
 		ID: e.ID, Position: receipt.ID, Merchant: e.Merchant,
-		Durability: s.log.Durability(), Duplicate: receipt.Duplicate,
+		Durability: s.Log.Durability(), Duplicate: receipt.Duplicate,
 	}
 }
 
@@ -129,7 +129,7 @@ func (s *Server) complete(ctx context.Context, key *auth.Key, e *eventlog.Event)
 	if err := s.checkData(e); err != nil {
 		return err
 	}
-	exists, err := s.keyring.MerchantExists(ctx, e.Merchant)
+	exists, err := s.Keyring.MerchantExists(ctx, e.Merchant)
 	if err != nil {
 		return err
 	}
@@ -199,7 +199,7 @@ func (s *Server) publishBatch(w http.ResponseWriter, r *http.Request, key *calle
 	}
 	_ = group.Wait() // each event has its own error
 
-	answer := batchAnswer{Durability: s.log.Durability(), Results: make([]batchResult, len(batch))}
+	answer := batchAnswer{Durability: s.Log.Durability(), Results: make([]batchResult, len(batch))}
 	for i := range batch {
 		answer.add(i, &batch[i], s.itemProblem(w, batch[i].err))
 	}
@@ -223,7 +223,7 @@ func (s *Server) appendBatch(ctx context.Context, log string, batch []*batchEven
 	for i, b := range batch {
 		events[i] = b.event
 	}
-	receipts, err := s.log.Append(ctx, log, events)
+	receipts, err := s.Log.Append(ctx, log, events)
 	for i, b := range batch {
 		if b.err = err; err == nil {
 			b.receipt, b.err = receipts[i], receipts[i].Err
@@ -238,7 +238,7 @@ func (s *Server) itemProblem(w http.ResponseWriter, err error) *Problem {
 	}
 	p := problemOf(err)
 	if p == nil {
-		s.logger.Error("an event of a batch failed", "request_id", w.Header().Get("X-Request-Id"), "error", err)
+		s.Logger.Error("an event of a batch failed", "request_id", w.Header().Get("X-Request-Id"), "error", err)
 		p = problem("internal-error", "Send the event again with the same id.")
 	}
 	if p.Status == http.StatusServiceUnavailable {

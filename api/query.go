@@ -72,10 +72,25 @@ func parseQuery(raw string, hasAuthorization bool, known ...string) (query, erro
 	return q, nil
 }
 
-// noParameters returns a problem if a request has a query.
-func noParameters(r *http.Request) error {
-	_, err := parseQuery(r.URL.RawQuery, r.Header.Get("Authorization") != "")
-	return err
+// query reads the query of a request to the parameters that openapi.yaml has for
+// its operation.
+func (s *Server) query(r *http.Request) (query, error) {
+	return parseQuery(r.URL.RawQuery, r.Header.Get("Authorization") != "", s.contract.parameters[operation(r)]...)
+}
+
+// checkQuery returns a problem if a parameter has a value that openapi.yaml does
+// not allow.
+func (s *Server) checkQuery(r *http.Request, q query) error {
+	return s.contract.check(operation(r), r, q)
+}
+
+// operation names the operation of a request that a route has matched, such as
+// "GET /v1/stream".
+func operation(r *http.Request) string {
+	if r.Method == http.MethodHead {
+		return http.MethodGet + " " + r.Pattern
+	}
+	return r.Method + " " + r.Pattern
 }
 
 // hasCredential reports whether a part of the query is, by its name, a

@@ -26,21 +26,21 @@ var largest = policy.Largest()
 // limit returns the policy of this name that applies to a key: its own, or the
 // server's.
 func (s *Server) limit(k *auth.Key, name string) policy.Policy {
-	if s.unlimited {
+	if s.Unlimited {
 		return largest.Of(name)
 	}
 	if own, ok := k.Limits.Lookup(name); ok {
 		return own
 	}
-	return s.limits.Of(name)
+	return s.Limits.Of(name)
 }
 
 // limitsOf returns all limits that apply to a key.
 func (s *Server) limitsOf(k *auth.Key) policy.Limits {
-	if s.unlimited {
+	if s.Unlimited {
 		return largest
 	}
-	return s.limits.With(k.Limits...)
+	return s.Limits.With(k.Limits...)
 }
 
 // cost charges a caller for n of what a policy limits.
@@ -59,10 +59,10 @@ func (s *Server) charge(w http.ResponseWriter, r *http.Request, c *caller, charg
 // ask has decided what a key wants to do. A verdict of a server without limits has
 // no decisions.
 func (s *Server) ask(ctx context.Context, ask ratelimit.Ask) ratelimit.Verdict {
-	if s.unlimited {
+	if s.Unlimited {
 		return ratelimit.Verdict{Allowed: true}
 	}
-	return s.limiter.Take(ctx, ask)
+	return s.Limiter.Take(ctx, ask)
 }
 
 // take is charge for an ask, which need not name the key.
@@ -118,9 +118,9 @@ func retryAfter(wait time.Duration) int {
 	return max(1, int((wait+time.Second-1)/time.Second))
 }
 
-// settle charges for a request that was refused before anything was charged. The
-// problem is that one, unless the key may not even ask.
-func (s *Server) settle(a *answer, r *http.Request, p *Problem) *Problem {
+// chargeRefusal charges for a request that was refused before anything was charged.
+// It returns p, or the problem that a limit refuses even that charge.
+func (s *Server) chargeRefusal(a *answer, r *http.Request, p *Problem) *Problem {
 	switch {
 	case a.caller != nil && !a.charged && r.Context().Err() == nil:
 		if err := s.charge(a, r, a.caller, s.cost(a.caller, policy.Requests, 1)); err != nil {
@@ -139,7 +139,7 @@ func (s *Server) settle(a *answer, r *http.Request, p *Problem) *Problem {
 // clientAddr returns the address that a request comes from, as far as proxies can
 // be trusted.
 func (s *Server) clientAddr(r *http.Request) netip.Addr {
-	return ratelimit.ClientAddr(r.RemoteAddr, r.Header["X-Forwarded-For"], s.trusted)
+	return ratelimit.ClientAddr(r.RemoteAddr, r.Header["X-Forwarded-For"], s.Trusted)
 }
 
 // replayed charges what a stream has read from the log, and returns how long it has

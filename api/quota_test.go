@@ -12,7 +12,7 @@ import (
 // BenchmarkLimitsOfAKey is what every request pays whose key has limits of its
 // own.
 func BenchmarkLimitsOfAKey(b *testing.B) {
-	s := &Server{limits: policy.Defaults()}
+	s := &Server{Config: Config{Limits: policy.Defaults()}}
 	key := &auth.Key{Limits: policy.Largest()}
 	want := policy.Largest().Of(policy.Tokens)
 	b.ReportAllocs()
@@ -24,7 +24,7 @@ func BenchmarkLimitsOfAKey(b *testing.B) {
 }
 
 func TestLimitsOfAKeyOverrideTheServersByName(t *testing.T) {
-	s := &Server{limits: policy.Defaults()}
+	s := &Server{Config: Config{Limits: policy.Defaults()}}
 	hourly := policy.Policy{Name: policy.Connects, Quota: 600, Window: time.Hour}
 	key := &auth.Key{Limits: policy.Limits{{Name: policy.Streams, Quota: 5}, hourly}}
 	want := policy.Defaults().With(key.Limits...)
@@ -36,7 +36,7 @@ func TestLimitsOfAKeyOverrideTheServersByName(t *testing.T) {
 			t.Errorf("got %v, want %v", got, p)
 		}
 	}
-	s.unlimited = true
+	s.Unlimited = true
 	if got := s.limitsOf(key); !slices.Equal(got, policy.Largest()) || s.limit(key, policy.Streams) != got.Of(policy.Streams) {
 		t.Errorf("without limits: got %v, want the largest", got)
 	}

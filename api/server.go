@@ -64,28 +64,16 @@ type Config struct {
 
 // A Server answers the public API and the operators' endpoints.
 type Server struct {
-	log     eventlog.Log
-	hub     *streams.Hub
-	keyring *auth.Keyring
-	store   auth.Store
-	tokens  *auth.Tokens
-	logger  *slog.Logger
-	states  []string // patterns of state-like types
-	filters filterCache
+	Config // with its defaults filled in
 
-	limiter   Limiter
-	unlimited bool // for keys
-	limits    policy.Limits
+	filters   filterCache
 	addresses *ratelimit.Addresses
-	trusted   []netip.Prefix
-	channels  []Channel
 	leases    *leaseQueue
 
 	connections *connections
 	poller      *transport.Poller
 	refused     transport.Discarder
 	metrics     *metrics
-	catalog     *catalog.Catalog
 	composer    *describe.Composer
 	contract    contract
 	site        *web.Site
@@ -94,8 +82,6 @@ type Server struct {
 	stop        context.CancelFunc // ends what runs in the background
 	running     sync.WaitGroup
 	outage      atomic.Int64 // when one was last reported, in Unix nanoseconds
-
-	rejectUnknown bool // refuse types that the catalogue does not have
 }
 
 // New returns a server. It fails if the description of the API cannot be read,
@@ -103,34 +89,32 @@ type Server struct {
 // wait for connections with.
 func New(c Config) (*Server, error) {
 	s := &Server{
-		log: c.Log, hub: c.Hub, keyring: c.Keyring, store: c.Store, tokens: c.Tokens, logger: c.Logger,
-		limiter: c.Limiter, limits: c.Limits, unlimited: c.Unlimited, trusted: c.Trusted, channels: c.Channels,
+		Config:      c,
 		addresses:   ratelimit.NewAddresses(ratelimit.AddressOptions{Trusted: c.Trusted}),
 		connections: newConnections(),
-		catalog:     c.Catalog, rejectUnknown: c.RejectUnknown, states: c.StateTypes,
 	}
-	if s.logger == nil {
-		s.logger = slog.Default()
+	if s.Logger == nil {
+		s.Logger = slog.Default()
 	}
-	if s.limiter == nil {
-		s.limiter = ratelimit.NewMemoryLimiter("")
+	if s.Limiter == nil {
+		s.Limiter = ratelimit.NewMemoryLimiter("")
 	}
-	if len(s.limits) == 0 {
-		s.limits = policy.Defaults()
+	if len(s.Limits) == 0 {
+		s.Limits = policy.Defaults()
 	}
 	if c.Demo != nil {
-		if s.tokens == nil {
+		if s.Tokens == nil {
 			return nil, errors.New("api: the demo needs tokens")
 		}
 		s.demo = newDemoPages(s, c.Demo)
 	}
-	s.leases = newLeaseQueue(s.limiter)
+	s.leases = newLeaseQueue(s.Limiter)
 	s.connections.server, s.connections.release = s, s.leases.end
-	if s.catalog == nil {
-		s.catalog = new(catalog.Catalog)
+	if s.Catalog == nil {
+		s.Catalog = new(catalog.Catalog)
 	}
 	var err error
-	if s.composer, err = describe.New(pushserver.OpenAPI, s.catalog, !s.rejectUnknown); err != nil {
+	if s.composer, err = describe.New(pushserver.OpenAPI, s.Catalog, !s.RejectUnknown); err != nil {
 		return nil, err
 	}
 	if s.contract, err = readContract(); err != nil {
@@ -142,11 +126,12 @@ func New(c Config) (*Server, error) {
 	if s.poller, err = transport.NewPoller(); err != nil {
 		return nil, fmt.Errorf("wait for connections: %w", err)
 	}
-	s.metrics = newMetrics(prometheus.NewRegistry(), c.Hub, s.limiter, c.Version)
+	s.metrics = newMetrics(prometheus.NewRegistry(), c.Hub, s.Limiter, c.Version)
 	s.routes = http.NewServeMux()
 	for path, endpoint := range s.endpoints() {
-		s.routes.Handle(path, endpoint)
+		s.routes.Handle(path, s.route(endpoint))
 	}
+	s.routes.HandleFunc("/", s.answerPage)
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	s.running.Go(func() { s.watch(ctx) })
@@ -194,11 +179,6 @@ func (s *Server) endpoints() map[string]endpoint {
 // as problems.
 type endpoint map[string]func(http.ResponseWriter, *http.Request) error
 
-// ServeHTTP is there for http.ServeMux, which only finds the endpoint.
-func (endpoint) ServeHTTP(http.ResponseWriter, *http.Request) {
-	panic("api: an endpoint was served without its server")
-}
-
 // methods returns what the endpoint allows, for the header Allow.
 func (e endpoint) methods() string {
 	methods := []string{http.MethodOptions}
@@ -212,32 +192,39 @@ func (e endpoint) methods() string {
 	return strings.Join(methods, ", ")
 }
 
-// serve answers a request or returns why not.
-func (s *Server) serve(w http.ResponseWriter, r *http.Request) error {
-	if r.ProtoMajor != 1 && r.TLS == nil {
-		return problem("malformed-request", "Use version 1.1 of HTTP here. HTTP/2 needs TLS.") // a preface of HTTP/2
+// dispatch answers a request by one look at the routes, which also sets its
+// pattern.
+func (s *Server) dispatch(w *answer, r *http.Request) {
+	switch {
+	case r.ProtoMajor != 1 && r.TLS == nil: // the preface of HTTP/2
+		s.refuse(w, r, problem("malformed-request", "Use version 1.1 of HTTP here. HTTP/2 needs TLS."))
+	case path.Clean(r.URL.Path) != r.URL.Path || !strings.HasPrefix(r.URL.Path, "/"):
+		s.answerPage(w, r) // ServeMux would redirect
+	default:
+		s.routes.ServeHTTP(w, r)
 	}
-	handler, pattern := s.routes.Handler(r)
-	endpoint, ok := handler.(endpoint)
-	if !ok || pattern == "" || path.Clean(r.URL.Path) != r.URL.Path {
-		if served, err := s.servePage(w, r); served {
-			return err
+}
+
+// route returns the handler of an endpoint, which answers its errors.
+func (s *Server) route(e endpoint) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		method := r.Method
+		if method == http.MethodHead {
+			method = http.MethodGet
 		}
-		return problem("not-found", "Check the path. /openapi.yaml describes all paths.")
-	}
-	method := r.Method
-	if method == http.MethodHead {
-		method = http.MethodGet
-	}
-	switch handle := endpoint[method]; {
-	case handle != nil:
-		return handle(w, r)
-	case r.Method == http.MethodOptions:
-		answerOptions(w, r, pattern, endpoint)
-		return nil
-	}
-	return problem("method-not-allowed", "Use one of the methods in the header Allow.").
-		header("Allow", endpoint.methods())
+		var err error
+		switch handle := e[method]; {
+		case handle != nil:
+			err = handle(w, r)
+		case r.Method == http.MethodOptions:
+			answerOptions(w, r, e)
+		default:
+			err = problem("method-not-allowed", "Use one of the methods in the header Allow.").header("Allow", e.methods())
+		}
+		if err != nil {
+			s.refuse(w.(*answer), r, err)
+		}
+	})
 }
 
 // Bounds of a request, for [NewHTTPServer].

@@ -8,7 +8,7 @@ import (
 
 // state answers GET /v1/state.
 func (s *Server) state(w http.ResponseWriter, r *http.Request) error {
-	q, err := parseQuery(r.URL.RawQuery, r.Header.Get("Authorization") != "", feedParameters...)
+	q, err := s.query(r)
 	if err != nil {
 		return err
 	}
@@ -17,14 +17,14 @@ func (s *Server) state(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	allowOrigin(w, r)
-	if err := s.contract.check("GET /v1/state", r, q); err != nil {
+	if err := s.checkQuery(r, q); err != nil {
 		return err
 	}
 	f, err := s.feed(key, q)
 	if err != nil {
 		return err
 	}
-	state, err := s.hub.State(r.Context(), f.log, f.filter)
+	state, err := s.Hub.State(r.Context(), f.log, f.filter)
 	if err != nil {
 		return err
 	}

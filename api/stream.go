@@ -27,8 +27,7 @@ func streamHeader(h http.Header, form string) {
 
 // stream answers GET /v1/stream.
 func (s *Server) stream(w http.ResponseWriter, r *http.Request) error {
-	q, err := parseQuery(r.URL.RawQuery, r.Header.Get("Authorization") != "",
-		append([]string{"last_event_id", "lastEventId", "since", "snapshot", "conflate", "errors", "takeover", "names", "poll", "padding", "access_token"}, feedParameters...)...)
+	q, err := s.query(r)
 	if err != nil {
 		return err
 	}
@@ -37,7 +36,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	allowOrigin(w, r)
-	if err := s.contract.check("GET /v1/stream", r, q); err != nil {
+	if err := s.checkQuery(r, q); err != nil {
 		return err
 	}
 	accepted := accepts(r, eventStream, lineStream)
@@ -132,7 +131,7 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, who *caller, q que
 	req.Rate, req.ChargeReplay = s.limit(who.Key, policy.Deliveries).Quota, c.replayed
 	for {
 		// Known since it was announced: no change falls between.
-		now, err := who.again(r.Context(), s.keyring)
+		now, err := who.again(r.Context(), s.Keyring)
 		if err == nil {
 			err = now.admit(auth.Stream)
 		}
@@ -143,7 +142,7 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, who *caller, q que
 		var sub *streams.Subscription
 		if err == nil {
 			req.Log, req.Filter = f.log, f.filter
-			sub, err = s.hub.Subscribe(r.Context(), req)
+			sub, err = s.Hub.Subscribe(r.Context(), req)
 		}
 		if err != nil {
 			c.left()
@@ -172,7 +171,7 @@ func (s *Server) lease(w http.ResponseWriter, r *http.Request, who *caller, c *c
 		return err
 	}
 	c.holds.Store(true)
-	if s.unlimited {
+	if s.Unlimited {
 		s.leases.begin(lease)
 	}
 	for _, ended := range v.Ended {

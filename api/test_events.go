@@ -13,7 +13,7 @@ import (
 // sendTestEvent answers POST /v1/test/events. It publishes an event on the test log
 // of the caller's merchant.
 func (s *Server) sendTestEvent(w http.ResponseWriter, r *http.Request) error {
-	if err := noParameters(r); err != nil {
+	if _, err := s.query(r); err != nil {
 		return err
 	}
 	c, err := s.authorize(w, r, auth.Stream)
@@ -50,7 +50,7 @@ func (s *Server) sendTestEvent(w http.ResponseWriter, r *http.Request) error {
 // what the body leaves out.
 func (s *Server) readTestEvent(doc *strictjson.Document, c *caller) (log string, e eventlog.Event, err error) {
 	log, e, err = cloudevents.DecodeTest(c.Merchant, doc, func(typ string) (subject string, data []byte) {
-		if t := s.catalog.Type(typ); t != nil {
+		if t := s.Catalog.Type(typ); t != nil {
 			return t.Examples[0].Subject, t.Examples[0].Data
 		}
 		return "", nil

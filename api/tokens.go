@@ -26,7 +26,7 @@ type mintedToken struct {
 
 // mint answers POST /v1/tokens.
 func (s *Server) mint(w http.ResponseWriter, r *http.Request) error {
-	if err := noParameters(r); err != nil {
+	if _, err := s.query(r); err != nil {
 		return err
 	}
 	c, err := s.authorize(w, r, auth.Stream)
@@ -35,7 +35,7 @@ func (s *Server) mint(w http.ResponseWriter, r *http.Request) error {
 		return err
 	case c.grant != nil:
 		return problem("wrong-role", "Use a merchant's key: a token cannot mint another token.").with("role", "browser")
-	case s.tokens == nil:
+	case s.Tokens == nil:
 		return problem("not-found", "This server mints no tokens. Its operator must start it with --secret-file.")
 	}
 	doc, err := readObject(w, r, tokenMax, cloudevents.ShortType)
@@ -52,7 +52,7 @@ func (s *Server) mint(w http.ResponseWriter, r *http.Request) error {
 	if err := s.charge(w, r, c, s.cost(c, policy.Tokens, 1)); err != nil {
 		return err
 	}
-	token, grant, err := s.tokens.Mint(c.Key, asked)
+	token, grant, err := s.Tokens.Mint(c.Key, asked)
 	var field *auth.FieldError
 	switch {
 	case errors.As(err, &field):

@@ -65,10 +65,10 @@ func (s *Server) recheckAll(ctx context.Context) {
 
 // followControl tails the control log, and says when it was last up to date.
 func (s *Server) followControl(ctx context.Context, heard chan<- time.Time) {
-	s.follow(ctx, auth.ControlLog, s.keyring.Reset, func(began time.Time, page streams.Page) {
+	s.follow(ctx, auth.ControlLog, s.Keyring.Reset, func(began time.Time, page streams.Page) {
 		if page.Reset != nil {
 			// Notices may be missing: nothing that is cached is sure.
-			s.keyring.Reset()
+			s.Keyring.Reset()
 			s.recheckAll(ctx)
 		}
 		for i := range page.Entries {
@@ -94,14 +94,14 @@ func (s *Server) follow(ctx context.Context, log string, begin func(), turn func
 		began := time.Now()
 		if req.Start.After.IsZero() {
 			var bounds eventlog.Bounds
-			if bounds, err = s.log.Bounds(ctx, log); err == nil {
+			if bounds, err = s.Log.Bounds(ctx, log); err == nil {
 				req.Start.After = bounds.Head
 				begin()
 			}
 		}
 		var page streams.Page
 		if err == nil {
-			page, err = s.hub.Page(ctx, req)
+			page, err = s.Hub.Page(ctx, req)
 		}
 		if err != nil {
 			// Once it can be read again, that is known at once and not after a wait.
@@ -132,12 +132,12 @@ func wait(ctx context.Context, d time.Duration) {
 func (s *Server) heed(ctx context.Context, data []byte) {
 	change, err := auth.ParseChange(data)
 	if err != nil {
-		s.logger.Error("a change of a key cannot be read: all keys are read anew", "error", err)
-		s.keyring.Reset()
+		s.Logger.Error("a change of a key cannot be read: all keys are read anew", "error", err)
+		s.Keyring.Reset()
 		s.recheckAll(ctx)
 		return
 	}
-	s.keyring.Apply(change)
+	s.Keyring.Apply(change)
 	for _, c := range s.connections.of(change.Key) {
 		s.recheck(ctx, c)
 	}

@@ -35,7 +35,6 @@ var explanations = map[string]explanation{
 	"payload-too-large":      {"The body has too many bytes, or the batch has too many events.", "Send less at once. Store large things elsewhere, and publish where they are."},
 	"unsupported-media-type": {"The header Content-Type names a format that this path does not take.", "Send a format that detail names, in UTF-8."},
 	"unsupported-encoding":   {"The body is compressed.", "Send it uncompressed, without Content-Encoding."},
-	"misdirected":            {"This server does not answer for the host that the request names.", "Send the request to the host that you were given."},
 	"duplicate-member":       {"An object has two members of the same name. JSON readers disagree about which one counts.", "Send each member once."},
 	"invalid-utf8":           {"A text is not valid UTF-8, or has half of a surrogate pair.", "Encode it as UTF-8. detail says at which byte it fails."},
 	"too-deep":               {"Arrays and objects are nested more than 64 levels deep.", "Use a flatter structure."},
