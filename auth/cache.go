@@ -2,8 +2,8 @@ package auth
 
 import "container/list"
 
-// A cache holds a fixed number of values at most; the one not asked for the
-// longest makes room. Whoever has it guards it.
+// A cache holds a bounded number of values and evicts the least recently used. Its
+// owner synchronizes access.
 type cache[K comparable, V any] struct {
 	size    int
 	entries map[K]*list.Element // of entry[K, V]

@@ -7,18 +7,17 @@ import (
 	"time"
 )
 
-// ControlLog is the name of the log that changes of keys are published to. No
-// merchant can have it.
+// ControlLog is the name of the log that changes of keys are published to. It is not a
+// valid merchant name.
 const ControlLog = "_control"
 
-// CLI is who made a change that no key stands behind: somebody with access to
-// the store itself.
+// CLI is the author of a change made with direct access to the store, without a key.
 const CLI = "cli"
 
-// An Action is what was done to a key. It is the type of the event that tells.
+// An Action is what was done to a key. It is the type of the event that announces it.
 type Action string
 
-// What can be done to a key. Another version of this program may know more.
+// The actions on a key. Other versions of this program may have more.
 const (
 	KeyCreated Action = "key.created"
 	KeyEdited  Action = "key.edited"
@@ -26,12 +25,12 @@ const (
 	KeyRevoked Action = "key.revoked"
 )
 
-// A Change says what was done to a key, by whom and when: the notice by which
-// gateways learn of it, and the entry of the audit. Its JSON is the data of an
-// event on the [ControlLog]. It holds nothing that a key keeps secret.
+// A Change says what was done to a key, by whom and when. Gateways learn of changes
+// from it, and it is the entry of the audit. Its JSON is the data of an event on the
+// [ControlLog]. It contains no secret.
 //
-// A change is published once the store has it, so that whoever reads the store
-// after the notice sees it.
+// A change is published after the store has it, so a reader of the store sees the
+// change once it has the notice.
 type Change struct {
 	Action   Action `json:"action"`
 	Key      string `json:"key"` // its id
@@ -46,7 +45,7 @@ type Change struct {
 	Time time.Time `json:"time"`
 }
 
-// NewChange returns the change that key is the result of, made now.
+// NewChange returns a change, made now, whose result is key.
 func NewChange(action Action, key *Key, by string) Change {
 	c := Change{
 		Action: action, Key: key.ID, Kind: key.Kind, Merchant: key.Merchant, Revision: key.Revision,
@@ -58,9 +57,8 @@ func NewChange(action Action, key *Key, by string) Change {
 	return c
 }
 
-// ParseChange reads the JSON of a change. Members that it does not know are
-// skipped, and so is nothing else: what names no key is an error. Whoever cannot
-// read a notice must not trust what it has cached: see [Keyring.Reset].
+// ParseChange reads the JSON of a change. Unknown members are ignored; anything else
+// is an error. After an error the caller must not trust its cache: see [Keyring.Reset].
 func ParseChange(data []byte) (Change, error) {
 	var c Change
 	if err := json.Unmarshal(data, &c); err != nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/paylogic/pushserver/streams/filter"
 )
 
-// tokenClaims are what a token says.
+// tokenClaims is the content of a token.
 type tokenClaims struct {
 	jwt.RegisteredClaims
 	filter.Clause
@@ -31,8 +31,8 @@ func (t *Tokens) claimsOf(g *Grant) *tokenClaims {
 	}
 }
 
-// readClaims reads the claims of a token whose signature is good. In our own
-// tokens, a claim that this program does not know may be a restriction.
+// readClaims reads the claims of a token whose signature is valid. In our own tokens
+// an unknown claim is an error: it may be a restriction.
 func (s *source) readClaims(payload string) (*tokenClaims, error) {
 	members, err := decodePart(payload)
 	if err != nil {
@@ -96,7 +96,7 @@ func (c *tokenClaims) setClause(name string, value json.RawMessage) (err error) 
 	return err
 }
 
-// audienceOf reads a text, or a list of texts (RFC 7519, 4.1.3).
+// audienceOf reads a string or an array of strings (RFC 7519, 4.1.3).
 func audienceOf(value json.RawMessage) (audience []string, err error) {
 	if value[0] == '[' {
 		return audience, json.Unmarshal(value, &audience)
@@ -105,7 +105,7 @@ func audienceOf(value json.RawMessage) (audience []string, err error) {
 	return []string{one}, err
 }
 
-// seconds reads a time. Fractions are legal in a JWT; nobody has minted one.
+// seconds reads a time. A JWT may have fractions of a second; our tokens have none.
 func seconds(value json.RawMessage) (*jwt.NumericDate, error) {
 	const lastOfAYear9999 = 253402300799
 	n, err := strconv.ParseInt(string(value), 10, 64)
@@ -115,7 +115,7 @@ func seconds(value json.RawMessage) (*jwt.NumericDate, error) {
 	return jwt.NewNumericDate(time.Unix(n, 0)), nil
 }
 
-// grant returns what the claims say, if they may say it now.
+// grant returns the content of the claims if they are valid now.
 func (s *source) grant(c *tokenClaims, life time.Duration, now time.Time) (*Grant, error) {
 	var reason string
 	switch {

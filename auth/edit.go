@@ -8,21 +8,20 @@ import (
 	"time"
 )
 
-// MaxOverlap is how long the secret before a rotation can go on working.
+// MaxOverlap is the longest time that a key can have two working secrets.
 const MaxOverlap = 30 * 24 * time.Hour
 
-// conflictTries is how often a change that goes on top of any other is tried.
+// conflictTries is how often a change without a given revision is tried.
 const conflictTries = 10
 
-// Edit changes what a key may do, and returns the key with the names of the
-// fields that are different now, as in a key's JSON. A description that cannot
-// stand is refused with a [*FieldError]. Whose key it is stays, and so
-// does what the program keeps of it.
+// Edit changes what a key may do. It returns the key and the names of the changed
+// fields, as in a key's JSON. An invalid description is refused with a [*FieldError].
+// The kind, the merchant and what the program records about the key cannot be changed.
 //
-// The revision is the one that the caller has seen: if the key has another,
-// the error is [ErrConflict], unless that other one is this same edit, made
-// before. 0 is for a caller who has seen none; change is then called again
-// when somebody else was faster. A revoked key is not changed: [ErrRevoked].
+// The revision is the one that the caller has read. If the key has another revision,
+// the error is [ErrConflict], unless that revision is the result of this same edit. A
+// caller that has read none passes 0; change is then called again after a concurrent
+// change. A revoked key cannot be edited: [ErrRevoked].
 //
 // With [ErrNotReplicated] the key and the fields are returned too.
 func Edit(ctx context.Context, store Store, id string, revision int64, change func(*Key)) (*Key, []string, error) {
@@ -53,14 +52,13 @@ func Edit(ctx context.Context, store Store, id string, revision int64, change fu
 	return key, fields, err
 }
 
-// describe takes over what an edit may change.
+// describe copies the fields that an edit may change.
 func (k *Key) describe(asked *Key) {
 	k.Name, k.Clause, k.Merchants, k.Expires = asked.Name, asked.Clause, asked.Merchants, cutTime(asked.Expires)
 	k.Scopes, k.Origins, k.Limits = asked.Scopes, asked.Origins, asked.Limits
 }
 
-// differing names the fields in which two revisions of a key differ, of those
-// that an edit may change.
+// differing returns the names of the editable fields in which two revisions differ.
 func differing(a, b *Key) []string {
 	var fields []string
 	for _, field := range []struct {
@@ -84,28 +82,28 @@ func differing(a, b *Key) []string {
 	return fields
 }
 
-// A Rotation is how a key gets another secret.
+// A Rotation says how a key gets a new secret.
 type Rotation struct {
-	// Revision is the one that the caller has seen, as for [Edit]. 0: none.
+	// Revision is the one that the caller has read, as for [Edit]. 0: any.
 	Revision int64
-	// Overlap is how long the secret of now goes on working, at most
-	// [MaxOverlap]. Zero: it ends at once, with any other before it, and with
-	// all tokens minted until now. That is for a secret that others know.
+	// Overlap is how long the current secret continues to work, at most
+	// [MaxOverlap]. Zero: it ends at once, with any earlier secret and all tokens
+	// minted so far. Use zero after a leak.
 	Overlap time.Duration
-	// Secret is what an earlier try has returned with [ErrNotReplicated], to
-	// have that try confirmed. Zero: a new secret is minted.
+	// Secret repeats a rotation: it is the secret that an earlier call returned with
+	// [ErrNotReplicated]. Zero: a new secret is minted.
 	Secret Secret
 }
 
-// Rotate gives a key another secret: the same key, with all that it may do. It
-// returns the secret, which is nowhere else, and the key.
+// Rotate gives a key a new secret; everything else stays. It returns the secret, which
+// is stored nowhere else, and the key.
 //
-// A key has two secrets at most. While the one before the last rotation works
-// there is no other rotation with an overlap, for it would end a secret that
-// was promised to work: [ErrOverlap]. One without is always possible.
+// A key has at most two secrets. While the secret before the last rotation works, a
+// rotation with an overlap would end it early and is refused: [ErrOverlap]. A rotation
+// without an overlap is always possible.
 //
-// A revoked key is not rotated: [ErrRevoked]. With [ErrNotReplicated] secret
-// and key are returned too, and the new secret works.
+// A revoked key cannot be rotated: [ErrRevoked]. With [ErrNotReplicated] the secret
+// and the key are returned too, and the new secret works.
 func Rotate(ctx context.Context, store Store, id string, r Rotation) (Secret, *Key, error) {
 	if r.Overlap < 0 || r.Overlap > MaxOverlap {
 		return Secret{}, nil, &FieldError{"overlap", "must be from 0 to " + MaxOverlap.String()}
@@ -140,10 +138,9 @@ func Rotate(ctx context.Context, store Store, id string, r Rotation) (Secret, *K
 	return secret, key, err
 }
 
-// update replaces a key by what next makes of it. If next returns the key that
-// it was given, nothing changes, but the store confirms what is there.
-//
-// The key is returned if the change is in effect.
+// update replaces a key by the result of next. If next returns its argument, nothing
+// changes, but the store confirms what it has. The key is returned if the change is in
+// effect.
 func update(ctx context.Context, store Store, id string, revision int64, next func(*Key) (*Key, error)) (*Key, error) {
 	for try := 1; ; try++ {
 		key, err := updateOnce(ctx, store, id, revision, next)

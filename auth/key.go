@@ -10,51 +10,50 @@ import (
 	"github.com/paylogic/pushserver/streams/filter"
 )
 
-// A Key is the record of an API key: whose it is and what its bearer may do.
-// It holds nothing of the secret.
+// A Key is the record of an API key: its owner, and what its bearer may do. It does
+// not contain the secret.
 //
-// A key that a [Keyring] or a [Store] has returned is shared or soon stale:
-// read it, do not change it.
+// A key that a [Keyring] or a [Store] returns may be shared: read it, do not change
+// it.
 type Key struct {
-	ID       string // "key_" and random characters; may be shown and logged
+	ID       string // "key_" and random characters; not secret
 	Kind     Kind
-	Merchant string // whose log a live or test key reads; else empty
+	Merchant string // whose log a live or test key reads; empty for other kinds
 	Name     string // for people; may be empty
 
-	// Clause says which events a live or test key sees. The types of a
-	// publisher's key are those it may publish; its other parts are empty.
+	// Clause says which events a live or test key sees. For a publisher's key, Types
+	// are the types that it may publish, and the rest is empty.
 	filter.Clause
-	// Merchants are those a publisher's key may publish to. Empty: all.
+	// Merchants are the merchants that a publisher's key may publish to. Empty: all.
 	Merchants []string
-	// Scopes narrow what the key may do. Empty: all that its kind may, and
-	// what the kind may in a later version too.
+	// Scopes narrow what the key may do. Empty: all that its kind may do, in this
+	// version and in later ones.
 	Scopes []string
-	// Origins are those of the pages that tokens of a live or test key may be
-	// for, as browsers send them. Empty: any, though each token is for one.
+	// Origins are the page origins that tokens of a live or test key may be for, as
+	// browsers send them. Empty: any. Each token is for one origin.
 	Origins []string
 	// Limits override the server's, one name at a time.
 	Limits policy.Limits
 
-	Revision int64 // 1 when the key is made, one more with each edit and rotation
+	Revision int64 // starts at 1; each edit and rotation adds one
 	Created  time.Time
 	Expires  time.Time // zero: never
-	Revoked  time.Time // zero: it is not; any other time counts at once
+	Revoked  time.Time // zero: not revoked
 
-	// FormerUntil is when the secret before the last rotation ends, or ended.
-	// Zero: there is none.
+	// FormerUntil is when the secret before the last rotation ends or ended. Zero:
+	// there is no such secret.
 	FormerUntil time.Time
 	// LastUsed is when the key was last used, to about a minute. Zero: never.
 	LastUsed time.Time
 
-	secret Hash // of the secret that the bearer has
-	former Hash // of the one before the last rotation; zero: none
+	secret Hash // of the current secret
+	former Hash // of the secret before the last rotation; zero: none
 }
 
-// Usable returns nil while the key may be used, else [ErrRevoked] or
-// [ErrExpired].
+// Usable returns nil while the key may be used, else [ErrRevoked] or [ErrExpired].
 //
-// A revocation counts whatever its time: it must not wait for a gateway whose
-// clock is behind the one that wrote it.
+// A revoked key is unusable whatever the time of its revocation: the clock of this
+// gateway may be behind the clock of the one that revoked it.
 func (k *Key) Usable(now time.Time) error {
 	switch {
 	case !k.Revoked.IsZero():
@@ -79,8 +78,7 @@ func (k *Key) UsableBy(hash Hash, now time.Time) error {
 	return nil
 }
 
-// Ends returns the time from which on the secret with this hash is no longer
-// taken, as far as it is known; zero: never.
+// Ends returns when the secret with this hash stops working. Zero: never.
 func (k *Key) Ends(hash Hash) time.Time {
 	if hash != k.secret && (k.Expires.IsZero() || k.FormerUntil.Before(k.Expires)) {
 		return k.FormerUntil
@@ -88,18 +86,17 @@ func (k *Key) Ends(hash Hash) time.Time {
 	return k.Expires
 }
 
-// has reports whether the hash is that of the key's secret, or of the former.
 func (k *Key) has(hash Hash) bool {
 	return hash != Hash{} && (hash == k.secret || hash == k.former)
 }
 
-// AllowsOrigin reports whether tokens of the key may be for pages of this
-// origin. Origins are compared byte by byte.
+// AllowsOrigin reports whether tokens of the key may be for pages of this origin. It
+// compares origins byte by byte.
 func (k *Key) AllowsOrigin(origin string) bool {
 	return len(k.Origins) == 0 || slices.Contains(k.Origins, origin)
 }
 
-// May reports whether the key may do what scope names.
+// May reports whether the key has this scope.
 func (k *Key) May(scope string) bool {
 	return slices.Contains(k.Kind.Scopes(), scope) &&
 		(len(k.Scopes) == 0 || slices.Contains(k.Scopes, scope))
@@ -111,14 +108,14 @@ func (k *Key) Granted() []string {
 	return slices.DeleteFunc(scopes, func(scope string) bool { return !k.May(scope) })
 }
 
-// MayPublishTo reports whether the key may publish to this merchant. Whether
-// it may publish a type is for whoever matches [Key.Types].
+// MayPublishTo reports whether the key may publish to this merchant. The caller
+// matches the type of the event against [Key.Types].
 func (k *Key) MayPublishTo(merchant string) bool {
 	return k.May(Publish) && (len(k.Merchants) == 0 || slices.Contains(k.Merchants, merchant))
 }
 
-// Log returns the name of the log that the key reads: the merchant's, or with
-// ".test" behind it its test log. It is empty for a key that reads none.
+// Log returns the name of the log that the key reads: the merchant for a live key, and
+// the merchant followed by ".test" for a test key. It is empty for other keys.
 func (k *Key) Log() string {
 	switch k.Kind {
 	case Live:
@@ -140,7 +137,7 @@ func (k *Key) clone() *Key {
 	return &c
 }
 
-// compareKeys orders keys by creation, and those of one millisecond by id.
+// compareKeys orders keys by time of creation, then by id.
 func compareKeys(a, b *Key) int {
 	return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID))
 }

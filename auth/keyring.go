@@ -12,47 +12,45 @@ import (
 )
 
 const (
-	// StaleLimit is how long after its last reading a cached key is still
-	// believed while the store cannot be asked. Longer, and a revocation that
-	// this process cannot hear of would be ignored for too long.
+	// StaleLimit is how long after it was read a cached key is used while the store
+	// is unavailable. A longer time would ignore revocations for too long.
 	StaleLimit = 60 * time.Second
 
-	// retryAfter spares a store that has just failed, and the callers whose
-	// cached keys it would only keep waiting.
+	// retryAfter is the pause after the store has failed. It spares the store, and
+	// callers whose keys are cached need not wait for it.
 	retryAfter = time.Second
 
-	// unknownFor may be as it is because no one can have tried a secret before
-	// it was minted.
+	// unknownFor is how long an unknown secret is remembered. That is safe: no
+	// caller can have tried a secret before it was minted.
 	unknownFor = 2 * time.Second
 
-	// merchantFor is long because merchants are not removed. That a merchant
-	// is missing is not cached at all: it may be added the next moment.
+	// merchantFor is long because merchants are never removed. A missing merchant
+	// is not cached: it may be added at any moment.
 	merchantFor = 60 * time.Second
 
 	defaultTTL  = 2 * time.Second
 	defaultSize = 10_000
 )
 
-// KeyringOptions say how a [Keyring] caches. The zero value is good.
+// KeyringOptions configure the cache of a [Keyring]. The zero value is good.
 type KeyringOptions struct {
-	// TTL is how long a key is served without asking the store, and with it
-	// how long a change may go unnoticed of which no notice comes. Zero: 2 s.
+	// TTL is how long a key is served from the cache. It also bounds how long a
+	// change goes unnoticed when its notice is lost. Zero: 2 s.
 	TTL time.Duration
-	// Size is how many keys are cached at most, as many of their secrets'
-	// hashes, of unknown secrets' hashes, and of merchants. Zero: 10,000.
+	// Size bounds each cache: keys, secret hashes, unknown hashes, merchants. Zero:
+	// 10,000.
 	Size int
 }
 
-// A Keyring recognises keys. It asks its store seldom: found keys are cached,
-// callers who ask for the same key at once share one look-up, and a text that
-// is no key is refused without any.
+// A Keyring finds keys and rarely asks its store: it caches keys, concurrent callers
+// share one look-up of a key, and malformed keys need no look-up.
 //
-// What it has cached is never older than the last notice of a change
-// ([Keyring.Apply]): a look-up that was under way when the notice came answers
-// those who wait for it and nobody else.
+// A cached key is never older than the last notice of a change ([Keyring.Apply]). A
+// look-up in progress when a notice arrives answers only the callers that already wait
+// for it.
 //
-// Keys that do not exist are remembered apart from those that do, so that no
-// flood of wrong ones can push out a good one.
+// Unknown keys have a cache of their own, so a flood of wrong keys cannot evict a good
+// one.
 type Keyring struct {
 	store Store
 	ttl   time.Duration
@@ -61,18 +59,18 @@ type Keyring struct {
 	merchantFlights singleflight.Group
 
 	mu         sync.Mutex // guards the following
-	generation uint64     // how many notices came
+	generation uint64     // the number of notices
 	keys       *cache[string, cachedKey]
-	ids        *cache[Hash, string] // whose secret it is, or was
+	ids        *cache[Hash, string] // by the hash of a present or former secret
 	unknown    *cache[Hash, time.Time]
 	merchants  *cache[string, time.Time]
-	used       map[string]time.Time // by id, since it was last written down
+	used       map[string]time.Time // by id, not yet stored
 }
 
 type cachedKey struct {
 	key    *Key
-	read   time.Time // when the store was asked for it
-	failed time.Time // when the store last could not be asked; zero: it could
+	read   time.Time // when it was requested from the store
+	failed time.Time // when the store last failed to answer; zero: it answered
 }
 
 // NewKeyring returns a keyring for the keys and merchants of store.
@@ -94,13 +92,13 @@ func NewKeyring(store Store, opts KeyringOptions) *Keyring {
 	}
 }
 
-// Authenticate returns the key whose secret is text, and the hash of the secret, by
-// which [Keyring.Recognise] finds the key again. Its errors are [ErrMalformed],
-// [ErrUnknown], [ErrRevoked], [ErrExpired] and [ErrUnavailable]. Expiry is checked
-// on every call, all else as of the last look-up.
+// Authenticate returns the key whose secret is text, and the hash of the secret for
+// later calls of [Keyring.Recognise]. Its errors are [ErrMalformed], [ErrUnknown],
+// [ErrRevoked], [ErrExpired] and [ErrUnavailable]. Expiry is checked on every call,
+// everything else at the last look-up.
 //
-// While the store is unavailable, keys read from it in the last [StaleLimit] are
-// still recognised; for all others the error is ErrUnavailable.
+// While the store is unavailable, keys read from it within [StaleLimit] are still
+// accepted; for all others the error is ErrUnavailable.
 func (r *Keyring) Authenticate(ctx context.Context, text string) (*Key, Hash, error) {
 	secret, err := ParseSecret(text)
 	if err != nil {
@@ -111,12 +109,11 @@ func (r *Keyring) Authenticate(ctx context.Context, text string) (*Key, Hash, er
 	return key, hash, err
 }
 
-// Recognise is [Keyring.Authenticate] for somebody who has the hash of a secret
-// and no longer the secret: an open stream, which is to end with the secret
-// that opened it.
+// Recognise is [Keyring.Authenticate] for a caller that kept the hash of a secret and
+// not the secret, such as an open stream, which ends with the secret that opened it.
 //
-// A stream that is announced first, and then recognised, misses no change:
-// either the notice finds it or it sees the change.
+// Register a stream first, then call Recognise: each change is then either announced
+// to the stream or visible in the result.
 func (r *Keyring) Recognise(ctx context.Context, hash Hash) (*Key, error) {
 	key, err := r.find(ctx, lookup{hash: hash})
 	if err != nil {
@@ -130,8 +127,7 @@ func (r *Keyring) Recognise(ctx context.Context, hash Hash) (*Key, error) {
 	return key, nil
 }
 
-// Verify is [Keyring.Recognise] by the id of a key, for those who are there by
-// no secret of it.
+// Verify is [Keyring.Recognise] by the id of a key, for a caller without a secret.
 func (r *Keyring) Verify(ctx context.Context, id string) (*Key, error) {
 	key, err := r.find(ctx, lookup{id: id})
 	if err != nil {
@@ -145,17 +141,17 @@ func (r *Keyring) Verify(ctx context.Context, id string) (*Key, error) {
 	return key, nil
 }
 
-// Apply takes notice of a change. Whoever asks for the key afterwards gets what
-// the store has then.
+// Apply processes the notice of a change. Later calls return what the store has at
+// that time.
 func (r *Keyring) Apply(c Change) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.generation++
 	r.keys.drop(c.Key)
-	r.unknown.clear() // one of them may be its new secret
+	r.unknown.clear() // one may be the key's new secret
 }
 
-// Reset forgets all keys: it is for those who may have missed a notice.
+// Reset forgets all keys. Call it when a notice may have been missed.
 func (r *Keyring) Reset() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -165,19 +161,18 @@ func (r *Keyring) Reset() {
 	r.unknown.clear()
 }
 
-// A lookup asks for a key: by the hash of a secret, or, if that is zero, by id.
+// A lookup is for a key by the hash of a secret or, if that is zero, by id.
 type lookup struct {
 	hash Hash
 	id   string
 }
 
-// find answers from the cache, or asks the store.
 func (r *Keyring) find(ctx context.Context, q lookup) (*Key, error) {
 	generation, key, err := r.recall(q, time.Now())
 	if key != nil || err != nil {
 		return key, err
 	}
-	// Who comes after a notice does not join a look-up from before it.
+	// A caller after a notice does not join a look-up from before it.
 	flight := strconv.FormatUint(generation, 10) + "h" + string(q.hash[:])
 	if q.hash == (Hash{}) {
 		flight = strconv.FormatUint(generation, 10) + "i" + q.id
@@ -191,7 +186,7 @@ func (r *Keyring) find(ctx context.Context, q lookup) (*Key, error) {
 	return answer.(*Key), nil
 }
 
-// recall returns what is cached, if anything, and how many notices came so far.
+// recall returns the cached answer, if any, and the number of notices so far.
 func (r *Keyring) recall(q lookup, now time.Time) (generation uint64, key *Key, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -216,15 +211,14 @@ func (r *Keyring) cached(q lookup) (cachedKey, bool) {
 	return r.keys.get(id)
 }
 
-// fresh reports whether the key may be served without asking the store.
 func (h cachedKey) fresh(now time.Time, ttl time.Duration) bool {
 	age := now.Sub(h.read)
 	return age < ttl || age < StaleLimit && !h.failed.IsZero() && now.Sub(h.failed) < retryAfter
 }
 
-// load asks the store for a key. The answer is cached if no notice has come
-// since generation. Its age counts from the question: what changed in between
-// may have missed the answer.
+// load asks the store for a key. It caches the answer if no notice has arrived since
+// generation. The age of an answer counts from the request: a change made after that
+// may be missing in the answer.
 func (r *Keyring) load(ctx context.Context, q lookup, generation uint64) (*Key, error) {
 	asked := time.Now()
 	var key *Key
@@ -253,8 +247,8 @@ func (r *Keyring) load(ctx context.Context, q lookup, generation uint64) (*Key, 
 	return key, err
 }
 
-// keep is called with mu held. Of two look-ups that overlap, the one that comes
-// back last may have read first.
+// keep is called with mu held. If two look-ups overlap, the one that returns last may
+// have read first.
 func (r *Keyring) keep(q lookup, h cachedKey) {
 	if q.hash != (Hash{}) {
 		r.ids.put(q.hash, h.key.ID)
@@ -277,8 +271,8 @@ func (r *Keyring) deny(q lookup, asked time.Time) {
 	r.unknown.put(q.hash, asked)
 }
 
-// MerchantExists reports whether a merchant has this name, as [Store] does. A
-// merchant once seen is believed for a minute.
+// MerchantExists reports whether there is a merchant of this name, as [Store] does. A
+// positive answer is cached for a minute.
 func (r *Keyring) MerchantExists(ctx context.Context, name string) (bool, error) {
 	if !ValidMerchant(name) {
 		return false, nil
@@ -305,9 +299,9 @@ func (r *Keyring) MerchantExists(ctx context.Context, name string) (bool, error)
 	return exists.(bool), nil
 }
 
-// share runs ask once for all who call with the same key meanwhile. A caller
-// whose context ends leaves the others their answer, so ask does not get that
-// context's end; the store's own deadline bounds it.
+// share runs ask once for all concurrent calls with the same key. A caller whose
+// context ends must not cancel ask for the others, so ask runs without that
+// cancellation; the store's deadline bounds it.
 func share(ctx context.Context, g *singleflight.Group, key string, ask func(context.Context) (any, error)) (any, error) {
 	shared := context.WithoutCancel(ctx)
 	answer := g.DoChan(key, func() (any, error) { return ask(shared) })

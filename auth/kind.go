@@ -1,7 +1,7 @@
 package auth
 
-// A Kind is the role of a key. It stands in the key's text, so that a person
-// or a scanner can tell a publisher's key from a merchant's.
+// A Kind is the role of a key. It is part of the key's text, so that a person or a
+// scanner can tell a publisher's key from a merchant's.
 type Kind string
 
 // The kinds of key.
@@ -12,7 +12,7 @@ const (
 	Adm  Kind = "adm"  // an operator
 )
 
-// The scopes: what a key may be allowed to do.
+// The scopes of keys.
 const (
 	Stream  = "stream"  // receive events as they happen
 	History = "history" // read what is retained
@@ -21,9 +21,8 @@ const (
 	Admin   = "admin"   // make, list and revoke keys
 )
 
-// Scopes returns all that a key of this kind can be allowed to do, which is
-// also what it may do unless its record says less. It is nil for a kind that
-// does not exist.
+// Scopes returns every scope that a key of this kind can have. A key has them all
+// unless its record lists fewer. It returns nil for an unknown kind.
 //
 // Kinds never cross: no record can let a live key publish.
 func (k Kind) Scopes() []string {

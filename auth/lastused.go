@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// useEvery is how often a keyring writes down when its keys were last used.
+// recordUseEvery is how often a keyring stores when its keys were last used.
 const recordUseEvery = time.Minute
 
-// RecordUse writes down once a minute which keys were used since, until ctx is
-// done, and then once more. Nothing waits for it: what a key is used for costs
-// no write, and what was not written when the process dies is lost.
+// RecordUse stores, once a minute, which keys were used since the last time. When ctx
+// is done it does so once more and returns. Using a key costs no write; times not yet
+// stored are lost if the process dies.
 func (r *Keyring) RecordUse(ctx context.Context) {
 	ticker := time.NewTicker(recordUseEvery)
 	defer ticker.Stop()
@@ -32,7 +32,7 @@ func (r *Keyring) markUsed(id string, now time.Time) {
 	r.used[id] = now
 }
 
-// writeUse keeps what could not be written for the next time.
+// writeUse keeps the times for the next attempt if the store fails.
 func (r *Keyring) writeUse(ctx context.Context) {
 	r.mu.Lock()
 	used := r.used

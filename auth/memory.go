@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// A MemoryStore is a [Store] that lives and ends with the process. The zero
-// value is empty and ready for use by any number of goroutines.
+// A MemoryStore is a [Store] that ends with the process. The zero value is empty and
+// ready for concurrent use.
 type MemoryStore struct {
 	mu        sync.RWMutex    // guards the following
 	keys      map[string]*Key // by id
@@ -192,7 +192,7 @@ func (m *MemoryStore) Merchants(_ context.Context, after string, limit int) ([]s
 	return cut(m.merchants, from, limit), nil
 }
 
-// cut returns a copy of the page of sorted that begins at from.
+// cut returns a copy of the page of sorted that starts at from.
 func cut[T any](sorted []T, from, limit int) []T {
 	return slices.Clone(sorted[from:min(from+pageSize(limit), len(sorted))])
 }

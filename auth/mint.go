@@ -13,20 +13,19 @@ import (
 	"github.com/paylogic/pushserver/streams/filter"
 )
 
-// A TokenRequest is what somebody wants a token for.
+// A TokenRequest describes the token that a caller wants.
 type TokenRequest struct {
 	filter.Clause               // zero: no narrower than the key
 	Origin        string        // of the pages that the token is for
 	Life          time.Duration // zero: as long as tokens may live
 }
 
-// Mint makes a token from a key, and says what it grants. The token ends with
-// its key, at the latest.
+// Mint makes a token from a key, and returns what it grants. The token ends no later
+// than its key.
 //
-// What is asked for beside what the key may do is refused with a [*FieldError]
-// for "types", "subjects", "filter", "origin" or "ttl". Only of types, which
-// can be told by their text, it is certain that key and token overlap: subjects
-// and filter can contradict the key's, and such a token sees nothing.
+// A request that the key does not allow is refused with a [*FieldError] for "types",
+// "subjects", "filter", "origin" or "ttl". Only types are compared with those of the
+// key: subjects or filter may contradict the key's, and such a token sees nothing.
 func (t *Tokens) Mint(key *Key, asked TokenRequest) (Token, *Grant, error) {
 	if len(t.secrets) == 0 {
 		return Token{}, nil, errors.New("auth: no secret to sign tokens with")
@@ -82,7 +81,7 @@ func (t *Tokens) check(key *Key, asked TokenRequest) error {
 	return nil
 }
 
-// tooMuch names the part of a request that takes the most room.
+// tooMuch names the longest part of a request.
 func tooMuch(asked TokenRequest) *FieldError {
 	field, most := "filter", len(asked.Filter)
 	if n := len(strings.Join(asked.Types, "")); n > most {

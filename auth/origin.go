@@ -6,10 +6,9 @@ import (
 	"strings"
 )
 
-// ValidOrigin reports whether a browser could send this text as the origin of
-// a page (RFC 6454, 6.2): http or https, the host in lower case, a port only if
-// it is not the scheme's own, and nothing else. The origin "null" is nobody's,
-// so it is not valid.
+// ValidOrigin reports whether a browser could send this text as the origin of a page
+// (RFC 6454, 6.2): http or https, the host in lower case, and a port only if it is not
+// the default of the scheme. The origin "null" identifies no page and is invalid.
 func ValidOrigin(origin string) bool {
 	if len(origin) > MaxOriginLen {
 		return false
@@ -33,8 +32,8 @@ func ValidOrigin(origin string) bool {
 	return validHost(host)
 }
 
-// validHost takes names as the DNS has them, those beyond ASCII in their
-// encoded form, and IPv4 addresses, which look like such names.
+// validHost accepts DNS names, internationalized ones in their encoded form, and IPv4
+// addresses, which have the same form.
 func validHost(host string) bool {
 	for label := range strings.SplitSeq(strings.TrimSuffix(host, "."), ".") {
 		if label == "" || label[0] == '-' || label[len(label)-1] == '-' {

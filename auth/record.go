@@ -11,18 +11,16 @@ import (
 	"github.com/paylogic/pushserver/streams/filter"
 )
 
-// recordVersion is the newest form of record that this program understands.
+// recordVersion is the newest version of a record that this program reads.
 const recordVersion = 2
 
-// A record is a key at rest. Its revocation and its last use are kept beside
-// it: revoking a key must not depend on what a newer version has put here, and
-// a use is no change. An edit writes the whole record, and so loses the labels
-// that this program does not know.
+// A record is a stored key. Its revocation and its last use are stored beside it:
+// revoking a key must not depend on what a newer version wrote here, and a use is not
+// a change. An edit writes the whole record and so drops unknown members.
 //
-// Version is the oldest form that a reader must understand to treat the key
-// rightly. Members it does not know are skipped as long as that holds: a new
-// label leaves Version alone, a new restriction raises it, for a gateway that
-// skipped a restriction would show more than the key may see.
+// Version is the oldest version whose readers treat the key correctly. They ignore
+// members that they do not know. A new label therefore keeps Version; a new restriction
+// raises it, because a gateway that ignored it would show too much.
 type record struct {
 	Version  int    `json:"v"`
 	ID       string `json:"id"`
@@ -44,7 +42,6 @@ type record struct {
 	FormerUntil time.Time     `json:"former_until,omitzero"`
 }
 
-// versionOf returns the oldest form whose readers treat the key rightly.
 func versionOf(k *Key) int {
 	if len(k.Origins) > 0 || len(k.Limits) > 0 || k.former != (Hash{}) {
 		return 2
@@ -113,10 +110,9 @@ func decodeRecord(text string) (*Key, error) {
 	}, nil
 }
 
-// replaces returns nil if next may take the place of the key that is kept under
-// its id, else [ErrRevoked] or [ErrConflict]. What is there already may: to
-// write it again is how a change is confirmed. Every [Store] decides by it, or,
-// as redis_replace.lua, like it.
+// replaces returns nil if next may replace the stored key, else [ErrRevoked] or
+// [ErrConflict]. Writing the same record again is allowed: that confirms a change. Every
+// [Store] decides by this function; redis_replace.lua repeats it.
 func replaces(kept, next *Key) error {
 	switch {
 	case !kept.Revoked.IsZero():
@@ -127,7 +123,7 @@ func replaces(kept, next *Key) error {
 	return nil
 }
 
-// sameRecord reports whether two keys are the same at rest.
+// sameRecord reports whether two keys have the same record.
 func sameRecord(a, b *Key) bool {
 	textA, errA := encodeRecord(a)
 	textB, errB := encodeRecord(b)

@@ -21,19 +21,18 @@ const (
 	maxSecretLen = len(secretPrefix) + 4 + 1 + maxRandomLen + checksumLen
 )
 
-// A Secret is the text of an API key: whoever has it is whom the key names.
+// A Secret is the text of an API key. Its bearer has the rights of the key.
 //
 // Its form is ps_<kind>_, at least 24 random base62 characters, and 6 base62
-// characters that hold the CRC-32 (IEEE) of everything before them, so that a
-// typing error is refused without asking anybody. Printed, logged or encoded
-// by any of the usual ways it shows only its kind; [Secret.Reveal] is the one
-// way to the text.
+// characters with the CRC-32 (IEEE) of everything before them, so that a typing error
+// is found without a look-up. Printing, logging and encoding show only its kind;
+// [Secret.Reveal] is the only way to the text.
 type Secret struct {
 	text string
 	kind Kind
 }
 
-// Mint makes a new secret. It panics if there is no such kind.
+// Mint makes a new secret. It panics if the kind is unknown.
 func Mint(kind Kind) Secret {
 	if !kind.valid() {
 		panic("auth: mint a secret of no kind")
@@ -43,8 +42,8 @@ func Mint(kind Kind) Secret {
 	return Secret{text: body + string(sum[:]), kind: kind}
 }
 
-// ParseSecret returns the secret that text is, or [ErrMalformed]. It says
-// nothing about whether the secret was ever minted.
+// ParseSecret returns text as a secret, or [ErrMalformed]. It does not say whether the
+// secret was ever minted.
 func ParseSecret(text string) (Secret, error) {
 	if len(text) > maxSecretLen {
 		return Secret{}, ErrMalformed
@@ -72,19 +71,19 @@ func ParseSecret(text string) (Secret, error) {
 	return Secret{text: text, kind: kind}, nil
 }
 
-// Reveal returns the text of the secret, for showing it once to its owner.
+// Reveal returns the text of the secret, to be shown once to its owner.
 func (s Secret) Reveal() string { return s.text }
 
-// Kind returns the kind of key that the secret claims to be.
+// Kind returns the kind in the text of the secret.
 func (s Secret) Kind() Kind { return s.kind }
 
-// Hash returns what is kept of the secret.
+// Hash returns the SHA-256 of the secret.
 func (s Secret) Hash() Hash {
 	var b [maxSecretLen]byte
 	return sha256.Sum256(b[:copy(b[:], s.text)])
 }
 
-// String returns the kind of the secret and nothing else of it.
+// String returns only the kind of the secret.
 func (s Secret) String() string { return secretPrefix + string(s.kind) + "_[redacted]" }
 
 // GoString is [Secret.String].
@@ -96,14 +95,13 @@ func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String(
 // LogValue implements [slog.LogValuer] with [Secret.String].
 func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
-// MarshalText makes JSON and its like show [Secret.String].
+// MarshalText makes JSON and similar encodings show [Secret.String].
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// A Hash is the SHA-256 of a secret: the only part of it at rest.
+// A Hash is the SHA-256 of a secret, the only part of it that is stored.
 //
-// A secret has 142 random bits, so its plain hash can be neither reversed nor
-// steered. That is also why looking one up in a map or in Redis needs no
-// constant time: a caller cannot choose the bytes that are compared.
+// A secret has 142 random bits, so its hash cannot be reversed or steered. A look-up in
+// a map or in Redis therefore need not take constant time.
 type Hash [sha256.Size]byte
 
 // String returns the hash in lower-case hexadecimal.
@@ -121,7 +119,7 @@ func (h *Hash) UnmarshalText(text []byte) error {
 	return err
 }
 
-// checksum returns the CRC-32 of body as base62, most significant digit first.
+// checksum returns the CRC-32 of body in base62, most significant digit first.
 func checksum(body string) [checksumLen]byte {
 	var b [maxSecretLen]byte
 	n := crc32.ChecksumIEEE(b[:copy(b[:], body)])

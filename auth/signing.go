@@ -12,8 +12,8 @@ import (
 	"github.com/paylogic/pushserver/internal/base62"
 )
 
-// MinSigningLen is how many bytes a secret for tokens has at least: as many as
-// the hash of HS256 (RFC 7518, 3.2).
+// MinSigningLen is the least length of a signing secret in bytes: the size of the
+// HS256 hash (RFC 7518, 3.2).
 const MinSigningLen = 32
 
 const (
@@ -21,19 +21,18 @@ const (
 	fewestBytes = 6 // different ones in a secret; 32 random hexadecimal digits have fewer once in 10^9 times
 )
 
-// A SigningSecret signs tokens, and all gateways have it. However it is printed,
-// it prints as "[redacted]".
+// A SigningSecret signs tokens. All gateways share it. It always prints as
+// "[redacted]".
 type SigningSecret struct{ text string }
 
-// NewSigningSecret makes one of its own, for a server that is alone.
+// NewSigningSecret makes a random secret, for a server without other gateways.
 func NewSigningSecret() SigningSecret { return SigningSecret{base62.Random(48)} }
 
-// ParseSigningSecrets reads secrets with white space between them. The first is
-// for signing, and all of them are good for verifying, so that one can take
-// another's place while tokens of both are about.
+// ParseSigningSecrets reads secrets separated by white space. The first signs; all
+// verify, so that a secret can be replaced while its tokens are in use.
 //
-// Each has [MinSigningLen] bytes or more of printable ASCII. One that others
-// are known to use, or that repeats itself, is refused; the error says which.
+// Each has at least [MinSigningLen] bytes of printable ASCII. A well-known or
+// repetitive secret is refused; the error says which.
 func ParseSigningSecrets(text string) ([]SigningSecret, error) {
 	var secrets []SigningSecret
 	for i, field := range strings.Fields(text) {
@@ -67,8 +66,7 @@ func LoadSigningSecrets(path string) ([]SigningSecret, error) {
 	return secrets, nil
 }
 
-// wellKnown are words that secrets are made of when nobody has made one, and
-// the examples that others print.
+// wellKnown are words that placeholder secrets are made of, and published examples.
 var wellKnown = []string{
 	"a-string-secret-at-least-256-bits-long", "your-256-bit-secret",
 	"changeme", "change-me", "change_me", "changethis", "replaceme", "password", "passw0rd", "secret",
@@ -103,8 +101,8 @@ func checkSigningSecret(text string) error {
 	return nil
 }
 
-// repeats reports whether text is a shorter one written again and again, the
-// last time perhaps not to its end.
+// repeats reports whether text is a shorter text repeated, the last time possibly cut
+// off.
 func repeats(text string) bool {
 	for n := 1; n <= len(text)/2; n++ {
 		if text[n:] == text[:len(text)-n] {
@@ -114,7 +112,7 @@ func repeats(text string) bool {
 	return false
 }
 
-// id names the secret in the tokens that it signs.
+// id names the secret in the header of the tokens that it signs.
 func (s SigningSecret) id() string {
 	sum := sha256.Sum256([]byte("kid\x00" + s.text))
 	return base64.RawURLEncoding.EncodeToString(sum[:6])

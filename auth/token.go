@@ -10,24 +10,23 @@ import (
 )
 
 const (
-	// MaxTokenLen is how long the text of a token can be: it goes into a URL.
+	// MaxTokenLen is the longest text of a token in bytes: it goes into a URL.
 	MaxTokenLen = 8 << 10
 
-	// MaxTokenLife is how long a token lives at most, unless configuration
-	// says otherwise.
+	// MaxTokenLife is the longest life of a token by default.
 	MaxTokenLife = 24 * time.Hour
 
-	// tokenLeeway is by how much the clock that issued a token may be ahead.
-	// The end of a token knows none: streams end at it, and one that came back
-	// within a leeway would only end again.
+	// tokenLeeway is how far the clock that issued a token may be ahead. The end of
+	// a token has no leeway: a stream that ended and came back within it would only
+	// end again.
 	tokenLeeway = 30 * time.Second
 )
 
-// A Token is the text of a browser token: whoever has it sees what it grants.
-// Like a [Secret] it shows itself only by [Token.Reveal].
+// A Token is the text of a browser token. Its bearer sees what it grants. Like a
+// [Secret] it shows itself only by [Token.Reveal].
 type Token struct{ text string }
 
-// Reveal returns the text of the token, for handing it out.
+// Reveal returns the text of the token.
 func (t Token) Reveal() string { return t.text }
 
 // Format writes "[redacted]" for every verb.
@@ -36,29 +35,28 @@ func (Token) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
 // LogValue implements [slog.LogValuer].
 func (Token) LogValue() slog.Value { return slog.StringValue(redacted) }
 
-// MarshalText makes JSON and its like show "[redacted]".
+// MarshalText makes JSON and similar encodings show "[redacted]".
 func (Token) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
-// A Grant is what a token says. It widens nothing: its holder sees what the key
-// may see now and what the grant's own clauses, which narrow that, leave of it.
-// Both are to be applied to every event.
+// A Grant is the content of a token. It widens nothing: its holder sees the events
+// that pass both its clause and the key as it is now.
 type Grant struct {
-	ID  string // of this one token; may be shown and logged
-	Key string // id of the key that it is a part of, and dies with
+	ID  string // of this token; not secret
+	Key string // id of the key that it was minted from
 
 	filter.Clause // zero: no narrower than the key
 
-	// Origin is that of the pages the token is for. It is empty in a token of
-	// another issuer: such a one is for the pages that the key names.
+	// Origin is the origin of the pages that the token is for. It is empty in a token
+	// of another issuer, which is for the origins that the key names.
 	Origin string
 
 	Issued  time.Time
 	Expires time.Time
 
-	tag string // of the key's secret when the token was minted; empty: of any
+	tag string // of the key's secret at minting; empty: any
 }
 
-// allowedBy returns nil if a key, as it is now, still stands behind the grant.
+// allowedBy returns nil if the key, as it is now, supports the grant.
 func (g *Grant) allowedBy(key *Key, now time.Time) error {
 	switch {
 	case !now.Before(g.Expires):
@@ -73,6 +71,6 @@ func (g *Grant) allowedBy(key *Key, now time.Time) error {
 	return nil
 }
 
-// tagOf names a secret in the tokens of its key, so that a rotation without an
-// overlap ends them too.
+// tagOf names a secret in the tokens of its key, so that a rotation without an overlap
+// ends them too.
 func tagOf(hash Hash) string { return hash.String()[:12] }

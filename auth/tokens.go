@@ -12,8 +12,8 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// tokenType is the type of our tokens, so that no other token that the same
-// secret or issuer has signed is taken for one (RFC 8725, 3.11).
+// tokenType is the type in the header of our tokens. It keeps other tokens of the same
+// secret or issuer from being accepted (RFC 8725, 3.11).
 const tokenType = "ps-browser+jwt"
 
 const (
@@ -21,22 +21,21 @@ const (
 	minRSABits  = 2048 // RFC 7518, 3.3
 )
 
-// TokenOptions of [NewTokens].
+// TokenOptions configure [NewTokens].
 type TokenOptions struct {
-	// Secrets sign tokens (HS256) and verify them: the first signs. Without
-	// any, no token is minted, and only other issuers' are taken.
+	// Secrets sign tokens (HS256) and verify them: the first signs. Without secrets
+	// no token is minted, and only tokens of other issuers are accepted.
 	Secrets []SigningSecret
-	// Issuer and Audience are what tokens name. Zero: "pushserver".
+	// Issuer and Audience are the claims in our tokens. Zero: "pushserver".
 	Issuer, Audience string
-	// MaxLife is how long a token lives at most. Zero: [MaxTokenLife].
+	// MaxLife is the longest life of a token. Zero: [MaxTokenLife].
 	MaxLife time.Duration
-	// Issuers are those whose tokens are taken beside our own.
+	// Issuers are the other issuers whose tokens are accepted.
 	Issuers []Issuer
 }
 
-// An Issuer is somebody else whose tokens are taken. Configuration, and nothing
-// in a token, says for which key, and so for which merchant, they stand; what
-// they may see is what that key may see.
+// An Issuer is another party whose tokens are accepted. The configuration, and nothing
+// in a token, says which key they use. They see what that key may see.
 type Issuer struct {
 	Name      string // the claim iss
 	Audience  string // that the claim aud must name
@@ -44,18 +43,18 @@ type Issuer struct {
 	Algorithm string // the only one: ES256, RS256 or EdDSA
 	Key       string // id of the key that the bearer is taken for
 
-	// Keys returns a public key for the header of a token, by its kid alone. It
-	// reads what configuration has told it to fetch.
+	// Keys returns the public key for a token's header, by its kid alone. It must not
+	// fetch anything that the token names.
 	Keys jwt.Keyfunc
 }
 
-// Tokens mints browser tokens, and reads them and other issuers'. It asks
-// nobody: whether the key behind a token is still good is for a [Keyring].
+// Tokens mints browser tokens, and reads them and those of other issuers. It asks no
+// store: a [Keyring] says whether the key of a token may still be used.
 //
-// A token is a JWT (RFC 7519) by the rules of RFC 8725: of one type, one issuer
-// and one algorithm, which belong together by configuration. Its header names
-// these and a key, and nothing else, so nothing in it can be fetched, unpacked
-// or critical.
+// A token is a JWT (RFC 7519) by the rules of RFC 8725: the configuration fixes its
+// type, issuer and algorithm together. Its header names these and a key id, and nothing
+// else, so it cannot ask for anything to be fetched, decompressed or treated as
+// critical.
 type Tokens struct {
 	secrets  []signingKey // the first signs
 	issuer   string
@@ -65,7 +64,6 @@ type Tokens struct {
 	others   []*source
 }
 
-// A signingKey is a secret as it is used.
 type signingKey struct {
 	id  string
 	key []byte
@@ -78,8 +76,7 @@ type source struct {
 	ours   bool
 }
 
-// NewTokens returns what mints and reads tokens, or says which option cannot
-// stand.
+// NewTokens returns Tokens, or an error that names the invalid option.
 func NewTokens(o TokenOptions) (*Tokens, error) {
 	if len(o.Secrets) == 0 && len(o.Issuers) == 0 {
 		return nil, errors.New("auth: tokens need a secret, or an issuer")
@@ -131,8 +128,7 @@ func (i *Issuer) check(own string) error {
 	return nil
 }
 
-// secretFor returns the secret that a header names, or all of them if it names
-// none.
+// secretFor returns the secret that a header names, or all if it names none.
 func (t *Tokens) secretFor(token *jwt.Token) (any, error) {
 	var set jwt.VerificationKeySet
 	kid, named := token.Header["kid"]
@@ -144,7 +140,7 @@ func (t *Tokens) secretFor(token *jwt.Token) (any, error) {
 	return set, nil
 }
 
-// Parse returns what a token grants, or [ErrToken], or [ErrTokenExpired].
+// Parse returns what a token grants, or [ErrToken] or [ErrTokenExpired].
 func (t *Tokens) Parse(text string) (*Grant, error) {
 	grant, err := t.parse(text, time.Now())
 	if err != nil && !errors.Is(err, ErrTokenExpired) {
@@ -153,8 +149,8 @@ func (t *Tokens) Parse(text string) (*Grant, error) {
 	return grant, err
 }
 
-// parse reads no claim before it is known who wrote it, but the name of another
-// issuer, by which it is found whose keys will tell.
+// parse reads no claim before the signature is verified, except the name of another
+// issuer, which selects the keys to verify with.
 func (t *Tokens) parse(text string, now time.Time) (*Grant, error) {
 	form, err := parseJWS(text)
 	if err != nil {
@@ -174,8 +170,8 @@ func (t *Tokens) parse(text string, now time.Time) (*Grant, error) {
 	return from.grant(claims, t.life, now)
 }
 
-// sourceOf returns the one source that a token can be from. It goes by what the
-// token says of itself, which the source's own key has yet to confirm.
+// sourceOf returns the only source that a token can be from, by what the token says of
+// itself. The caller then verifies the signature with a key of that source.
 func (t *Tokens) sourceOf(form jws) (*source, error) {
 	from := t.own
 	if form.typ() != tokenType {
@@ -200,7 +196,7 @@ func (t *Tokens) sourceOf(form jws) (*source, error) {
 	return from, nil
 }
 
-// verify returns nil if a key of the source has signed the token.
+// verify returns nil if a key of the source signed the token.
 func (s *source) verify(form jws) error {
 	found, err := s.Keys(&jwt.Token{Header: form.header, Method: s.method})
 	if err != nil {
@@ -224,9 +220,8 @@ func (s *source) verify(form jws) error {
 	return errors.New("a signature by nobody that is known")
 }
 
-// AuthenticateToken returns what a token grants, and the key that it is a part
-// of as that is now. The errors are those of [Tokens.Parse] and of
-// [Keyring.Verify], which are the key's.
+// AuthenticateToken returns the content of a token and its key as it is now. The errors
+// are those of [Tokens.Parse] and [Keyring.Verify].
 func (r *Keyring) AuthenticateToken(ctx context.Context, t *Tokens, text string) (*Key, *Grant, error) {
 	grant, err := t.Parse(text)
 	if err != nil {
@@ -239,8 +234,8 @@ func (r *Keyring) AuthenticateToken(ctx context.Context, t *Tokens, text string)
 	return key, grant, nil
 }
 
-// VerifyGrant returns the key of a grant, if it still stands behind it. It is
-// [Keyring.Verify] for streams that a token has opened.
+// VerifyGrant returns the key of a grant, if the key still supports it. It is
+// [Keyring.Verify] for streams opened by a token.
 func (r *Keyring) VerifyGrant(ctx context.Context, grant *Grant) (*Key, error) {
 	key, err := r.Verify(ctx, grant.Key)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/paylogic/pushserver/streams/filter"
 )
 
-// What the description of a key may hold at most.
+// Limits on the description of a key.
 const (
 	MaxNameLen      = 128   // bytes of a key's name
 	MaxTypeLen      = 128   // bytes of a type pattern
@@ -23,9 +23,9 @@ const (
 	lastYearOfATime = 9999 // RFC 3339 writes four digits
 )
 
-// ValidMerchant reports whether name can be a merchant's: 1 to 64 characters
-// of a-z, 0-9 and the hyphen. Names with a dot or an underscore are the
-// program's own, such as the log of a merchant's test mode.
+// ValidMerchant reports whether name is a valid merchant name: 1 to 64 characters of
+// a-z, 0-9 and the hyphen. Names with a dot or an underscore belong to the program, such
+// as the log of a merchant's test mode.
 func ValidMerchant(name string) bool {
 	if name == "" || len(name) > maxMerchantLen {
 		return false
@@ -39,11 +39,9 @@ func ValidMerchant(name string) bool {
 	return true
 }
 
-// Validate returns nil if a key may be made as described, at the time given,
-// else a [*FieldError]. A field that the kind has no use for must be empty, so
-// that nobody believes in a restriction that does not restrict.
-//
-// The clause must compile.
+// Validate returns nil if a key with this description may be made at the given time,
+// else a [*FieldError]. The clause must compile. A field without effect for the kind
+// must be empty, so that no caller relies on it.
 func (k *Key) Validate(now time.Time) error {
 	if !k.Kind.valid() {
 		return &FieldError{"kind", "must be live, test, pub or adm"}
@@ -173,8 +171,8 @@ func tooMany(field string, limit int) *FieldError {
 	return &FieldError{field, "must be at most " + strconv.Itoa(limit) + " values"}
 }
 
-// printable refuses what moves a cursor, hides or turns text: names end up in
-// terminals and logs.
+// printable rejects text that moves a cursor, hides, or changes the direction of text:
+// names are printed on terminals and in logs.
 func printable(s string) bool {
 	if !utf8.ValidString(s) {
 		return false

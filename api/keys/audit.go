@@ -9,7 +9,7 @@ import (
 	"github.com/paylogic/pushserver/auth"
 )
 
-// A Record is a change in the audit, and where it stands.
+// A Record is a change in the audit, with its position.
 type Record struct {
 	Position eventlog.ID `json:"position"`
 	auth.Change
@@ -18,16 +18,15 @@ type Record struct {
 // AuditPage is a part of the audit, oldest first.
 type AuditPage struct {
 	Changes []Record    `json:"changes"`
-	Cursor  eventlog.ID `json:"cursor"` // to go on after
+	Cursor  eventlog.ID `json:"cursor"` // continue after it
 	More    bool        `json:"more,omitempty"`
-	// Trimmed says that changes between the position asked for and the first one
-	// here are no longer kept.
+	// Trimmed says that changes between the requested position and the first one
+	// here are no longer retained.
 	Trimmed bool `json:"trimmed,omitempty"`
 }
 
-// Audit returns up to limit of the changes that follow a position; the zero
-// position is before the first. They are kept as long as the control log keeps
-// its entries.
+// Audit returns up to limit changes that follow a position; the zero position precedes
+// the first. Changes are kept as long as the control log retains its entries.
 func (r Registry) Audit(ctx context.Context, after eventlog.ID, limit int) (AuditPage, error) {
 	page := AuditPage{Changes: []Record{}, Cursor: after}
 	if after.IsZero() {

@@ -1,9 +1,8 @@
-// Package keys is what operators do with API keys: make, list, edit, rotate and
-// revoke them, and read who did what.
+// Package keys is what operators do with API keys: make, list, edit, rotate and revoke
+// them, and read the audit.
 //
-// A [Registry] does it on the store of keys and tells every gateway, by the
-// control log, so that what changes for a key changes for its open streams too.
-// The HTTP API and the command line are two ways to one Registry: the same
-// members, the same checks, the same words. A [View] is a key as both show it,
-// and a [Patch] what both ask for.
+// A [Registry] changes keys in their store and announces each change on the control
+// log, so that every gateway applies it to open streams. The HTTP API and the command
+// line both use a Registry, so they have the same members, checks and texts. A [View]
+// is a key as both show it; a [Patch] is a change as both request it.
 package keys

@@ -11,10 +11,9 @@ import (
 	"github.com/paylogic/pushserver/ratelimit/policy"
 )
 
-// A Patch says what a key is to be: the members of a [View] that are to change,
-// by their names. A member that is null takes on what it is in a key for which
-// nothing was said (JSON Merge Patch, RFC 7396). For a key that is to be made it
-// is the whole description.
+// A Patch describes a change of a key: the members of a [View] to change, by name. A
+// null resets a member to its value in a new key (JSON Merge Patch, RFC 7396). For a
+// new key the patch is the whole description.
 type Patch map[string]json.RawMessage
 
 // Set adds a member to the patch.
@@ -26,7 +25,7 @@ func (p Patch) Set(name string, value any) {
 	p[name] = text
 }
 
-// apply changes a key. What cannot stand is a [*auth.FieldError] for the member.
+// apply changes a key. An invalid member is a [*auth.FieldError].
 func (p Patch) apply(k *auth.Key) error {
 	members := map[string]func(json.RawMessage) error{
 		"kind":       into(&k.Kind, "must be live, test, pub or adm"),
@@ -61,7 +60,7 @@ func (p Patch) apply(k *auth.Key) error {
 	return nil
 }
 
-// into returns what reads a member into target.
+// into returns a function that reads a member into target.
 func into[T any](target *T, must string) func(json.RawMessage) error {
 	return func(value json.RawMessage) error {
 		var read T
@@ -103,7 +102,7 @@ func setLimits(k *auth.Key, value json.RawMessage) error {
 }
 
 // Check returns a [*auth.FieldError] if no key can be made from the patch at this
-// time, so that nobody need be asked for one.
+// time. It asks no store.
 func (p Patch) Check(now time.Time) error {
 	var k auth.Key
 	if err := p.apply(&k); err != nil {

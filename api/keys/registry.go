@@ -13,25 +13,24 @@ import (
 	"github.com/paylogic/pushserver/auth"
 )
 
-// A Registry makes, shows and changes keys, in the name of somebody.
+// A Registry makes, shows and changes keys on behalf of one author.
 //
-// A change has happened, and every gateway is about to hear of it, when a call
-// returns without an error. Errors are those of package auth, and [ErrNotTold].
-// After [auth.ErrNotReplicated] and ErrNotTold the change is in effect, and asking
-// for it again is safe. A secret that was made would be lost with an error: it is
-// shown with a [View.Warning] instead.
+// When a call returns without an error, the change is in effect and announced to every
+// gateway. Errors are those of package auth, and [ErrNotTold]. After
+// [auth.ErrNotReplicated] and ErrNotTold the change is in effect, and repeating the call
+// is safe. An error would lose a new secret, so the secret is returned with a
+// [View.Warning] instead.
 type Registry struct {
 	Store auth.Store
 	Log   eventlog.Log
 	By    string // id of the key that asks, or [auth.CLI]
 }
 
-// ErrNotTold means that a change was made and could not be announced: it is in
-// effect, and open streams learn of it only when their keys are verified the next
-// time. Asking for it again announces it.
+// ErrNotTold means that a change is in effect but was not announced: open streams learn
+// of it when their keys are verified the next time. Repeat the call to announce it.
 var ErrNotTold = errors.New("keys: the change is in effect, and gateways could not be told")
 
-// shown returns what was made although err says that it is not safe.
+// shown turns an error after which the secret works into a warning.
 func shown(v View, err error) (View, error) {
 	switch {
 	case errors.Is(err, auth.ErrNotReplicated):
@@ -44,7 +43,7 @@ func shown(v View, err error) (View, error) {
 	return v, nil
 }
 
-// Create makes a key, and shows its secret for the only time.
+// Create makes a key. The view is the only one with its secret.
 func (r Registry) Create(ctx context.Context, description Patch) (View, error) {
 	var key auth.Key
 	if err := description.apply(&key); err != nil {
@@ -59,8 +58,8 @@ func (r Registry) Create(ctx context.Context, description Patch) (View, error) {
 	return shown(v, r.tell(ctx, auth.NewChange(auth.KeyCreated, made, r.By)))
 }
 
-// List returns up to limit keys, oldest first, that come after the one whose id
-// is given, or with no id from the first; as [auth.Store.List] does.
+// List returns up to limit keys, oldest first, that follow the key with the given id, or
+// from the first if it is empty; see [auth.Store.List].
 func (r Registry) List(ctx context.Context, after string, limit int) ([]View, error) {
 	found, err := r.Store.List(ctx, after, limit)
 	if err != nil {
@@ -82,9 +81,8 @@ func (r Registry) Find(ctx context.Context, id string) (View, error) {
 	return view(key), nil
 }
 
-// Edit changes what a key may do. The revision is the one that the caller has
-// seen, and [auth.ErrConflict] says that there is another by now; 0 is for a
-// caller who has seen none.
+// Edit changes what a key may do. The revision is the one that the caller has read;
+// [auth.ErrConflict] means that the key has another by now. 0 means any revision.
 func (r Registry) Edit(ctx context.Context, id string, revision int64, p Patch) (View, error) {
 	var refused error
 	key, fields, err := auth.Edit(ctx, r.Store, id, revision, func(k *auth.Key) {
@@ -104,8 +102,8 @@ func (r Registry) Edit(ctx context.Context, id string, revision int64, p Patch) 
 	return view(key), errors.Join(err, r.tell(ctx, change))
 }
 
-// Rotate gives a key another secret and shows it for the only time. The one of
-// now goes on working for overlap.
+// Rotate gives a key a new secret. The view is the only one with it. The current secret
+// continues to work for overlap.
 func (r Registry) Rotate(ctx context.Context, id string, overlap time.Duration) (View, error) {
 	secret, key, err := auth.Rotate(ctx, r.Store, id, auth.Rotation{Overlap: overlap})
 	if key == nil {
@@ -116,7 +114,7 @@ func (r Registry) Rotate(ctx context.Context, id string, overlap time.Duration) 
 	return shown(v, errors.Join(err, r.tell(ctx, auth.NewChange(auth.KeyRotated, key, r.By))))
 }
 
-// Revoke takes a key back, for good. Once more does no harm.
+// Revoke ends a key for good. Repeating it is harmless.
 func (r Registry) Revoke(ctx context.Context, id string) (View, error) {
 	key, err := r.Store.Revoke(ctx, id)
 	if key == nil {
@@ -125,14 +123,13 @@ func (r Registry) Revoke(ctx context.Context, id string) (View, error) {
 	return view(key), errors.Join(err, r.tell(ctx, auth.NewChange(auth.KeyRevoked, key, r.By)))
 }
 
-// source is what changes are published as.
+// source is the source of the events that announce changes.
 const source = "/keys"
 
-// tellPatience is how long a change that was made is tried to be told, also if
-// whoever asked for it has left.
+// tellPatience bounds the attempts to announce a change, even after the caller has left.
 const tellPatience = 2 * time.Second
 
-// tell announces a change. A change that is asked for again is told once.
+// tell announces a change. A repeated change is announced once.
 func (r Registry) tell(ctx context.Context, change auth.Change) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tellPatience)
 	defer cancel()

@@ -8,8 +8,8 @@ import (
 	"github.com/paylogic/pushserver/streams/filter"
 )
 
-// A View is a key as people and programs see it. It has the secret only in the
-// answer to what has just made it.
+// A View is a key as clients see it. It has the secret only in the answer to the call
+// that made the secret.
 type View struct {
 	ID        string    `json:"id"`
 	Key       string    `json:"key,omitempty"` // the secret
@@ -27,7 +27,7 @@ type View struct {
 	Revoked     time.Time     `json:"revoked_at,omitzero"`
 	FormerUntil time.Time     `json:"former_until,omitzero"` // when the secret before the last rotation ends
 	LastUsed    time.Time     `json:"last_used_at,omitzero"` // to about a minute
-	Warning     string        `json:"warning,omitempty"`     // about what has just been made
+	Warning     string        `json:"warning,omitempty"`     // about the new secret
 }
 
 func view(k *auth.Key) View {
@@ -40,7 +40,7 @@ func view(k *auth.Key) View {
 	}
 }
 
-// inUTC leaves the zero time as it is: it stands for none.
+// inUTC keeps the zero time, which means that there is none.
 func inUTC(t time.Time) time.Time {
 	if t.IsZero() {
 		return t
