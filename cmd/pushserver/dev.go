@@ -7,8 +7,11 @@ import (
 	"io"
 	"log/slog"
 
+	"github.com/paylogic/pushserver/api"
+	"github.com/paylogic/pushserver/api/catalog"
 	"github.com/paylogic/pushserver/auth"
 	"github.com/paylogic/pushserver/ratelimit/policy"
+	"github.com/paylogic/pushserver/streams"
 	"github.com/paylogic/pushserver/streams/eventlog"
 )
 
@@ -43,11 +46,15 @@ func (d *devCommand) Run(ctx context.Context, c *console) error {
 		return err
 	}
 	defer g.close()
-	if g.tokens, err = auth.NewTokens(auth.TokenOptions{Secrets: []auth.SigningSecret{auth.NewSigningSecret()}}); err != nil {
+	tokens, err := auth.NewTokens(auth.TokenOptions{Secrets: []auth.SigningSecret{auth.NewSigningSecret()}})
+	if err != nil {
 		return err
 	}
-	log := eventlog.NewMemoryLog(eventlog.MemoryOptions{})
-	if err := g.open(d.Listen, log, store, behaviour{limits: policy.Largest(), demo: true}); err != nil {
+	config := api.Config{
+		Log: eventlog.NewMemoryLog(eventlog.MemoryOptions{}), Store: store, Tokens: tokens,
+		Catalog: catalog.Builtin(), Limits: policy.Largest(),
+	}
+	if err := g.open(clientListener{address: d.Listen}, streams.Options{}, config, true); err != nil {
 		return err
 	}
 	intro.URL, intro.OpsURL = g.url(), g.opsURL()

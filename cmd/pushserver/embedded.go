@@ -1,6 +1,7 @@
 package main
 
 import (
+	"github.com/paylogic/pushserver/api"
 	"github.com/paylogic/pushserver/streams/eventlog"
 
 	"context"
@@ -18,17 +19,17 @@ const (
 )
 
 // serveEmbedded serves without Redis.
-func (s *serveCommand) serveEmbedded(ctx context.Context, c *console, g *gateway, o eventlog.RedisOptions, b behaviour, admin auth.Secret) error {
-	log, store, err := s.openEmbedded(g, o)
-	if err != nil {
+func (s *serveCommand) serveEmbedded(ctx context.Context, c *console, g *gateway, o eventlog.RedisOptions, config api.Config, admin auth.Secret) error {
+	var err error
+	if config.Log, config.Store, err = s.openEmbedded(g, o); err != nil {
 		return err
 	}
-	if err := g.open(s.Listen, log, store, b); err != nil {
+	if err := s.open(g, config); err != nil {
 		return err
 	}
 	// This comes last, when nothing else can fail: a key that was created and
 	// never shown would still exist at the next start.
-	if err := beginAdministration(ctx, c, g.logger, store, admin); err != nil {
+	if err := beginAdministration(ctx, c, g.logger, config.Store, admin); err != nil {
 		return err
 	}
 	return g.wait(ctx)

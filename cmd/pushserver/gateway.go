@@ -8,18 +8,15 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/paylogic/pushserver/api"
-	"github.com/paylogic/pushserver/api/catalog"
 	"github.com/paylogic/pushserver/api/demo"
 	"github.com/paylogic/pushserver/api/transport"
 	"github.com/paylogic/pushserver/auth"
-	"github.com/paylogic/pushserver/ratelimit/policy"
 	"github.com/paylogic/pushserver/streams"
 	"github.com/paylogic/pushserver/streams/eventlog"
 )
@@ -41,12 +38,8 @@ type gateway struct {
 	public net.Listener // nil until open
 	ops    net.Listener
 
-	cert, key string // files; empty: no TLS
+	secure bool // public speaks TLS
 
-	catalog       *catalog.Catalog
-	rejectUnknown bool // refuse types that the catalogue does not have
-
-	tokens *auth.Tokens // nil: no tokens are minted or taken
 	log    eventlog.Log
 	store  auth.Store
 	api    *api.Server
@@ -66,7 +59,7 @@ func newGateway(opsListen string, logger *slog.Logger) (*gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &gateway{logger: logger, ops: ops, catalog: catalog.Builtin(), failed: make(chan error, 2)}
+	g := &gateway{logger: logger, ops: ops, failed: make(chan error, 2)}
 	var starting http.Handler = http.HandlerFunc(answerStarting)
 	g.opsHandler.Store(&starting)
 	g.opsServer = api.NewHTTPServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -89,71 +82,44 @@ func answerStarting(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintln(w, "starting: waiting for storage")
 }
 
-// behaviour is how a gateway serves. The zero value has no maximum age of streams,
-// no state-like types and the default limits.
-type behaviour struct {
-	heartbeat  time.Duration // zero: the default
-	maxAge     time.Duration
-	stateTypes []string
-
-	limiter   api.Limiter    // nil: one in memory
-	limits    policy.Limits  // of keys that have none of their own
-	unlimited bool           // no key has limits, whatever was said of it
-	trusted   []netip.Prefix // proxies
-	legacy    []api.Channel  // of the predecessor
-	demo      bool
-	guard     guardOptions
+// A clientListener says how a gateway listens for clients.
+type clientListener struct {
+	address   string
+	cert, key string // files; empty: no TLS
+	limits    connectionLimits
 }
 
-// open binds the public listener and serves log and store. The gateway owns
-// and closes both, even if open fails.
-func (g *gateway) open(listen string, log eventlog.Log, store auth.Store, b behaviour) error {
-	g.log, g.store = log, store
-	g.hub = streams.NewHub(log, streams.Options{Heartbeat: b.heartbeat, MaxAge: b.maxAge, Logger: g.logger})
-	keyring := auth.NewKeyring(store, auth.KeyringOptions{})
-	var demoKey *auth.Key
-	if b.demo {
-		var err error
-		if demoKey, err = demo.Key(context.Background(), store); err != nil {
+// open binds the public listener and serves config, whose Hub, Keyring, Logger and
+// Version it sets, and the demo pages if wanted. The gateway owns and closes
+// config's Log and Store, even if open fails.
+func (g *gateway) open(l clientListener, o streams.Options, config api.Config, withDemo bool) error {
+	g.log, g.store, g.secure = config.Log, config.Store, l.cert != ""
+	o.Logger = g.logger
+	g.hub = streams.NewHub(g.log, o)
+	config.Hub, config.Logger, config.Version = g.hub, g.logger, buildVersion()
+	config.Keyring = auth.NewKeyring(g.store, auth.KeyringOptions{})
+	var err error
+	if withDemo {
+		if config.Demo, err = demo.Key(context.Background(), g.store); err != nil {
 			return fmt.Errorf("--demo: %w", err)
 		}
 	}
-	server, err := api.New(api.Config{
-		Log:     log,
-		Hub:     g.hub,
-		Keyring: keyring,
-		Store:   store,
-		Tokens:  g.tokens,
-		Logger:  g.logger,
-		Version: buildVersion(),
-
-		Limiter:   b.limiter,
-		Limits:    b.limits,
-		Unlimited: b.unlimited,
-		Trusted:   b.trusted,
-
-		Channels: b.legacy,
-		Demo:     demoKey,
-
-		StateTypes:    b.stateTypes,
-		Catalog:       g.catalog,
-		RejectUnknown: g.rejectUnknown,
-	})
+	server, err := api.New(config)
 	if err != nil {
 		return err
 	}
 	g.api = server
 	ctx, stop := context.WithCancel(context.Background())
 	g.stop = stop
-	g.beside.Go(func() { keyring.RecordUse(ctx) })
-	if redis, ok := log.(*eventlog.RedisLog); ok {
+	g.beside.Go(func() { config.Keyring.RecordUse(ctx) })
+	if redis, ok := g.log.(*eventlog.RedisLog); ok {
 		g.beside.Go(func() { redis.Take(ctx, server.Intake()) })
 	}
-	public, err := bind(transport.ListenConfig(g.cert != ""), listen, "--listen")
+	public, err := bind(transport.ListenConfig(g.secure), l.address, "--listen")
 	if err != nil {
 		return err
 	}
-	if g.public, err = guard(public, b.guard, b.trusted, g.cert == ""); err != nil {
+	if g.public, err = limitConnections(public, l.limits, config.Trusted, !g.secure); err != nil {
 		public.Close()
 		return err
 	}
@@ -161,13 +127,13 @@ func (g *gateway) open(listen string, log eventlog.Log, store auth.Store, b beha
 	ready := server.OpsHandler()
 	g.opsHandler.Store(&ready)
 	go func() {
-		if g.cert != "" {
-			g.failed <- g.server.ServeTLS(g.public, g.cert, g.key)
+		if g.secure {
+			g.failed <- g.server.ServeTLS(g.public, l.cert, l.key)
 			return
 		}
 		g.failed <- g.server.Serve(g.public)
 	}()
-	g.logger.Info("listening", "for", "clients", "address", public.Addr().String(), "tls", g.cert != "")
+	g.logger.Info("listening", "for", "clients", "address", public.Addr().String(), "tls", g.secure)
 	return nil
 }
 
@@ -222,7 +188,7 @@ func (g *gateway) close() {
 }
 
 // url returns where clients on this machine reach the public listener.
-func (g *gateway) url() string { return urlOf(g.public, g.cert != "") }
+func (g *gateway) url() string { return urlOf(g.public, g.secure) }
 
 // opsURL returns where this machine reaches the ops listener.
 func (g *gateway) opsURL() string { return urlOf(g.ops, false) }

@@ -16,32 +16,33 @@ import (
 	"github.com/paylogic/pushserver/auth"
 	"github.com/paylogic/pushserver/ratelimit"
 	"github.com/paylogic/pushserver/ratelimit/policy"
+	"github.com/paylogic/pushserver/streams"
 	"github.com/paylogic/pushserver/streams/eventlog"
 	"github.com/paylogic/pushserver/streams/filter"
 )
 
 type serveCommand struct {
-	Listen       string        `help:"Address for clients." placeholder:"HOST:PORT" default:"127.0.0.1:8080" env:"PUSHSERVER_LISTEN"`
-	OpsListen    string        `help:"Address for health, readiness and metrics." placeholder:"HOST:PORT" default:"127.0.0.1:9090" env:"PUSHSERVER_OPS_LISTEN"`
-	Redis        redisFlags    `embed:""`
-	Data         string        `help:"Directory on this machine for events and keys, instead of Redis." placeholder:"DIR" env:"PUSHSERVER_DATA"`
-	RetainAge    time.Duration `help:"How long events are kept." default:"24h" env:"PUSHSERVER_RETAIN_AGE"`
-	RetainEvents int           `help:"How many events are kept per merchant." default:"100000" env:"PUSHSERVER_RETAIN_EVENTS"`
-	Heartbeat    time.Duration `help:"Interval of heartbeats on a quiet stream." default:"15s" env:"PUSHSERVER_HEARTBEAT"`
-	DupWindow    time.Duration `help:"How long a repeated event is recognised." default:"1h" env:"PUSHSERVER_DUP_WINDOW"`
-	StateTypes   []string      `help:"Types of which only the newest event per subject counts, such as seat.status." placeholder:"TYPE" env:"PUSHSERVER_STATE_TYPES"`
-	MaxStreamAge time.Duration `help:"Age at which a stream ends and its client reconnects, plus or minus a tenth; 0: never." default:"1h" env:"PUSHSERVER_MAX_STREAM_AGE"`
-	Durability   string        `help:"What an accepted event survives: ${enum}." enum:"replicated,best-effort" default:"replicated" env:"PUSHSERVER_DURABILITY"`
-	Catalog      catalogFlags  `embed:""`
-	Limits       []string      `help:"Limits of keys without limits of their own, such as streams=50,connects=60/m; unnamed limits keep their default (${limits}); off disables all." placeholder:"NAME=LIMIT" env:"PUSHSERVER_LIMITS"`
-	Proxies      []string      `name:"trusted-proxies" help:"Networks of proxies whose X-Forwarded-For is trusted." placeholder:"CIDR" env:"PUSHSERVER_TRUSTED_PROXIES"`
-	Guard        guardOptions  `embed:""`
-	Legacy       []string      `name:"legacy-channels" help:"flask-sse channels to serve, at /stream?channel= and by PUBLISH in Redis. CHANNEL=MERCHANT is open to everyone; CHANNEL=MERCHANT:key needs a key of the merchant. CHANNEL may end with *." placeholder:"CHANNEL=MERCHANT" env:"PUSHSERVER_LEGACY_CHANNELS"`
-	SecretFile   string        `name:"secret-file" help:"File with the secrets for browser tokens, one per line: the first signs, all verify. The variable PUSHSERVER_SECRET can hold them instead." placeholder:"FILE" env:"PUSHSERVER_SECRET_FILE"`
-	AdminKeyFile string        `name:"admin-key-file" help:"File with the first admin's key, for a store without keys. Without this flag, one is made and shown." placeholder:"FILE" env:"PUSHSERVER_ADMIN_KEY_FILE"`
-	Demo         bool          `help:"Serve the demo pages /demo/tickets and /demo/seats, where anyone can click. With Redis this needs --secret-file." env:"PUSHSERVER_DEMO"`
-	TLSCert      string        `name:"tls-cert" help:"File with the certificate chain." placeholder:"FILE" env:"PUSHSERVER_TLS_CERT"`
-	TLSKey       string        `name:"tls-key" help:"File with the certificate's key." placeholder:"FILE" env:"PUSHSERVER_TLS_KEY"`
+	Listen       string           `help:"Address for clients." placeholder:"HOST:PORT" default:"127.0.0.1:8080" env:"PUSHSERVER_LISTEN"`
+	OpsListen    string           `help:"Address for health, readiness and metrics." placeholder:"HOST:PORT" default:"127.0.0.1:9090" env:"PUSHSERVER_OPS_LISTEN"`
+	Redis        redisFlags       `embed:""`
+	Data         string           `help:"Directory on this machine for events and keys, instead of Redis." placeholder:"DIR" env:"PUSHSERVER_DATA"`
+	RetainAge    time.Duration    `help:"How long events are kept." default:"24h" env:"PUSHSERVER_RETAIN_AGE"`
+	RetainEvents int              `help:"How many events are kept per merchant." default:"100000" env:"PUSHSERVER_RETAIN_EVENTS"`
+	Heartbeat    time.Duration    `help:"Interval of heartbeats on a quiet stream." default:"15s" env:"PUSHSERVER_HEARTBEAT"`
+	DupWindow    time.Duration    `help:"How long a repeated event is recognised." default:"1h" env:"PUSHSERVER_DUP_WINDOW"`
+	StateTypes   []string         `help:"Types of which only the newest event per subject counts, such as seat.status." placeholder:"TYPE" env:"PUSHSERVER_STATE_TYPES"`
+	MaxStreamAge time.Duration    `help:"Age at which a stream ends and its client reconnects, plus or minus a tenth; 0: never." default:"1h" env:"PUSHSERVER_MAX_STREAM_AGE"`
+	Durability   string           `help:"What an accepted event survives: ${enum}." enum:"replicated,best-effort" default:"replicated" env:"PUSHSERVER_DURABILITY"`
+	Catalog      catalogFlags     `embed:""`
+	Limits       []string         `help:"Limits of keys without limits of their own, such as streams=50,connects=60/m; unnamed limits keep their default (${limits}); off disables all." placeholder:"NAME=LIMIT" env:"PUSHSERVER_LIMITS"`
+	Proxies      []string         `name:"trusted-proxies" help:"Networks of proxies whose X-Forwarded-For is trusted." placeholder:"CIDR" env:"PUSHSERVER_TRUSTED_PROXIES"`
+	Guard        connectionLimits `embed:""`
+	Legacy       []string         `name:"legacy-channels" help:"flask-sse channels to serve, at /stream?channel= and by PUBLISH in Redis. CHANNEL=MERCHANT is open to everyone; CHANNEL=MERCHANT:key needs a key of the merchant. CHANNEL may end with *." placeholder:"CHANNEL=MERCHANT" env:"PUSHSERVER_LEGACY_CHANNELS"`
+	SecretFile   string           `name:"secret-file" help:"File with the secrets for browser tokens, one per line: the first signs, all verify. The variable PUSHSERVER_SECRET can hold them instead." placeholder:"FILE" env:"PUSHSERVER_SECRET_FILE"`
+	AdminKeyFile string           `name:"admin-key-file" help:"File with the first admin's key, for a store without keys. Without this flag, one is made and shown." placeholder:"FILE" env:"PUSHSERVER_ADMIN_KEY_FILE"`
+	Demo         bool             `help:"Serve the demo pages /demo/tickets and /demo/seats, where anyone can click. With Redis this needs --secret-file." env:"PUSHSERVER_DEMO"`
+	TLSCert      string           `name:"tls-cert" help:"File with the certificate chain." placeholder:"FILE" env:"PUSHSERVER_TLS_CERT"`
+	TLSKey       string           `name:"tls-key" help:"File with the certificate's key." placeholder:"FILE" env:"PUSHSERVER_TLS_KEY"`
 }
 
 // Validate is called by kong after parsing.
@@ -80,11 +81,11 @@ func (s *serveCommand) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	b, err := s.behaviour()
+	config, err := s.config()
 	if err != nil {
 		return err
 	}
-	if b.unlimited {
+	if config.Unlimited {
 		logger.Warn("no key has limits: one key can use up all capacity")
 	}
 	options.Durability = eventlog.Durability(s.Durability)
@@ -98,16 +99,13 @@ func (s *serveCommand) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return fmt.Errorf("--admin-key-file: %w", err)
 	}
-	types, rejectUnknown, err := s.Catalog.load()
-	if err != nil {
+	if config.Catalog, config.RejectUnknown, err = s.Catalog.load(); err != nil {
 		return err
 	}
-
-	tokens, err := s.signing(logger)
-	if err != nil {
+	if config.Tokens, err = s.signing(logger); err != nil {
 		return err
 	}
-	if s.Demo && tokens == nil {
+	if s.Demo && config.Tokens == nil {
 		return errors.New("--demo needs --secret-file, because its pages use tokens")
 	}
 
@@ -116,11 +114,8 @@ func (s *serveCommand) Run(ctx context.Context, c *console) error {
 		return err
 	}
 	defer g.close()
-	g.cert, g.key, g.tokens = s.TLSCert, s.TLSKey, tokens
-	g.catalog, g.rejectUnknown = types, rejectUnknown
-
 	if len(s.Redis.Redis) == 0 {
-		return s.serveEmbedded(ctx, c, g, options, b, admin)
+		return s.serveEmbedded(ctx, c, g, options, config, admin)
 	}
 	log, err := awaitRedis(ctx, options, logger)
 	switch {
@@ -132,12 +127,13 @@ func (s *serveCommand) Run(ctx context.Context, c *console) error {
 	if err := log.Check(ctx); err != nil {
 		logger.Warn("accepted events are not as safe as configured", "durability", s.Durability, "reason", err)
 	}
-	store := auth.NewRedisStore(log.Client(), auth.RedisOptions{Replicated: options.Durability == eventlog.Replicated})
-	b.limiter = ratelimit.NewRedisLimiter(log.Client(), ratelimit.RedisOptions{Logger: logger})
-	if err := g.open(s.Listen, log, store, b); err != nil {
+	config.Log = log
+	config.Store = auth.NewRedisStore(log.Client(), auth.RedisOptions{Replicated: options.Durability == eventlog.Replicated})
+	config.Limiter = ratelimit.NewRedisLimiter(log.Client(), ratelimit.RedisOptions{Logger: logger})
+	if err := s.open(g, config); err != nil {
 		return err
 	}
-	if err := beginAdministration(ctx, c, logger, store, admin); err != nil {
+	if err := beginAdministration(ctx, c, logger, config.Store, admin); err != nil {
 		return err
 	}
 	return g.wait(ctx)
@@ -170,35 +166,40 @@ func (s *serveCommand) signing(logger *slog.Logger) (*auth.Tokens, error) {
 	return auth.NewTokens(auth.TokenOptions{Secrets: secrets})
 }
 
-// behaviour returns how to serve, or an error that names the flag to fix.
-func (s *serveCommand) behaviour() (behaviour, error) {
-	b := behaviour{heartbeat: s.Heartbeat, maxAge: s.MaxStreamAge, stateTypes: s.StateTypes, guard: s.Guard, demo: s.Demo}
-	if b.unlimited = slices.Equal(s.Limits, []string{"off"}); !b.unlimited {
+func (s *serveCommand) open(g *gateway, config api.Config) error {
+	l := clientListener{address: s.Listen, cert: s.TLSCert, key: s.TLSKey, limits: s.Guard}
+	return g.open(l, streams.Options{Heartbeat: s.Heartbeat, MaxAge: s.MaxStreamAge}, config, s.Demo)
+}
+
+// config returns what the flags say of the API. Its errors name the flag to fix.
+func (s *serveCommand) config() (api.Config, error) {
+	c := api.Config{StateTypes: s.StateTypes}
+	if c.Unlimited = slices.Equal(s.Limits, []string{"off"}); !c.Unlimited {
 		own, err := parseLimits(s.Limits)
 		if err != nil {
-			return b, fmt.Errorf("%w (or --limits off for no limits)", err)
+			return c, fmt.Errorf("%w (or --limits off for no limits)", err)
 		}
-		b.limits = policy.Defaults().With(own...)
+		c.Limits = policy.Defaults().With(own...)
 	}
 	for _, text := range s.Legacy {
-		c, err := api.ParseChannel(text)
+		channel, err := api.ParseChannel(text)
 		if err != nil {
-			return b, fmt.Errorf("--legacy-channels %w", err)
+			return c, fmt.Errorf("--legacy-channels %w", err)
 		}
-		b.legacy = append(b.legacy, c)
+		c.Channels = append(c.Channels, channel)
 	}
 	for _, text := range s.Proxies {
 		prefix, err := netip.ParsePrefix(text)
 		if err != nil {
 			addr, notOne := netip.ParseAddr(text)
 			if notOne != nil {
-				return b, fmt.Errorf("--trusted-proxies %q: must be a network, such as 10.0.0.0/8, or an address", text)
+				return c, fmt.Errorf("--trusted-proxies %q: must be a network, such as 10.0.0.0/8, or an address", text)
 			}
 			prefix = netip.PrefixFrom(addr, addr.BitLen())
 		}
-		b.trusted = append(b.trusted, prefix)
+		c.Trusted = append(c.Trusted, prefix)
 	}
-	return b, nil
+	return c, nil
 }
 
 // checkStateTypes refuses invalid type patterns, so that a typo does not

@@ -8,18 +8,17 @@ import (
 	"github.com/paylogic/pushserver/api/transport"
 )
 
-// guardOptions say how many connections a server holds.
-type guardOptions struct {
+// connectionLimits are flags.
+type connectionLimits struct {
 	MaxConnections int `help:"Client connections at the same time; 0: as many as the file descriptor limit allows." default:"0" env:"PUSHSERVER_MAX_CONNECTIONS"`
 	PerAddress     int `name:"max-connections-per-address" help:"Client connections from one address, or one /64 of IPv6; 0: no limit. Trusted proxies are exempt." default:"0" env:"PUSHSERVER_MAX_CONNECTIONS_PER_ADDRESS"`
 }
 
-// reservedDescriptors are kept from clients: for Redis, the other
-// listener, files, and the moments in which a connection has two.
+// reservedDescriptors are kept from clients: for Redis, the other listener, files,
+// and the moments in which a connection has two.
 const reservedDescriptors = 256
 
-// guard returns the listener with its bounds.
-func guard(l net.Listener, o guardOptions, trusted []netip.Prefix, clear bool) (net.Listener, error) {
+func limitConnections(l net.Listener, o connectionLimits, trusted []netip.Prefix, clear bool) (net.Listener, error) {
 	if o.MaxConnections < 0 || o.PerAddress < 0 {
 		return nil, fmt.Errorf("--max-connections and --max-connections-per-address must be 0 or more")
 	}
