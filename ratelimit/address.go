@@ -22,16 +22,16 @@ const (
 type AddressOptions struct {
 	Failures    int            // failed authentications a minute, all at once if need be; 30 if zero
 	Connections int            // open at the same time; zero: any number
-	Trusted     []netip.Prefix // proxies, which speak for many: they have no limits
+	Trusted     []netip.Prefix // proxies, which serve many clients: they have no limits
 	Table       int            // how many addresses' failures are remembered; 65,536 if zero
 }
 
 // Addresses limits addresses on one gateway alone: how often they fail to
 // authenticate, and how many connections they hold open.
 //
-// An IPv4 address counts by itself, an IPv6 address as its /64, of which one
-// customer has all. Memory is bounded: of failures the table forgets who failed
-// the longest ago, and connections are as many as there are.
+// An IPv4 address counts by itself. An IPv6 address counts as its /64, because one
+// customer has all of it. Memory is bounded: the table of failures forgets the
+// oldest, and connections count only while they are open.
 type Addresses struct {
 	failures    int
 	connections int
@@ -50,7 +50,7 @@ type failing struct {
 	limiter *rate.Limiter
 }
 
-// NewAddresses returns limits that nobody has used yet.
+// NewAddresses returns unused limits.
 func NewAddresses(o AddressOptions) *Addresses {
 	return &Addresses{
 		failures:    cmp.Or(max(0, o.Failures), defaultFailures),
@@ -62,9 +62,9 @@ func NewAddresses(o AddressOptions) *Addresses {
 	}
 }
 
-// Fail notes that somebody at an address failed to authenticate. It returns zero,
-// or if they fail too often how long they should wait. Whoever has a good key
-// there is not to be refused for that.
+// Fail notes a failed authentication from an address. It returns zero, or, after too
+// many failures, how long to wait. Requests from the address with a valid key must
+// not be refused for that.
 func (a *Addresses) Fail(addr netip.Addr) (wait time.Duration) {
 	addr = plain(addr)
 	if contains(a.trusted, addr) {
@@ -79,7 +79,7 @@ func (a *Addresses) Fail(addr netip.Addr) (wait time.Duration) {
 	return wait
 }
 
-// limiter returns that of a network. The caller holds a.mu.
+// limiter returns the limiter of a network. The caller holds a.mu.
 func (a *Addresses) limiter(network netip.Prefix) *rate.Limiter {
 	if e, ok := a.limiters[network]; ok {
 		a.recent.MoveToFront(e)
@@ -95,8 +95,8 @@ func (a *Addresses) limiter(network netip.Prefix) *rate.Limiter {
 	return l
 }
 
-// Open reports whether one connection more from an address is fine, and counts it
-// if so. Who was told so calls Close with the same address when it has ended.
+// Open reports whether an address may open one more connection, and if so counts
+// it. The caller then calls Close with the same address when the connection ends.
 func (a *Addresses) Open(addr netip.Addr) bool {
 	addr = plain(addr)
 	if a.connections == 0 || contains(a.trusted, addr) {
@@ -112,7 +112,7 @@ func (a *Addresses) Open(addr netip.Addr) bool {
 	return true
 }
 
-// Close counts one connection less.
+// Close ends the count of a connection that Open allowed.
 func (a *Addresses) Close(addr netip.Addr) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -122,8 +122,8 @@ func (a *Addresses) Close(addr netip.Addr) {
 	}
 }
 
-// network returns what is limited together with a plain address. All that are
-// invalid are one.
+// network returns the addresses that share the limits of a plain address. All
+// invalid addresses share one.
 func network(addr netip.Addr) netip.Prefix {
 	bits := 32
 	if addr.Is6() {

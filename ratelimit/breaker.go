@@ -7,34 +7,34 @@ import (
 )
 
 const (
-	// breakAfter is how many failures in a row are not chance.
+	// breakAfter is how many failures in a row open the breaker for a node.
 	breakAfter = 3
-	// breakFor is how long a node is left alone between two attempts.
+	// breakFor is the time between two attempts while it is open.
 	breakFor = time.Second
-	// breakForgets is how long a node is remembered that nobody asks any more,
-	// such as one that has left the cluster.
+	// breakForgets is when a failed node is forgotten that no call needs any more,
+	// such as one that left the cluster.
 	breakForgets = 30 * time.Second
 )
 
-// A breaker keeps calls from waiting for Redis nodes that do not answer: after a
-// few failures in a row it lets one through now and then, to see. The zero value
-// is ready.
+// A breaker keeps calls from waiting for Redis nodes that do not answer: after a few
+// failures in a row it opens for the node and admits one call a second. The zero
+// value is ready.
 type breaker struct {
-	failing atomic.Int64 // len(nodes); while it is 0 nobody waits for mu
+	failing atomic.Int64 // len(nodes); while it is 0 no call needs mu
 
 	mu    sync.Mutex          // guards the following
 	nodes map[string]*failure // by address: those whose last call failed
-	open  int                 // those of them that are left alone
+	open  int                 // for how many of them it is open
 }
 
 type failure struct {
 	row   int       // failures in a row
 	last  time.Time // of them
-	until time.Time // left alone until; zero: it is not
+	until time.Time // the next attempt; zero: the breaker is closed
 }
 
-// admits reports whether a node may be asked. A call that it admits reports how
-// it went.
+// admits reports whether to call a node. The result of such a call must be
+// reported to succeeded or failed.
 func (b *breaker) admits(node string, now time.Time) bool {
 	if b.failing.Load() == 0 {
 		return true
@@ -48,13 +48,13 @@ func (b *breaker) admits(node string, now time.Time) bool {
 	if now.Before(f.until) {
 		return false
 	}
-	f.until = now.Add(breakFor) // this one tries; the others wait for what comes of it
+	f.until = now.Add(breakFor) // this call tries; the others see its result
 	return true
 }
 
-// succeeded notes that a node answered, and reports whether it was the last that
-// was left alone.
-func (b *breaker) succeeded(node string) (mended bool) {
+// succeeded notes that a node answered, and reports whether the breaker is now
+// closed for all nodes, and was not before.
+func (b *breaker) succeeded(node string) (closed bool) {
 	if b.failing.Load() == 0 {
 		return false
 	}
@@ -63,9 +63,9 @@ func (b *breaker) succeeded(node string) (mended bool) {
 	return b.forget(node)
 }
 
-// failed notes that a node did not answer, and reports whether it is the first
-// to be left alone.
-func (b *breaker) failed(node string, now time.Time) (broken bool) {
+// failed notes that a node did not answer, and reports whether the breaker is now
+// open for a node, and was for none before.
+func (b *breaker) failed(node string, now time.Time) (opened bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	f := b.nodes[node]
@@ -90,21 +90,21 @@ func (b *breaker) failed(node string, now time.Time) (broken bool) {
 	return opens && b.open == 1
 }
 
-// expire forgets the nodes that nobody has asked lately, and reports whether the
-// last that was left alone is among them.
-func (b *breaker) expire(now time.Time) (mended bool) {
+// expire forgets failed nodes that were not called lately. It reports the same as
+// succeeded.
+func (b *breaker) expire(now time.Time) (closed bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for node, f := range b.nodes {
 		if now.Sub(f.last) >= breakForgets {
-			mended = b.forget(node) || mended
+			closed = b.forget(node) || closed
 		}
 	}
-	return mended
+	return closed
 }
 
 // forget needs b.mu.
-func (b *breaker) forget(node string) (mended bool) {
+func (b *breaker) forget(node string) (closed bool) {
 	f := b.nodes[node]
 	if f == nil {
 		return false

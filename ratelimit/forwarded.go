@@ -6,15 +6,14 @@ import (
 	"strings"
 )
 
-// ClientAddr returns the address from which a request was made, as far as that
-// can be trusted: remote, the host and port at the other end of the connection,
-// or if that is a trusted proxy the right-most address in the X-Forwarded-For
-// fields that is not one.
+// ClientAddr returns the most distant address of a request that can be trusted:
+// remote, which is the host and port of the connection's peer, or, if that is a
+// trusted proxy, the right-most address in the X-Forwarded-For fields that is not
+// a trusted proxy.
 //
-// Whatever is further to the left was written by somebody nobody vouches for,
-// and is not looked at. Where a proxy wrote something that is no address, the
-// proxy itself is the best that is known; if all are trusted, it is the left-most.
-// The address is invalid if remote is.
+// Addresses further to the left are ignored, because anyone may have written them.
+// If a proxy wrote something that is no address, the result is the proxy itself. If
+// all are trusted, it is the left-most. It is invalid if remote is.
 func ClientAddr(remote string, forwarded []string, trusted []netip.Prefix) netip.Addr {
 	client := parseHop(remote)
 	for _, field := range slices.Backward(forwarded) {
@@ -46,9 +45,9 @@ func cutLast(list string) (before, last string, more bool) {
 	return list[:i], list[i+1:], true
 }
 
-// parseHop reads an address in one of the forms in which proxies write them:
-// with a port or without, an IPv6 address in brackets or bare. It is plain: an
-// IPv4 address is one however it was written, and has no zone.
+// parseHop reads the forms in which proxies write an address: with or without a
+// port, an IPv6 address in brackets or bare. The result has no zone, and an IPv4
+// address mapped to IPv6 becomes IPv4.
 func parseHop(text string) netip.Addr {
 	if addr, err := netip.ParseAddr(text); err == nil {
 		return plain(addr)

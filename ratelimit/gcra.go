@@ -2,25 +2,24 @@ package ratelimit
 
 import "github.com/paylogic/pushserver/ratelimit/policy"
 
-// A cellRate is a policy in the units in which it is counted.
+// A cellRate is a policy in the units of the algorithm.
 type cellRate struct {
 	quota  int64
 	window int64 // µs
 }
 
-// cells returns the rate of a policy that is not concurrent.
 func cells(p policy.Policy) cellRate { return cellRate{int64(p.Quota), p.Window.Microseconds()} }
 
-// A bucket is what is remembered of a rate: the theoretical arrival time, at
-// which it is full again, in µs of whatever clock and, because a quota seldom
-// divides a window, a part of a µs in units of 1/quota.
+// A bucket is the state of a rate: the theoretical arrival time, when it is full
+// again, in µs of any clock. A quota seldom divides a window, so there is also a
+// part of a µs, in units of 1/quota.
 type bucket struct{ at, part int64 }
 
-// A passage is what became of n cells that arrived at a bucket.
+// A passage is the result of n cells that arrive at a bucket.
 type passage struct {
 	ok     bool
 	never  bool   // more arrived than the bucket can ever hold
-	after  bucket // as it is with them, if they may pass
+	after  bucket // with them, if they may pass
 	left   int64  // how many more may pass now: after these, if they may
 	more   int64  // µs until left grows; 0 if the bucket is full
 	future int64  // µs until these may pass; 0 if they may, or never will
@@ -32,10 +31,10 @@ type passage struct {
 // lets a full quota pass in a burst.
 //
 // It is exact: time is counted in 1/quota of a µs, in which both the window and
-// the interval between two cells are whole numbers. The same is redis_gcra.lua,
-// where numbers are exact to 2^53; quota times window may not exceed that.
+// the interval between two cells are whole numbers. redis_gcra.lua does the same
+// with numbers that are exact up to 2^53; package policy bounds quota times window.
 //
-// A clock that went back does not refill the bucket; see mend for the rest.
+// A clock that went back does not refill the bucket; see repair for the rest.
 func arrive(b bucket, r cellRate, now, n int64) passage {
 	if r.quota < 1 { // nothing passes, ever
 		return passage{ok: n == 0, never: n > 0, after: b}
@@ -67,10 +66,10 @@ func arrive(b bucket, r cellRate, now, n int64) passage {
 	return p
 }
 
-// mend returns a bucket that can be true. One that is full again later than in a
-// window is of a clock that went back since, and would let nobody pass until that
-// clock has caught up: it is empty now, and must be kept so.
-func mend(b bucket, r cellRate, now int64) (mended bucket, changed bool) {
+// repair returns a possible bucket. A bucket that is full again later than in a
+// window comes from a clock that was set back since, and would let no cell pass
+// until that clock caught up. It becomes empty now, and the caller must store it.
+func repair(b bucket, r cellRate, now int64) (repaired bucket, changed bool) {
 	if b.at-now > r.window || b.at-now == r.window && b.part > 0 {
 		return bucket{at: now + r.window}, true
 	}

@@ -75,7 +75,7 @@ func TestArriveKeepsItsWord(t *testing.T) {
 		r := drawRate(t)
 		now := rapid.Int64Range(0, 2_000_000_000_000_000).Draw(t, "now")
 		b, n := drawBucket(t, r, now), drawCells(t, r)
-		b, _ = mend(b, r, now)
+		b, _ = repair(b, r, now)
 		p := arrive(b, r, now, n)
 		if p.ok {
 			b = p.after
@@ -122,9 +122,9 @@ func TestAttack87ClockSetBackNeitherRefillsNorLocksOut(t *testing.T) {
 		if arrive(empty, r, now-back, 1).ok {
 			t.Errorf("the clock went back %d µs, and an empty bucket let one pass", back)
 		}
-		b, _ := mend(empty, r, now-back)
+		b, _ := repair(empty, r, now-back)
 		if arrive(b, r, now-back, 1).ok {
-			t.Errorf("the clock went back %d µs, and an empty bucket that was mended let one pass", back)
+			t.Errorf("the clock went back %d µs, and a repaired empty bucket let one pass", back)
 		}
 		if p := arrive(b, r, now-back+r.window+1e6, 1); !p.ok {
 			t.Errorf("the clock went back %d µs, and nobody passes a window later: %+v", back, p)

@@ -35,7 +35,7 @@ func Header(decisions []Decision) (policy, limit string) {
 	return policies.String(), limits.String()
 }
 
-// seconds returns d in whole seconds, rounded up: never too early.
+// seconds rounds up, so that no client comes back too early.
 func seconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }
 
 func parameter(b *strings.Builder, name string, value int) {
@@ -43,8 +43,8 @@ func parameter(b *strings.Builder, name string, value int) {
 	b.WriteString(strconv.Itoa(value))
 }
 
-// quoted returns a string of RFC 9651, section 3.3.3: printable ASCII, to which
-// everything else is reduced.
+// quoted returns a string as in RFC 9651, section 3.3.3. It replaces everything but
+// printable ASCII with a question mark.
 func quoted(text string) string {
 	var b strings.Builder
 	b.WriteByte('"')

@@ -96,8 +96,8 @@ func (k *keyState) idle(now int64) bool {
 
 // arrive returns the bucket of a rate, and what happens to cells that arrive at it.
 func (k *keyState) arrive(p policy.Policy, now, n int64) (bucket, passage) {
-	b, mended := mend(k.buckets[p.Name], cells(p), now)
-	if mended {
+	b, repaired := repair(k.buckets[p.Name], cells(p), now)
+	if repaired {
 		k.buckets[p.Name] = b
 	}
 	return b, arrive(b, cells(p), now, n)

@@ -10,29 +10,28 @@ import (
 // A Limiter decides whether something may happen now. [MemoryLimiter] and
 // [RedisLimiter] implement it; the same suite runs over both.
 type Limiter interface {
-	// Take decides all charges of an ask together, in one round trip: if all
-	// are allowed they are charged, and if one is refused none is. It always
-	// answers, and soon; the context can only make it answer sooner.
+	// Take decides all charges of an ask together, in one round trip: if all are
+	// allowed, they are charged; if one is refused, none is. It always answers, at
+	// the latest shortly after [TakeDeadline].
 	Take(ctx context.Context, ask Ask) Verdict
 }
 
-// An Ask is what somebody wants to do, at the expense of one key.
+// An Ask is a request against the limits of one key.
 type Ask struct {
-	Key     string // whose limits they are, such as the id of an API key
+	Key     string // such as the id of an API key
 	Charges []Charge
 
-	// Lease, if there is one, counts as one against each concurrent policy
-	// among the charges, and is held from a verdict that allows it until it is
-	// released or not renewed.
+	// Lease, if set, counts as one against each concurrent policy among the
+	// charges. A verdict that allows it holds it until it is released or expires.
 	Lease *Lease
-	// TakeOver ends the key's oldest lease where [Streams] would refuse.
+	// TakeOver ends the key's oldest lease where [policy.Streams] would refuse.
 	TakeOver bool
 }
 
-// A Charge is a limit and how much of it is asked for.
+// A Charge is a limit and how much of it to take.
 //
-// N of zero asks what is left and takes nothing. N does not matter for a
-// concurrent policy: with a lease in the ask it is one, without it nothing.
+// An N of zero asks what is left and takes nothing. A concurrent policy ignores N:
+// with a lease in the ask it is one, without it zero.
 type Charge struct {
 	Policy policy.Policy
 	N      int
@@ -65,13 +64,13 @@ type Verdict struct {
 
 // A Decision is what one policy says.
 //
-// Remaining and Reset are as they are after the charge, if the verdict allows
-// it; a charge that is allowed while the verdict is not was not made.
+// If the verdict allows the ask, Remaining and Reset include the charge. If the
+// verdict refuses it, no charge was made, even where the decision allows it.
 type Decision struct {
 	Policy    policy.Policy
 	Allowed   bool
 	Remaining int
-	Reset     time.Duration // until more than Remaining is left; 0 if that is all, or if nobody can know
+	Reset     time.Duration // until more than Remaining is left; 0 if that is all, or unknown
 	Retry     time.Duration // until the charge may be allowed; 0 if it is, or never will be
 	Never     bool          // refused because it is more than the whole quota: ask for less
 }
@@ -88,10 +87,10 @@ func (v Verdict) Retry() (wait time.Duration) {
 	return wait
 }
 
-// busyRetry is Retry of a concurrent policy: when somebody will go is not known.
+// busyRetry is the Retry of a concurrent policy, where the end of a lease cannot be
+// predicted.
 const busyRetry = 5 * time.Second
 
-// decide returns what a policy says of cells that came to its bucket.
 func decide(p policy.Policy, c passage) Decision {
 	return Decision{
 		Policy:    p,

@@ -1,6 +1,6 @@
 -- Ends leases of one key.
 -- KEYS: the leases. ARGV: their ids.
--- Returns the records of those that were held.
+-- Returns the records of the leases that were held.
 purge()
 local gone = append({}, ARGV)
 finish(ARGV)

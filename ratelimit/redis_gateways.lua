@@ -1,5 +1,5 @@
--- Says that a gateway is alive, and counts those that are.
--- KEYS: a sorted set, gateway → until when it counts (ms). ARGV: the gateway.
+-- Notes that a gateway is alive, and counts the live ones.
+-- KEYS: a sorted set, gateway → when it stops counting (ms). ARGV: the gateway.
 redis.call('ZADD', KEYS[1], ms + life, ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ms)
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '(' .. ms + life, '+inf')

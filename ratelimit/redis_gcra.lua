@@ -1,5 +1,5 @@
--- The Generic Cell Rate Algorithm; see arrive in gcra.go, which it equals on
--- every input. Everything is a number.
+-- The Generic Cell Rate Algorithm. It equals arrive in gcra.go on every input.
+-- Everything is a number.
 -- Returns whether n cells may pass, the bucket after them, how many more may pass
 -- now, µs until that grows, µs until these may pass, and 1 if they never may.
 local function arrive(at, part, quota, window, now, n)
@@ -28,8 +28,8 @@ local function arrive(at, part, quota, window, now, n)
   return ok, at, part, left, more, future, never
 end
 
--- Returns a bucket that can be true, and whether it is another one; see mend there.
-local function mend(at, part, window, now)
+-- Returns a possible bucket, and whether it is another one; see repair there.
+local function repair(at, part, window, now)
   local ahead = at - now
   if ahead > window or ahead == window and part > 0 then return now + window, 0, true end
   return at, part, false

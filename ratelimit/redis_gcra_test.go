@@ -20,11 +20,11 @@ local n = {}
 for a = 1, #ARGV do n[a] = tonumber(ARGV[a]) end
 local replies = {}
 for a = 1, #n, 6 do
-  local at, part, mended = mend(n[a], n[a + 1], n[a + 3], n[a + 4])
+  local at, part, repaired = repair(n[a], n[a + 1], n[a + 3], n[a + 4])
   local ok, atThen, partThen, left, more, future, never = arrive(at, part, n[a + 2], n[a + 3], n[a + 4], n[a + 5])
   if not ok then atThen, partThen = 0, 0 end
   replies[#replies + 1] = string.format('%.0f+%.0f %s; %s %.0f+%.0f %.0f %.0f %.0f %d',
-    at, part, tostring(mended), tostring(ok), atThen, partThen, left, more, future, never)
+    at, part, tostring(repaired), tostring(ok), atThen, partThen, left, more, future, never)
 end
 return replies`)
 
@@ -38,13 +38,13 @@ return replies`)
 			b := rapid.OneOf(rapid.Just(bucket{}), rapid.Custom(func(t *rapid.T) bucket { return drawBucket(t, r, now) })).Draw(t, "bucket")
 			args = append(args, b.at, b.part, r.quota, r.window, now, n)
 
-			b, mended := mend(b, r, now)
+			b, repaired := repair(b, r, now)
 			p, never := arrive(b, r, now, n), 0
 			if p.never {
 				never = 1
 			}
 			want = append(want, fmt.Sprintf("%d+%d %t; %t %d+%d %d %d %d %d",
-				b.at, b.part, mended, p.ok, p.after.at, p.after.part, p.left, p.more, p.future, never))
+				b.at, b.part, repaired, p.ok, p.after.at, p.after.part, p.left, p.more, p.future, never))
 		}
 		got, err := both.Run(context.Background(), client, nil, args...).StringSlice()
 		if err != nil {

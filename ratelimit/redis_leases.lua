@@ -1,9 +1,9 @@
 -- The leases of one key. KEYS end with four of the same slot:
---   leases, a sorted set: id → when it is over (ms)
---   order, a sorted set: id → since when it is held (ms)
+--   leases, a sorted set: id → when it expires (ms)
+--   order, a sorted set: id → when it began (ms)
 --   held, a hash: 'l:<id>' → record, 'u:<id>' → its filter,
 --     'f:<filter>' → how many leases use it, '#' → how many filters there are
---   ended, a sorted set: id → until when it is remembered that it was ended (ms)
+--   ended, a sorted set: id → when to forget that it was ended (ms)
 -- life, freshLife and endedLife (ms) are set above.
 local leases, order, held, ended = unpack(KEYS, #KEYS - 3)
 local purgeMost = 200 -- in one call, because it holds up all others
@@ -27,8 +27,8 @@ local function purge()
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', ms, 'LIMIT', 0, purgeMost)) do
     drop(id)
   end
-  -- A clock that went back must not make a lease outlive its gateway by more
-  -- than it would have.
+  -- After the clock was set back, a lease must not outlive its gateway for longer
+  -- than before.
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', leases, '(' .. ms + life, '+inf', 'LIMIT', 0, purgeMost)) do
     redis.call('ZADD', leases, ms + life, id)
   end
@@ -48,8 +48,8 @@ local function hold(id, since, filter, record)
   redis.call('HSET', held, 'l:' .. id, record, 'u:' .. id, filter)
 end
 
--- Everything of a key goes some time after its last lease would. It lives for
--- longer than that needs, so that this is not done each time.
+-- The state of a key expires some time after its last lease. The time is longer
+-- than needed, so that few calls set it.
 local function keep()
   if redis.call('PTTL', leases) < life then
     redis.call('PEXPIRE', leases, 2 * life)

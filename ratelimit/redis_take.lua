@@ -2,7 +2,7 @@
 --
 -- KEYS: the rates; then, if the ask touches leases, those.
 -- ARGV: how many leases a refusal names; '1' to take over, how many leases the
--- ask puts up with; the lease's id or '', since when (ms), filter, record; then
+-- ask tolerates; the lease's id or '', since when (ms), filter, record; then
 -- of each charge 'rate', 'leases' or 'filters', the policy's name, its quota,
 -- its window in µs, and how many.
 -- Returns 1 or 0; of each charge five numbers: 1 if it is allowed, what is left,
@@ -51,9 +51,9 @@ for a = first, #ARGV, stride do
     local c = {name = ARGV[a + 1], quota = quota, window = tonumber(ARGV[a + 3]), reply = #reply}
     local n = tonumber(ARGV[a + 4])
     local stamp, part = tonumber(stored[r + 1] or 0), tonumber(stored[r + 2] or 0)
-    local mended
-    c.was, c.wasPart, mended = mend(stamp, part, c.window, us)
-    if mended then
+    local changed
+    c.was, c.wasPart, changed = repair(stamp, part, c.window, us)
+    if changed then
       local repaired = {}
       note(repaired, c.name, c.was, c.wasPart, part)
       redis.call('HSET', rates, unpack(repaired))
@@ -72,7 +72,7 @@ end
 
 if not allowed then
   reply[1] = 0
-  for _, c in ipairs(charged) do -- which they are not: say what is left without that
+  for _, c in ipairs(charged) do -- no charge was made: say what is left without it
     local _, _, _, left, more = arrive(c.was, c.wasPart, c.quota, c.window, us, 0)
     reply[c.reply + 2], reply[c.reply + 3] = left, more
   end
@@ -80,14 +80,14 @@ if not allowed then
   return reply
 end
 
-local last, written = us, {} -- at once: what a script writes in one command costs a replica less
+local last, written = us, {} -- at once: one command costs a replica less
 for _, c in ipairs(charged) do
   note(written, c.name, c.at, c.part, c.wasPart)
   last = math.max(last, c.at)
 end
 if #charged > 0 then
   redis.call('HSET', rates, unpack(written))
-  -- Longer than it takes, so that this is not done each time.
+  -- Longer than needed, so that few calls set it.
   local rest = math.ceil((last - us) / 1000) + 1
   if redis.call('PTTL', rates) < rest then redis.call('PEXPIRE', rates, rest + life) end
 end

@@ -7,13 +7,12 @@ import (
 	"time"
 )
 
-// mostRefusals bounds what is remembered of them.
+// mostRefusals bounds how many are remembered.
 const mostRefusals = 4096
 
-// refusals remembers which asks a rate has refused, for as long as nothing comes
-// back to any of their rates: until then the same is refused again, whatever
-// others do, so Redis need not be asked, and a client that does not wait costs it
-// next to nothing. The zero value is ready.
+// refusals remembers which asks a rate refused, until any of their rates gains a
+// cell. Until then the same ask is refused again whatever others do, so a client
+// that does not wait costs Redis next to nothing. The zero value is ready.
 type refusals struct {
 	mu  sync.Mutex // guards the following
 	all map[string]refusal
@@ -27,7 +26,7 @@ type refusal struct {
 	until   time.Time
 }
 
-// find returns the verdict on an ask that is refused still, as it is now.
+// find returns the verdict on an ask that is still refused, as of now.
 func (r *refusals) find(ask Ask, now time.Time) (Verdict, bool) {
 	r.mu.Lock()
 	f, ok := r.all[ask.Key]
@@ -48,12 +47,12 @@ func (r *refusals) find(ask Ask, now time.Time) (Verdict, bool) {
 	return v, true
 }
 
-// note remembers the verdict on an ask that was sent at a time, or that what the
-// key was refused before is out of date.
+// note remembers the verdict on an ask that was sent at a time. A verdict that
+// allows the ask makes an earlier refusal of the key obsolete.
 func (r *refusals) note(ask Ask, v Verdict, at time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	wait := stands(v)
+	wait := validFor(v)
 	if wait == 0 {
 		delete(r.all, ask.Key)
 		return
@@ -70,9 +69,9 @@ func (r *refusals) note(ask Ask, v Verdict, at time.Time) {
 	r.all[ask.Key] = refusal{slices.Clone(ask.Charges), v, at, at.Add(wait)}
 }
 
-// stands returns for how long a verdict is that of a rate which nobody can
-// change: not at all if it is none.
-func stands(v Verdict) (wait time.Duration) {
+// validFor returns for how long nothing can change a verdict: 0 if no rate refused
+// the ask.
+func validFor(v Verdict) (wait time.Duration) {
 	byRate := false
 	for _, d := range v.Decisions {
 		if d.Never {
