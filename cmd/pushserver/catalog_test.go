@@ -41,9 +41,9 @@ func TestCatalogCheckTellsWhatWouldBreak(t *testing.T) {
 		{"a member more", []string{"properties:", "properties:\n        row: { type: string }"}, []string{"compatible"}},
 		{"another title", []string{"Seat changed", "Seat"}, []string{"compatible"}},
 		{"a member that is required", []string{"[status]", "[status, row]", "sold }\n", "sold, row: A }\n"},
-			[]string{`seat.status /required "row"`}},
+			[]string{`seat.status /required was ["status"] and is ["row","status"]`}},
 		{"values", []string{"[available, sold]", "[held, sold]"},
-			[]string{`seat.status /properties/status/enum "available"`, `seat.status /properties/status/enum "held"`}},
+			[]string{`seat.status /properties/status/enum was ["available","sold"] and is ["held","sold"]`}},
 		{"a type", []string{"seat.status", "seat.state"}, []string{"seat.status was removed"}},
 		{"state", []string{"state: true", "state: false"}, []string{"seat.status no longer has state"}},
 	}
