@@ -1,7 +1,7 @@
 package api
 
 import (
-	"crypto/rand"
+	"cmp"
 	"fmt"
 	"net/http"
 	"strings"
@@ -64,16 +64,9 @@ func (s *Server) channel(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	name := q["channel"]
-	if name == "" {
-		name = defaultChannel
-	}
-	c, ok := FindChannel(s.Channels, name)
-	if !ok {
-		return noChannel()
-	}
-	f, err := filter.Compile(filter.Clause{Subjects: []string{name}})
-	if err != nil || strings.Contains(name, "*") { // a pattern, and no name
+	name := cmp.Or(q["channel"], defaultChannel)
+	c, f := s.channelFilter(name)
+	if f == nil {
 		return noChannel()
 	}
 	var who *caller
@@ -96,35 +89,47 @@ func (s *Server) channel(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	req := streams.Request{
-		Framing: streams.SSEChannel, Connection: "con_" + rand.Text()[:16], Log: c.Merchant, Filter: f,
-		Start: streams.Start{Invalid: invalid, After: after}, Conflate: true,
+	o := openRequest{
+		caller: who, form: eventStream, preface: padding(q),
+		stream: streams.Request{
+			Framing: streams.SSEChannel, Connection: newConnectionID(), Log: c.Merchant, Filter: f,
+			Start: streams.Start{Invalid: invalid, After: after}, Conflate: true,
+		},
 	}
 	if q["names"] == "off" {
-		req.Framing = streams.SSEUnnamed
+		o.stream.Framing = streams.SSEUnnamed
+	}
+	if r.Method == http.MethodHead {
+		return answerHead(w, eventStream)
+	}
+	if who != nil { // the channel narrows what the key may see
+		o.narrowing = s.filters.share(filter.Clause{Subjects: []string{name}})
+		o.stream.Log = who.Log()
+		if o.stream.Filter, err = s.narrow(who, o.narrowing); err != nil {
+			return err
+		}
 	}
 	switch {
-	case r.Method == http.MethodHead:
-		streamHeader(w.Header(), eventStream)
-		w.Header().Set("Connection", "close")
-		w.WriteHeader(http.StatusOK)
-		return nil
-	case who != nil:
-		// What the key may see holds, as for every stream of it.
-		narrowed := query{"subject": name}
-		if q["poll"] == "1" {
-			f, err := s.feed(who, narrowed)
-			if err != nil {
-				return err
-			}
-			req.Log, req.Filter = f.log, f.filter
-			return s.poll(w, r, who, q, eventStream, req)
-		}
-		return s.open(w, r, who, narrowed, eventStream, padding(q), req)
 	case q["poll"] == "1":
-		return s.poll(w, r, nil, q, eventStream, req)
+		return s.poll(w, r, o)
+	case who != nil:
+		return s.open(w, r, o)
 	}
-	return s.openPublic(w, r, padding(q), req)
+	return s.openPublic(w, r, o)
+}
+
+// channelFilter returns the channel of this name and the filter of its events, or
+// nil if there is no such channel.
+func (s *Server) channelFilter(name string) (Channel, *filter.Filter) {
+	c, ok := FindChannel(s.Channels, name)
+	if !ok || strings.Contains(name, "*") { // the name must not be a pattern
+		return c, nil
+	}
+	f, err := filter.Compile(filter.Clause{Subjects: []string{name}})
+	if err != nil {
+		return c, nil
+	}
+	return c, f
 }
 
 func noChannel() *Problem {
@@ -132,13 +137,13 @@ func noChannel() *Problem {
 }
 
 // openPublic answers with a stream that needs no key.
-func (s *Server) openPublic(w http.ResponseWriter, r *http.Request, preface []byte, req streams.Request) error {
-	req.Rate = s.Limits.Of(policy.Deliveries).Quota
-	sub, err := s.Hub.Subscribe(r.Context(), req)
+func (s *Server) openPublic(w http.ResponseWriter, r *http.Request, o openRequest) error {
+	o.stream.Rate = s.Limits.Of(policy.Deliveries).Quota
+	sub, err := s.Hub.Subscribe(r.Context(), o.stream)
 	if err != nil {
 		return err
 	}
-	streamHeader(w.Header(), eventStream)
-	s.poller.Serve(w, r, sub, preface, nil)
+	streamHeader(w.Header(), o.form)
+	s.poller.Serve(w, r, sub, o.preface, nil)
 	return nil
 }

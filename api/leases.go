@@ -1,11 +1,8 @@
 package api
 
 import (
-	"github.com/paylogic/pushserver/streams/eventlog"
-
 	"context"
 	"encoding/json"
-	"errors"
 	"hash/fnv"
 	"io"
 	"math/rand/v2"
@@ -16,8 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/paylogic/pushserver/ratelimit"
 	"github.com/paylogic/pushserver/ratelimit/policy"
 	"github.com/paylogic/pushserver/streams"
@@ -25,21 +20,17 @@ import (
 )
 
 const (
-	// endedLog is where gateways learn that a stream of theirs was ended by
-	// somebody elsewhere. No merchant can have its name.
-	endedLog = "_connections"
-
-	// leaseWait is how long leases are collected before the limiter is told of them.
+	// leaseWait is how long a batch of leases is collected.
 	leaseWait = 20 * time.Millisecond
 
-	// overLimitRetry is the shortest time after which a client reconnects whose
-	// stream ended because it exceeded the limit.
+	// overLimitRetry is the shortest time before a client reconnects whose stream
+	// exceeded the limit.
 	overLimitRetry = time.Second
 
-	agentMax = 128 // bytes of a user agent that are kept
+	agentMax = 128 // bytes kept of a User-Agent
 )
 
-// leaseInfo is what a lease says of a stream.
+// leaseInfo describes a stream in its lease.
 type leaseInfo struct {
 	Address  string   `json:"address"`
 	Agent    string   `json:"user_agent,omitempty"`
@@ -50,38 +41,14 @@ type leaseInfo struct {
 	Lag      int64    `json:"lag_ms,omitempty"`
 }
 
-// An openConnection is a stream as GET /v1/connections shows it.
-type openConnection struct {
-	ID      string    `json:"id"`
-	Since   time.Time `json:"since"`
-	Gateway string    `json:"gateway,omitempty"`
-	leaseInfo
-	Lag int64 `json:"lag_ms"` // also if it is none
-}
-
-// openConnections reads leases. Of those of this gateway it is known how they are
-// now; what another version has written into one is left out.
-func (s *Server) openConnections(leases []ratelimit.Lease) []openConnection {
-	all := make([]openConnection, len(leases))
-	for i, l := range leases {
-		if own := s.connections.find(l.Key, l.ID); own != nil {
-			l.Info = own.info()
-		}
-		all[i] = openConnection{ID: l.ID, Since: l.Since.UTC(), Gateway: l.Gateway}
-		_ = json.Unmarshal(l.Info, &all[i].leaseInfo)
-		all[i].Lag = all[i].leaseInfo.Lag
-	}
-	return all
-}
-
-// lease returns what the connection holds. What it says of itself is for other
-// gateways; where there are none it is left out.
+// lease returns the connection's lease. Only other gateways read its info, so a
+// gateway without others leaves it out.
 func (c *connection) lease() ratelimit.Lease {
 	l := ratelimit.Lease{Key: c.key, ID: c.id, Since: time.UnixMilli(c.since)}
-	if c.asked != nil {
-		l.Filter = filterName(c.asked)
+	if c.narrowing != nil {
+		l.Filter = filterName(c.narrowing)
 	}
-	if _, alone := c.among.server.Limiter.(*ratelimit.MemoryLimiter); !alone {
+	if _, alone := c.set.server.Limiter.(*ratelimit.MemoryLimiter); !alone {
 		l.Info = c.info()
 	}
 	return l
@@ -89,7 +56,7 @@ func (c *connection) lease() ratelimit.Lease {
 
 // streamLimit returns how many streams the key may have, or 0 for any number.
 func (c *connection) streamLimit() int {
-	s := c.among.server
+	s := c.set.server
 	if s.Unlimited {
 		return 0
 	}
@@ -98,12 +65,12 @@ func (c *connection) streamLimit() int {
 	return s.limit(c.caller.Key, policy.Streams).Quota
 }
 
-// info says how the stream is now.
+// info returns the leaseInfo of the stream as it is now.
 func (c *connection) info() []byte {
 	info := leaseInfo{Address: maskAddress(c.addr), Agent: c.agent}
-	if c.asked != nil {
-		info.Types, info.Filter = c.asked.Types, c.asked.Filter
-		info.Subject = strings.Join(c.asked.Subjects, ",")
+	if c.narrowing != nil {
+		info.Types, info.Filter = c.narrowing.Types, c.narrowing.Filter
+		info.Subject = strings.Join(c.narrowing.Subjects, ",")
 	}
 	c.mu.Lock()
 	sub := c.sub
@@ -119,21 +86,21 @@ func (c *connection) info() []byte {
 	}
 	text, err := json.Marshal(info)
 	if err != nil {
-		panic("api: a lease cannot be written: " + err.Error()) // texts and a number
+		panic("api: a lease is not JSON: " + err.Error())
 	}
 	return text
 }
 
-// filterName tells what a request asks for from others, on all gateways. There are
-// few of a key, so that two that differ have the same name about never.
-func filterName(asked *filter.Clause) string {
+// filterName names a narrowing alike on all gateways. A key has few, so 64 bits
+// are enough.
+func filterName(narrowing *filter.Clause) string {
 	h := fnv.New64a()
-	io.WriteString(h, clauseKey([]filter.Clause{*asked}))
+	_, _ = io.WriteString(h, clauseKey([]filter.Clause{*narrowing})) // a hash never fails
 	return strconv.FormatUint(h.Sum64(), 36)
 }
 
-// maskAddress shows where a client is, and not who: without the last byte, or the
-// last 80 bits of an IPv6 address.
+// maskAddress hides which client an address belongs to: it drops the last byte, or
+// the last 80 bits of an IPv6 address.
 func maskAddress(addr netip.Addr) string {
 	switch {
 	case addr.Is4():
@@ -148,26 +115,26 @@ func maskAddress(addr netip.Addr) string {
 	return "unknown"
 }
 
-// A leaseQueue tells the limiter of leases, many at a time and in nobody's way: of
-// those that it did not give, and of those that are over.
+// A leaseQueue reports leases to the limiter in batches, off the request path:
+// leases that it did not grant, and leases that ended.
 type leaseQueue struct {
 	limiter Limiter
 	wake    chan struct{}
 
 	mu    sync.Mutex // guards the following
 	begun []ratelimit.Lease
-	over  []ratelimit.Lease
+	ended []ratelimit.Lease
 }
 
 func newLeaseQueue(l Limiter) *leaseQueue {
 	return &leaseQueue{limiter: l, wake: make(chan struct{}, 1)}
 }
 
-// begin has a lease held soon that the limiter was not asked for.
+// begin reports a lease that the limiter was not asked for.
 func (q *leaseQueue) begin(l ratelimit.Lease) { q.add(&q.begun, l) }
 
-// end has a lease given back soon.
-func (q *leaseQueue) end(l ratelimit.Lease) { q.add(&q.over, l) }
+// end gives a lease back.
+func (q *leaseQueue) end(l ratelimit.Lease) { q.add(&q.ended, l) }
 
 func (q *leaseQueue) add(to *[]ratelimit.Lease, l ratelimit.Lease) {
 	q.mu.Lock()
@@ -179,7 +146,7 @@ func (q *leaseQueue) add(to *[]ratelimit.Lease, l ratelimit.Lease) {
 	}
 }
 
-// run tells the limiter until ctx is done, and then what is left.
+// run reports until ctx is done, and then reports the rest.
 func (q *leaseQueue) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		select {
@@ -192,33 +159,33 @@ func (q *leaseQueue) run(ctx context.Context) {
 		}
 		q.flush()
 	}
-	q.flush() // what came while the last one was under way
+	q.flush() // the leases added during the last one
 }
 
 func (q *leaseQueue) flush() {
 	q.mu.Lock()
-	begun, over := q.begun, q.over
-	q.begun, q.over = nil, nil
+	begun, ended := q.begun, q.ended
+	q.begun, q.ended = nil, nil
 	q.mu.Unlock()
-	if len(begun) > 0 && len(over) > 0 { // some were short
-		ended := make(map[string]bool, len(over))
-		for _, l := range over {
-			ended[l.ID] = true
+	if len(begun) > 0 && len(ended) > 0 {
+		short := make(map[string]bool, len(ended))
+		for _, l := range ended {
+			short[l.ID] = true
 		}
-		begun = slices.DeleteFunc(begun, func(l ratelimit.Lease) bool { return ended[l.ID] })
+		begun = slices.DeleteFunc(begun, func(l ratelimit.Lease) bool { return short[l.ID] })
 	}
-	// Both have deadlines of their own. What fails is done by the next renewal, or by
-	// time.
+	// Both calls have deadlines of their own. If one fails, the next renewal or the
+	// lease's expiry makes up for it.
 	if len(begun) > 0 {
 		_, _ = q.limiter.Renew(context.Background(), begun)
 	}
-	if len(over) > 0 {
-		q.limiter.Release(context.Background(), over...)
+	if len(ended) > 0 {
+		q.limiter.Release(context.Background(), ended...)
 	}
 }
 
-// renew keeps the leases of this gateway's streams until ctx is done, and ends
-// the streams whose leases are over.
+// renew keeps the leases of this gateway's streams until ctx is done. It ends
+// streams whose leases have ended and streams beyond the limit.
 func (s *Server) renew(ctx context.Context) {
 	ticker := time.NewTicker(ratelimit.RenewEvery)
 	defer ticker.Stop()
@@ -247,87 +214,11 @@ func (s *Server) renewOnce(ctx context.Context) {
 		s.Logger.Debug("some leases were not renewed", "error", err)
 	}
 	for _, l := range found.Ended {
-		s.endConnection(l.Key, l.ID, goodbyeBecause(endedByRequest))
+		s.endConnection(l.Key, l.ID, streams.Goodbye{Reason: endedByRequest, Retry: goodbyeForGood})
 	}
 	for _, l := range found.Surplus {
 		s.endConnection(l.Key, l.ID, streams.Goodbye{
 			Reason: endedByLimit, Reconnect: true, Retry: overLimitRetry + rand.N(overLimitRetry),
 		})
 	}
-}
-
-// Why a stream is ended whose key still stands.
-const (
-	endedByRequest  = "connection_ended"
-	endedByTakeover = "taken_over"
-	endedByLimit    = "over_limit"
-)
-
-// goodbyeBecause is to a stream that somebody has ended who has its key.
-func goodbyeBecause(reason string) streams.Goodbye {
-	return streams.Goodbye{Reason: reason, Retry: goodbyeForGood}
-}
-
-// endConnection ends a stream of this gateway, and reports whether it has it.
-func (s *Server) endConnection(key, id string, why streams.Goodbye) bool {
-	c := s.connections.find(key, id)
-	if c != nil {
-		c.end(why)
-	}
-	return c != nil
-}
-
-// An endedNotice says that a stream was ended by somebody elsewhere.
-type endedNotice struct {
-	Key        string `json:"key"`
-	Connection string `json:"connection"`
-	Reason     string `json:"reason"`
-}
-
-// announceEnd ends a stream whose lease is over wherever it is. A gateway that
-// does not hear of it finds out when it renews its leases.
-func (s *Server) announceEnd(ctx context.Context, l ratelimit.Lease, reason string) {
-	if s.endConnection(l.Key, l.ID, goodbyeBecause(reason)) {
-		return
-	}
-	data, err := json.Marshal(endedNotice{l.Key, l.ID, reason})
-	if err == nil {
-		_, err = s.Log.Append(ctx, endedLog, []eventlog.Event{{
-			ID: uuid.Must(uuid.NewV7()).String(), Source: "/connections", Type: "connection.ended", Subject: l.ID,
-			Time: time.Now().UTC().Format(time.RFC3339Nano), Merchant: endedLog, Data: data,
-		}})
-	}
-	if err != nil {
-		s.Logger.Debug("the end of a stream was not announced", "error", err)
-	}
-}
-
-// followEnded ends the streams of this gateway of which somebody says so, until
-// ctx is done.
-func (s *Server) followEnded(ctx context.Context) {
-	s.follow(ctx, endedLog, func() {}, func(_ time.Time, page streams.Page) {
-		for i := range page.Entries {
-			var notice endedNotice
-			if err := json.Unmarshal(page.Entries[i].Event.Data, &notice); err == nil {
-				s.endConnection(notice.Key, notice.Connection, goodbyeBecause(notice.Reason))
-			}
-		}
-	})
-}
-
-// endByRequest ends a stream of a key, wherever it is. Errors are those of
-// [ratelimit.Leases].
-func (s *Server) endByRequest(ctx context.Context, key, id string) (openConnection, error) {
-	l, err := s.Limiter.End(ctx, key, id)
-	if errors.Is(err, ratelimit.ErrNoLease) {
-		if own := s.connections.find(key, id); own != nil { // the limiter has not heard of it yet
-			l, err = own.lease(), nil
-		}
-	}
-	if err != nil {
-		return openConnection{}, err
-	}
-	was := s.openConnections([]ratelimit.Lease{l})[0]
-	s.announceEnd(ctx, l, endedByRequest)
-	return was, nil
 }

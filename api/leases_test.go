@@ -8,6 +8,7 @@ import (
 
 	"github.com/paylogic/pushserver/auth"
 	"github.com/paylogic/pushserver/ratelimit"
+	"github.com/paylogic/pushserver/streams"
 	"github.com/paylogic/pushserver/streams/eventlog"
 )
 
@@ -57,7 +58,7 @@ func TestStreamThatIsEndedWhileItOpensSaysSo(t *testing.T) {
 	limiter := &alone{MemoryLimiter: ratelimit.NewMemoryLimiter("alone")}
 	r := startRig(t, eventlog.MemoryOptions{}, false, func(c *Config) { c.Limiter = limiter })
 	limiter.given = func(l ratelimit.Lease) {
-		if !r.server.endConnection(l.Key, l.ID, goodbyeBecause(endedByTakeover)) {
+		if !r.server.endConnection(l.Key, l.ID, streams.Goodbye{Reason: endedByTakeover, Retry: goodbyeForGood}) {
 			t.Error("a connection that has a lease is not known")
 		}
 	}

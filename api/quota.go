@@ -148,20 +148,20 @@ func (c *connection) replayed(n int) time.Duration {
 	c.mu.Lock()
 	key := c.caller.Key
 	c.mu.Unlock()
-	s := c.among.server
+	s := c.set.server
 	limit := s.limit(key, policy.Replay)
-	if c.owed += int32(n); int(c.owed) < min(replayAtOnce, limit.Quota) {
+	if c.unbilled += int32(n); int(c.unbilled) < min(replayAtOnce, limit.Quota) {
 		return 0
 	}
-	charged := min(int(c.owed), limit.Quota)
+	charged := min(int(c.unbilled), limit.Quota)
 	v := s.ask(context.Background(), ratelimit.Ask{
 		Key: key.ID, Charges: []ratelimit.Charge{{Policy: limit, N: charged}},
 	})
 	if v.Allowed {
-		c.owed -= int32(charged)
+		c.unbilled -= int32(charged)
 		return 0
 	}
-	return max(v.Retry(), time.Millisecond) // what is owed is charged the next time
+	return max(v.Retry(), time.Millisecond) // the next call charges the rest
 }
 
 // replayAtOnce is how many events a stream reads from the log before they are

@@ -20,7 +20,7 @@ func (s *Server) state(w http.ResponseWriter, r *http.Request) error {
 	if err := s.checkQuery(r, q); err != nil {
 		return err
 	}
-	f, err := s.feed(key, q)
+	f, err := s.view(key, q)
 	if err != nil {
 		return err
 	}

@@ -10,12 +10,20 @@ import (
 	"github.com/paylogic/pushserver/ratelimit"
 	"github.com/paylogic/pushserver/ratelimit/policy"
 	"github.com/paylogic/pushserver/streams"
+	"github.com/paylogic/pushserver/streams/filter"
 )
 
 const (
 	eventStream = "text/event-stream"
 	lineStream  = "application/x-ndjson"
 )
+
+// pollWait is well below the 50 s after which clients that poll give up a response.
+// Tests shorten it.
+var pollWait = 20 * time.Second
+
+// paddingSize is how much of a response some clients buffer before they show any.
+const paddingSize = 2 << 10
 
 // streamHeader sets the header that all streams share.
 func streamHeader(h http.Header, form string) {
@@ -43,7 +51,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) error {
 	if accepted == "" {
 		return problem("not-acceptable", "Accept "+eventStream+" or "+lineStream+".")
 	}
-	f, err := s.feed(c, q)
+	v, err := s.view(c, q)
 	if err != nil {
 		return err
 	}
@@ -51,7 +59,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if q["names"] == "off" && (f.data || accepted == lineStream) {
+	if q["names"] == "off" && (v.data || accepted == lineStream) {
 		return parameterProblem("names", "goes with server-sent events in the envelope cloudevents alone, where the type is inside")
 	}
 	if q["poll"] == "1" && q["snapshot"] == "1" {
@@ -64,29 +72,40 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) error {
 		if err := s.charge(w, r, c, s.cost(c, policy.Requests, 1)); err != nil {
 			return err
 		}
-		streamHeader(w.Header(), accepted)
-		w.Header().Set("Connection", "close")
-		w.WriteHeader(http.StatusOK)
-		return nil
+		return answerHead(w, accepted)
 	}
-	req := streams.Request{
-		Framing:    framing(accepted, f.data),
-		Connection: "con_" + rand.Text()[:16],
-		Log:        f.log, Filter: f.filter,
-		Start:    streams.Start{Invalid: invalid, After: after, Snapshot: q["snapshot"] == "1", Since: f.since},
-		Conflate: q["conflate"] != "off",
+	o := openRequest{
+		caller: c, narrowing: v.narrowing, form: accepted, preface: padding(q),
+		takeOver: q["takeover"] == "oldest" && c.grant == nil,
+		stream: streams.Request{
+			Framing:    framing(accepted, v.data),
+			Connection: newConnectionID(),
+			Log:        v.log, Filter: v.filter,
+			Start:    streams.Start{Invalid: invalid, After: after, Snapshot: q["snapshot"] == "1", Since: v.since},
+			Conflate: q["conflate"] != "off",
+		},
 	}
 	if q["names"] == "off" {
-		req.Framing = streams.SSEUnnamed
+		o.stream.Framing = streams.SSEUnnamed
 	}
 	if q["poll"] == "1" {
-		return s.poll(w, r, c, q, accepted, req)
+		return s.poll(w, r, o)
 	}
-	return s.open(w, r, c, q, accepted, padding(q), req)
+	return s.open(w, r, o)
 }
 
-// streamCaller returns who asks for a stream: by the header, or by a token in the
-// query, where EventSource has to put it.
+// answerHead answers HEAD for a stream.
+func answerHead(w http.ResponseWriter, form string) error {
+	streamHeader(w.Header(), form)
+	w.Header().Set("Connection", "close")
+	w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+func newConnectionID() string { return "con_" + rand.Text()[:16] }
+
+// streamCaller returns the caller of a stream, from the header or from a token in
+// the query, where EventSource has to put it.
 func (s *Server) streamCaller(w http.ResponseWriter, r *http.Request, q query) (*caller, error) {
 	token, given := q["access_token"]
 	switch {
@@ -116,51 +135,61 @@ func framing(accepted string, data bool) streams.Framing {
 	return streams.SSE
 }
 
-// open answers with a stream for the caller, of what they ask for, and a preface
-// before it. An error is returned before anything was written.
-func (s *Server) open(w http.ResponseWriter, r *http.Request, who *caller, q query, form string, preface []byte, req streams.Request) error {
+// An openRequest says which stream a caller opens.
+type openRequest struct {
+	caller    *caller        // nil: the stream needs no key
+	narrowing *filter.Clause // of what the caller sees; nil: nothing
+	form      string         // the content type
+	preface   []byte         // goes out before the stream
+	takeOver  bool           // end the key's oldest stream if there is no room for another
+	stream    streams.Request
+}
+
+// open answers with a stream. It returns an error only if it wrote nothing.
+func (s *Server) open(w http.ResponseWriter, r *http.Request, o openRequest) error {
+	seen := o.caller // the caller whose view stream has
 	c := &connection{
-		among: s.connections, key: who.ID, caller: *who, asked: s.filters.share(askedOf(q)),
-		id: req.Connection, since: time.Now().UnixMilli(), addr: s.clientAddr(r), agent: agentOf(r),
+		set: s.connections, key: seen.ID, caller: *seen, narrowing: o.narrowing,
+		id: o.stream.Connection, since: time.Now().UnixMilli(), addr: s.clientAddr(r), agent: agentOf(r),
 	}
-	s.connections.add(c) // before it has a lease, which somebody may end
-	if err := s.lease(w, r, who, c, q["takeover"] == "oldest" && who.grant == nil); err != nil {
+	s.connections.add(c) // before the lease, which another request may end
+	if err := s.lease(w, r, c, o.takeOver); err != nil {
 		c.left()
 		return err
 	}
-	req.Rate, req.ChargeReplay = s.limit(who.Key, policy.Deliveries).Quota, c.replayed
+	o.stream.Rate, o.stream.ChargeReplay = s.limit(seen.Key, policy.Deliveries).Quota, c.replayed
 	for {
-		// Known since it was announced: no change falls between.
-		now, err := who.again(r.Context(), s.Keyring)
+		// The connection was added before this check, so no change falls between.
+		now, err := o.caller.again(r.Context(), s.Keyring)
 		if err == nil {
 			err = now.admit(auth.Stream)
 		}
-		var f feed
-		if err == nil {
-			f, err = s.feed(now, q)
+		if err == nil && now.Revision != seen.Revision {
+			o.stream.Log, seen = now.Log(), now
+			o.stream.Filter, err = s.narrow(now, o.narrowing)
 		}
 		var sub *streams.Subscription
 		if err == nil {
-			req.Log, req.Filter = f.log, f.filter
-			sub, err = s.Hub.Subscribe(r.Context(), req)
+			sub, err = s.Hub.Subscribe(r.Context(), o.stream)
 		}
 		if err != nil {
 			c.left()
 			return err
 		}
-		if !c.begin(sub, now, f.filter) {
+		if !c.begin(sub, now, o.stream.Filter) {
 			sub.Close(streams.ErrGone)
 			continue
 		}
 		s.connections.time(c, !now.ends().IsZero())
-		streamHeader(w.Header(), form)
-		s.poller.Serve(w, r, sub, preface, c.left)
+		streamHeader(w.Header(), o.form)
+		s.poller.Serve(w, r, sub, o.preface, c.left)
 		return nil
 	}
 }
 
-// lease takes a place among the open streams of the caller's key for c.
-func (s *Server) lease(w http.ResponseWriter, r *http.Request, who *caller, c *connection, takeOver bool) error {
+// lease takes a place among the open streams of its key for c.
+func (s *Server) lease(w http.ResponseWriter, r *http.Request, c *connection, takeOver bool) error {
+	who := &c.caller
 	lease := c.lease()
 	charges := []ratelimit.Charge{s.cost(who, policy.Streams, 1), s.cost(who, policy.Connects, 1)}
 	if lease.Filter != "" {
@@ -180,7 +209,44 @@ func (s *Server) lease(w http.ResponseWriter, r *http.Request, who *caller, c *c
 	return nil
 }
 
-// agentOf returns what the client calls itself, as it may be shown.
+// poll answers a request for a stream with one that ends: with the events after the
+// position, or the first that come within pollWait.
+func (s *Server) poll(w http.ResponseWriter, r *http.Request, o openRequest) error {
+	c := o.caller
+	if c != nil {
+		if err := s.chargePage(w, r, c, s.cost(c, policy.Connects, 1)); err != nil {
+			return err
+		}
+	}
+	page, err := s.Hub.Page(r.Context(), streams.PageRequest{
+		Log: o.stream.Log, Filter: o.stream.Filter, Start: o.stream.Start, Limit: pageMax, Wait: pollWait,
+	})
+	if err != nil {
+		return err
+	}
+	if c != nil {
+		s.chargeReplay(r, c, page.Read)
+	}
+	streamHeader(w.Header(), o.form)
+	w.WriteHeader(http.StatusOK)
+	_, _ = w.Write(append(o.preface, o.stream.Framing.Answer(page)...)) // the client may have left
+	return nil
+}
+
+// padding returns the comment that a client wants before the stream.
+func padding(q query) []byte {
+	if q["padding"] != "1" && q["padding"] != "true" {
+		return nil
+	}
+	text := make([]byte, 0, paddingSize+3)
+	text = append(text, ':')
+	for len(text) <= paddingSize {
+		text = append(text, ' ')
+	}
+	return append(text, "\n\n"...)
+}
+
+// agentOf returns the User-Agent, short and in printable ASCII.
 func agentOf(r *http.Request) string {
 	agent := r.Header.Get("User-Agent")
 	if len(agent) > agentMax {

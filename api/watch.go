@@ -1,6 +1,8 @@
 package api
 
 import (
+	"errors"
+
 	"github.com/paylogic/pushserver/streams/eventlog"
 
 	"context"
@@ -11,24 +13,29 @@ import (
 	"github.com/paylogic/pushserver/streams/filter"
 )
 
-// verifyEvery is the time between two checks of all open streams' keys, for a
-// change whose notice got lost.
-const verifyEvery = 30 * time.Second
+const (
+	// verifyEvery is the time between two checks of all open streams' keys. It
+	// bounds how long a lost notice delays a change.
+	verifyEvery = 30 * time.Second
+
+	// expiringNotice is how long before its end a stream is told of it.
+	expiringNotice = time.Minute
+)
 
 // Tests shorten these.
 var (
-	// watchWait is how long one look at the control log takes if nothing
-	// happens. It is far less than staleAfter, which it must notice.
+	// watchWait is how long one read of the control log waits for an entry. It is
+	// far less than staleAfter.
 	watchWait = 10 * time.Second
 
-	// staleAfter is how long a gateway vouches for open streams although it
-	// cannot hear of changes: as long as a cached key is believed.
+	// staleAfter is how long streams stay open while the control log cannot be
+	// read: as long as a cached key is valid.
 	staleAfter = auth.StaleLimit
 )
 
-// watch keeps what open streams may see up to date until ctx is done: it tails
-// the control log, verifies all keys now and then, and ends what it can no longer
-// vouch for.
+// watch applies changes of keys to open streams until ctx is done. It follows the
+// control log, verifies all keys periodically, and ends streams whose keys it can
+// no longer verify.
 func (s *Server) watch(ctx context.Context) {
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
@@ -56,23 +63,104 @@ func (s *Server) watch(ctx context.Context) {
 	}
 }
 
-// recheckAll checks every open stream.
 func (s *Server) recheckAll(ctx context.Context) {
 	for _, c := range s.connections.all() {
 		s.recheck(ctx, c)
 	}
 }
 
-// followControl tails the control log, and says when it was last up to date.
+// recheck applies the present state of the caller's key to the connection: its
+// stream goes on, sees something else, or ends.
+func (s *Server) recheck(ctx context.Context, c *connection) {
+	c.mu.Lock()
+	was, opening := c.caller, c.sub == nil
+	c.stale = opening
+	c.mu.Unlock()
+	if opening {
+		return
+	}
+	now, err := was.again(ctx, s.Keyring)
+	switch {
+	case errors.Is(err, auth.ErrUnavailable), ctx.Err() != nil:
+		return // a later check decides, or the stream ends as stale
+	case err != nil:
+		c.end(streams.Goodbye{Reason: goodbyeReason(err), Retry: goodbyeForGood})
+		return
+	case !now.May(auth.Stream):
+		c.end(streams.Goodbye{Reason: "scope_removed", Retry: goodbyeForGood})
+		return
+	}
+	f, err := s.filterFor(now, c.narrowing)
+	if err != nil {
+		s.Logger.Error("what a key may see cannot be compiled: its stream ends", "key", now.ID, "error", err)
+		c.end(streams.Goodbye{Reason: "scope_removed", Retry: goodbyeForGood})
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if now.Revision < c.caller.Revision {
+		return // another check saw a newer state
+	}
+	c.caller = *now
+	s.connections.time(c, !now.ends().IsZero())
+	if f.Key() != c.filter.Key() {
+		c.filter = f
+		c.sub.Rescope(f, scopeOf(now))
+	}
+}
+
+// goodbyeReason says why a credential is no longer valid.
+func goodbyeReason(err error) string {
+	if errors.Is(err, auth.ErrExpired) || errors.Is(err, auth.ErrTokenExpired) {
+		return "session_ended"
+	}
+	return "key_revoked"
+}
+
+// scopeOf returns the data of stream.scope: the clause of the key, with its types
+// always there.
+func scopeOf(c *caller) filter.Clause {
+	scope := c.Clause
+	if len(scope.Types) == 0 {
+		scope.Types = []string{"*"}
+	}
+	return scope
+}
+
+// sweep announces to streams that their credentials expire soon, and ends the
+// streams whose credentials have expired.
+func (s *Server) sweep(now time.Time) {
+	for _, c := range s.connections.ending() {
+		c.mu.Lock()
+		ends, sub := c.caller.ends(), c.sub
+		tell := sub != nil && !ends.IsZero() && c.toldExpiry != ends.Unix() && ends.Sub(now) <= expiringNotice
+		if tell {
+			c.toldExpiry = ends.Unix()
+		}
+		c.mu.Unlock()
+		switch {
+		case ends.IsZero() || sub == nil:
+		case !now.Before(ends):
+			c.end(streams.Goodbye{Reason: "session_ended", Retry: goodbyeForGood})
+		case tell:
+			sub.Say("stream.expiring", map[string]any{
+				"at": ends.UTC().Format(time.RFC3339Nano), "in_ms": ends.Sub(now).Milliseconds(),
+			})
+		}
+	}
+}
+
+// followControl follows the control log, and sends the time at which each
+// successful read began.
 func (s *Server) followControl(ctx context.Context, heard chan<- time.Time) {
 	s.follow(ctx, auth.ControlLog, s.Keyring.Reset, func(began time.Time, page streams.Page) {
 		if page.Reset != nil {
-			// Notices may be missing: nothing that is cached is sure.
+			// Notices may be missing, so the cache cannot be trusted.
 			s.Keyring.Reset()
 			s.recheckAll(ctx)
 		}
 		for i := range page.Entries {
-			s.heed(ctx, page.Entries[i].Event.Data)
+			s.applyChange(ctx, page.Entries[i].Event.Data)
 		}
 		select {
 		case heard <- began:
@@ -81,9 +169,9 @@ func (s *Server) followControl(ctx context.Context, heard chan<- time.Time) {
 	})
 }
 
-// follow tails a log of the program's own from its head, until ctx is done. It
-// calls begin when it knows the head, and then turn with each page and when it
-// began to ask for it.
+// follow reads an internal log from its head on, until ctx is done. It calls begin
+// when it knows the head, and then turn with each page and the time at which the
+// read of this page began.
 func (s *Server) follow(ctx context.Context, log string, begin func(), turn func(began time.Time, page streams.Page)) {
 	all, err := filter.Compile()
 	if err != nil {
@@ -104,7 +192,7 @@ func (s *Server) follow(ctx context.Context, log string, begin func(), turn func
 			page, err = s.Hub.Page(ctx, req)
 		}
 		if err != nil {
-			// Once it can be read again, that is known at once and not after a wait.
+			// The next read must not wait, so that a recovery shows at once.
 			err, req.Wait = nil, 0
 			wait(ctx, 250*time.Millisecond)
 			continue
@@ -118,7 +206,6 @@ func (s *Server) follow(ctx context.Context, log string, begin func(), turn func
 	}
 }
 
-// wait returns after d, or when ctx is done.
 func wait(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -128,8 +215,8 @@ func wait(ctx context.Context, d time.Duration) {
 	}
 }
 
-// heed takes notice of one change.
-func (s *Server) heed(ctx context.Context, data []byte) {
+// applyChange applies one change of a key to the cache and the open streams.
+func (s *Server) applyChange(ctx context.Context, data []byte) {
 	change, err := auth.ParseChange(data)
 	if err != nil {
 		s.Logger.Error("a change of a key cannot be read: all keys are read anew", "error", err)

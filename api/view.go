@@ -15,64 +15,83 @@ import (
 	"github.com/paylogic/pushserver/streams/filter"
 )
 
-// A feed is what a key may see of its log, narrowed by what a request asks for.
-type feed struct {
-	log    string
-	filter *filter.Filter
-	data   bool // the event's data alone is wanted
-	since  time.Time
+// A view is the part of a log that a request asks for, within what its caller may
+// see.
+type view struct {
+	log       string
+	filter    *filter.Filter
+	narrowing *filter.Clause // what the request narrowed; nil: nothing
+	data      bool           // only the event's data is wanted
+	since     time.Time
 }
 
-// feed reads the feed parameters of a request.
-func (s *Server) feed(c *caller, q query) (feed, error) {
-	asked := askedOf(q)
-	granted := c.clauses()
-	for _, clause := range granted {
-		if len(asked.Types) == 0 || filter.Overlap(asked.Types, clause.Types) {
-			continue
-		}
-		if _, err := filter.Compile(asked); err != nil {
-			return feed{}, err
-		}
-		return feed{}, problem("scope-missing", "Ask for types that this key may see. granted lists them.").
-			with("missing", asked.Types).with("granted", clause.Types)
-	}
-	f := feed{log: c.Log()}
-	var err error
-	if f.filter, err = s.filters.compile(append(granted, asked)...); err != nil {
-		if _, fault := filter.Compile(granted...); fault != nil {
-			// Nothing that the client can mend: an error of ours, said in words
-			// that are not taken for one about the request.
-			return feed{}, fmt.Errorf("compile what %s may see: %v", c.ID, fault)
-		}
-		return feed{}, err
-	}
-	switch q["envelope"] {
-	case "", "cloudevents":
-	case "data":
-		f.data = true
-	default:
-		return feed{}, parameterProblem("envelope", "must be cloudevents or data")
-	}
-	if since := q["since"]; since != "" {
-		if f.since, err = parseSince(since, time.Now()); err != nil {
-			return feed{}, err
-		}
-	}
-	return f, nil
-}
-
-// askedOf returns the clause that a request has.
-func askedOf(q query) filter.Clause {
+// view reads a request's view from its query.
+func (s *Server) view(c *caller, q query) (view, error) {
 	asked := filter.Clause{Types: parseList(q["types"]), Filter: q["filter"]}
 	if q["subject"] != "" {
 		asked.Subjects = []string{q["subject"]}
 	}
-	return asked
+	v := view{log: c.Log(), narrowing: s.filters.share(asked)}
+	var err error
+	if v.filter, err = s.narrow(c, v.narrowing); err != nil {
+		return view{}, err
+	}
+	switch q["envelope"] {
+	case "", "cloudevents":
+	case "data":
+		v.data = true
+	default:
+		return view{}, parameterProblem("envelope", "must be cloudevents or data")
+	}
+	if since := q["since"]; since != "" {
+		if v.since, err = parseSince(since, time.Now()); err != nil {
+			return view{}, err
+		}
+	}
+	return v, nil
 }
 
-// filterCache keeps compiled filters, so that a client that reconnects costs
-// no compilation. It starts anew when it is full.
+// narrow returns what the caller sees within narrowing. It is a problem if they
+// have no type in common, because nothing would ever be delivered.
+func (s *Server) narrow(c *caller, narrowing *filter.Clause) (*filter.Filter, error) {
+	if narrowing == nil {
+		return s.filterFor(c, nil)
+	}
+	for _, clause := range c.clauses() {
+		if len(narrowing.Types) == 0 || filter.Overlap(narrowing.Types, clause.Types) {
+			continue
+		}
+		if _, err := filter.Compile(*narrowing); err != nil {
+			return nil, err
+		}
+		return nil, problem("scope-missing", "Ask for types that this key may see. granted lists them.").
+			with("missing", narrowing.Types).with("granted", clause.Types)
+	}
+	return s.filterFor(c, narrowing)
+}
+
+// filterFor returns the filter of what the caller sees within narrowing, which may
+// be nil. Its errors of package filter are about narrowing alone.
+func (s *Server) filterFor(c *caller, narrowing *filter.Clause) (*filter.Filter, error) {
+	granted := c.clauses()
+	all := granted
+	if narrowing != nil {
+		all = append(all, *narrowing)
+	}
+	f, err := s.filters.compile(all...)
+	if err == nil {
+		return f, nil
+	}
+	if _, fault := filter.Compile(granted...); fault != nil {
+		// The client cannot fix a broken key, so this must not become a problem
+		// about the request.
+		return nil, fmt.Errorf("compile what %s may see: %v", c.ID, fault)
+	}
+	return nil, err
+}
+
+// filterCache keeps compiled filters, so that a reconnecting client costs no
+// compilation. When it is full it is emptied.
 type filterCache struct {
 	mu      sync.Mutex // guards the following
 	filters map[string]*filter.Filter

@@ -1,0 +1,168 @@
+package api
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/paylogic/pushserver/ratelimit"
+	"github.com/paylogic/pushserver/streams"
+	"github.com/paylogic/pushserver/streams/filter"
+)
+
+// goodbyeForGood is when a client may reconnect whose key no longer opens streams.
+const goodbyeForGood = time.Hour
+
+// Reasons for which a stream ends although its key is valid.
+const (
+	endedByRequest  = "connection_ended"
+	endedByTakeover = "taken_over"
+	endedByLimit    = "over_limit"
+)
+
+// A connection is one open stream. There are many, so it is small.
+type connection struct {
+	set       *connections
+	key       string // id of the caller's key
+	id        string
+	since     int64 // in Unix ms
+	addr      netip.Addr
+	agent     string         // the client's User-Agent
+	holds     atomic.Bool    // it has a lease
+	unbilled  int32          // events replayed and not yet charged; its reader owns it
+	slot      int            // in set, which guards it; -1 once it has left
+	narrowing *filter.Clause // what its request narrowed; nil: nothing
+
+	mu         sync.Mutex // guards the following
+	caller     caller
+	filter     *filter.Filter        // in use
+	sub        *streams.Subscription // nil while the stream opens
+	stale      bool                  // the key changed while the stream opened
+	pendingEnd *streams.Goodbye      // to send once the stream is open
+	toldExpiry int64                 // the end that the client was told of, in Unix seconds
+}
+
+// left must be called when the stream has ended.
+func (c *connection) left() {
+	if c.set.remove(c) && c.holds.Load() {
+		c.set.release(ratelimit.Lease{Key: c.key, ID: c.id})
+	}
+}
+
+// connections are the open streams of this gateway.
+type connections struct {
+	server  *Server
+	release func(ratelimit.Lease)
+
+	mu    sync.Mutex               // guards the following
+	byKey map[string][]*connection // by the id of the caller's key
+	timed map[*connection]bool     // connections whose credential expires
+}
+
+func newConnections() *connections {
+	return &connections{byKey: make(map[string][]*connection), timed: make(map[*connection]bool)}
+}
+
+// add makes c one of the connections. From then on it misses no change of its
+// key.
+func (cs *connections) add(c *connection) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	of := cs.byKey[c.key]
+	c.slot = len(of)
+	cs.byKey[c.key] = append(of, c)
+}
+
+// remove takes c out, and reports whether it was in.
+func (cs *connections) remove(c *connection) bool {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if c.slot < 0 {
+		return false
+	}
+	delete(cs.timed, c)
+	of := cs.byKey[c.key]
+	last := len(of) - 1
+	of[c.slot] = of[last]
+	of[c.slot].slot = c.slot
+	of[last], c.slot = nil, -1
+	if cs.byKey[c.key] = of[:last]; last == 0 {
+		delete(cs.byKey, c.key)
+	}
+	return true
+}
+
+func (cs *connections) of(key string) []*connection {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	return slices.Clone(cs.byKey[key])
+}
+
+// find returns the connection of a key with this id, or nil.
+func (cs *connections) find(key, id string) *connection {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	for _, c := range cs.byKey[key] {
+		if c.id == id {
+			return c
+		}
+	}
+	return nil
+}
+
+func (cs *connections) all() []*connection {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	return slices.Concat(slices.Collect(maps.Values(cs.byKey))...)
+}
+
+// ending returns the connections whose credential expires.
+func (cs *connections) ending() []*connection {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	return slices.Collect(maps.Keys(cs.timed))
+}
+
+// time says whether the connection's credential expires.
+func (cs *connections) time(c *connection, ends bool) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	switch {
+	case !ends:
+		delete(cs.timed, c)
+	case c.slot >= 0:
+		cs.timed[c] = true
+	}
+}
+
+// begin gives the connection its subscription. It reports false if the key has
+// changed since the caller was recognised; the caller must then start again.
+func (c *connection) begin(sub *streams.Subscription, who *caller, f *filter.Filter) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stale {
+		c.stale = false
+		return false
+	}
+	c.caller, c.sub, c.filter = *who, sub, f
+	if c.pendingEnd != nil {
+		sub.End(*c.pendingEnd)
+	}
+	return true
+}
+
+// end ends the stream with a goodbye, or as soon as it is open.
+func (c *connection) end(g streams.Goodbye) {
+	c.mu.Lock()
+	sub := c.sub
+	if sub == nil && c.pendingEnd == nil {
+		c.pendingEnd = &g
+	}
+	c.mu.Unlock()
+	if sub != nil {
+		sub.End(g)
+	}
+}
