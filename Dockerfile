@@ -12,9 +12,9 @@ COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certifica
 COPY --from=build /out/pushserver /pushserver
 USER 65532:65532
 
-# By variable, not by argument, so that `docker run … serve --redis …` keeps them.
-# Loopback, the default, is out of reach from outside a container. 9090 has
-# health and metrics: publish it to those who operate, not to the world.
+# Variables, not arguments, so that `docker run … serve --redis …` keeps them. The
+# default, loopback, is unreachable from outside the container. Port 9090 has health
+# and metrics: expose it to operators only.
 ENV PUSHSERVER_LISTEN=0.0.0.0:8080 PUSHSERVER_OPS_LISTEN=0.0.0.0:9090
 EXPOSE 8080 9090
 

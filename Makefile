@@ -28,7 +28,7 @@ NEEDED += node:nodejs npm:npm
 deps-node: $(FOREIGN:=/node_modules)
 endif
 
-# In this order, also under make -j.
+# In this order, even with make -j.
 test: deps
 	$(MAKE) check
 	$(MAKE) suites
@@ -126,6 +126,6 @@ fuzz:
 			grep -v '^fuzz: elapsed' <<<"$$out"
 			grep -q '^    context deadline exceeded$$' <<<"$$out" || exit 1
 			! grep -qE 'Failing input|_test\.go:|panic' <<<"$$out" || exit 1
-			echo "the time was up: nothing was found"
+			echo "the time is up: nothing found"
 		done
 	done

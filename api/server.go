@@ -57,7 +57,7 @@ type Config struct {
 	Catalog *catalog.Catalog
 	// RejectUnknown refuses events of types that Catalog does not have.
 	RejectUnknown bool
-	// StateTypes are patterns of further types that are state-like, beside those
+	// StateTypes are patterns of further types that are stateful, beside those
 	// that Catalog says are: of each subject only the newest event counts.
 	StateTypes []string
 }

@@ -88,7 +88,7 @@ func members(e sse.Event) map[string]any {
 }
 
 // Line returns nil if a line of a stream in application/x-ndjson is one that the
-// description knows. An empty line is a sign of life.
+// description knows. An empty line is a heartbeat.
 func (d *Description) Line(line []byte) error {
 	line = bytes.TrimSpace(line)
 	if len(line) == 0 {

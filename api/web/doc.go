@@ -1,7 +1,7 @@
-// Package web has the pages that people see in a browser: the guide, the
+// Package web has the pages for browsers: the guide, the
 // reference, a page for each problem, and the console.
 //
-// They are rendered once, when a [Site] is made, have no build step, ask nobody
-// else for anything, and run no script that is not a file of their own: see
+// They are rendered once, when a [Site] is created. They have no build step, load
+// nothing from other hosts, and run only scripts from their own files: see
 // [contentPolicy].
 package web

@@ -14,29 +14,29 @@ import (
 	"github.com/vearutop/statigz"
 )
 
-// contentPolicy lets a page load what this server has, speak to it, and nothing
-// else: no script or style that stands in a page, no frame around one.
+// contentPolicy lets a page use only this server: no inline script or style, and no
+// frame around a page.
 const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 //go:embed layout.html pages assets samples
 var files embed.FS
 
-// A Problem is one that a page is about.
+// A Problem has a page that explains it.
 type Problem struct {
 	Name   string // the last part of its type
 	Status int
 	Title  string
 }
 
-// A Site answers requests for pages and for what belongs to them.
+// A Site answers requests for pages and their assets.
 type Site struct {
 	pages   map[string][]byte // by path
 	assets  http.Handler
 	swagger http.Handler
 }
 
-// A page is what stands in the layout.
+// A page is the content of the layout.
 type page struct {
 	Path, Title, Section string
 	Body                 template.HTML
@@ -59,8 +59,8 @@ var guide = []chapter{
 	{"/docs/redis", "Through Redis", "redis"},
 }
 
-// New renders the pages; there is one for each of the problems, and two of the demo
-// if that is wanted. It fails if a problem has no explanation.
+// New renders the pages: the guide, one page per problem, and with demo the two
+// demo pages. It fails if a problem has no explanation.
 func New(problems []Problem, demo bool) (*Site, error) {
 	problems = slices.Clone(problems)
 	slices.SortFunc(problems, func(a, b Problem) int {
@@ -123,7 +123,7 @@ func New(problems []Problem, demo bool) (*Site, error) {
 	return s, nil
 }
 
-// sample shows a file of samples, which the tests run.
+// sample shows a file from samples. The tests run these files.
 func sample(name string) (template.HTML, error) {
 	text, err := files.ReadFile("samples/" + name)
 	if err != nil {
@@ -134,8 +134,8 @@ func sample(name string) (template.HTML, error) {
 		language, template.HTMLEscapeString(strings.TrimSpace(string(text))))), nil
 }
 
-// Serve answers a request for a page or for what belongs to one, and reports
-// whether there is such a thing.
+// Serve answers a request for a page or an asset, and reports whether the path
+// exists.
 func (s *Site) Serve(w http.ResponseWriter, r *http.Request) bool {
 	text, isPage := s.pages[r.URL.Path]
 	if r.URL.Path == "/client.js" {
@@ -157,7 +157,7 @@ func (s *Site) Serve(w http.ResponseWriter, r *http.Request) bool {
 	case isPage:
 		h.Set("Content-Type", "text/html; charset=utf-8")
 		if r.Method != http.MethodHead {
-			_, _ = w.Write(text) // the client left; there is nobody to tell
+			_, _ = w.Write(text) // an error means that the client left
 		}
 	case asset:
 		s.assets.ServeHTTP(w, r)
@@ -167,7 +167,7 @@ func (s *Site) Serve(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// swaggerFiles are what the reference needs of Swagger UI.
+// swaggerFiles are the files of Swagger UI that the reference uses.
 var swaggerFiles = []string{"swagger-ui-bundle.js", "swagger-ui.css"}
 
 func (s *Site) has(name string) bool {
@@ -180,10 +180,10 @@ func (s *Site) has(name string) bool {
 	return err == nil && !info.IsDir()
 }
 
-// Has reports whether there is a page at this path.
+// Has reports whether this path has a page.
 func (s *Site) Has(name string) bool { return s.pages[name] != nil }
 
-// Paths returns those of all pages.
+// Paths returns the paths of all pages, sorted.
 func (s *Site) Paths() []string {
 	var paths []string
 	for p := range s.pages {

@@ -74,7 +74,7 @@ func TestConsole(t *testing.T) {
 	}
 
 	b.do(t, chromedp.Click("#pause"), chromedp.Click("#test button"))
-	b.until(t, `document.getElementById("pause").textContent === "Go on (1)"`)
+	b.until(t, `document.getElementById("pause").textContent === "Resume (1)"`)
 	b.do(t, chromedp.Click("#pause"))
 	b.until(t, `document.getElementById("events").textContent.split('"livemode":false').length === 3`)
 	b.do(t, chromedp.Click("#connections button"))

@@ -1,6 +1,6 @@
-// A browser client of pushserver, as an ES module. Plain EventSource is enough for
-// everything but this: all tabs of an origin share one stream, tokens are renewed,
-// and where streaming is impossible the events are polled for.
+// A browser client of pushserver, as an ES module. It adds to a plain EventSource:
+// all tabs of an origin share one stream, tokens are renewed, and if streaming is
+// impossible the client polls for events.
 //
 //   import { SharedStream } from "/client.js";
 //   const stream = new SharedStream({
@@ -11,23 +11,23 @@
 //   stream.addEventListener("reset", () => forget());
 //   stream.addEventListener("state", (e) => console.log(e.detail)); // "open", "lost", "ended"
 //
-// An event's detail is the CloudEvent, with its position; detail.replayed says that
-// it is the current state and no change. A reset clears what is held.
+// An event's detail is the CloudEvent, with its position. detail.replayed marks
+// current state, as opposed to a change. A reset clears the held state.
 
-const held = 10_000; // states that are kept for further tabs
-const patience = 10_000; // ms for a stream to begin, before events are polled for
+const held = 10_000; // states kept for later tabs
+const patience = 10_000; // ms that a stream may take to begin, before polling
 
 export class SharedStream extends EventTarget {
   #options;
   #channel;
   #states = new Map(); // the newest event by type and subject, for tabs that come later
-  #position = ""; // that all tabs have reached
+  #position = ""; // the position that all tabs have reached
   #close = new AbortController();
   #leads = false;
   #source;
 
-  // token: returns a browser token. types: of events, without patterns. url: of the
-  // server. subject, filter: narrow the stream further.
+  // token returns a browser token. types are event types, without patterns. url is
+  // the server's. subject and filter narrow the stream further.
   constructor({ token, types, url = location.origin, subject, filter }) {
     super();
     this.#options = { token, types, url, subject, filter };
@@ -42,7 +42,7 @@ export class SharedStream extends EventTarget {
     navigator.locks.request(name, { signal: this.#close.signal }, () => this.#lead()).catch(() => {}); // closed before its turn
   }
 
-  // close ends the stream in this tab. Another tab goes on.
+  // close ends the stream in this tab. Other tabs continue.
   close() {
     this.#close.abort();
     this.#source?.close();
@@ -59,7 +59,7 @@ export class SharedStream extends EventTarget {
     if (this.#leads) this.#share();
   }
 
-  // share tells tabs that have come later what is true now.
+  // share sends the current state to a later tab.
   #share() {
     for (const event of this.#states.values()) this.#channel?.postMessage({ kind: "event", event: { ...event, replayed: true } });
     this.#channel?.postMessage({ kind: "position", position: this.#position });
@@ -76,14 +76,14 @@ export class SharedStream extends EventTarget {
     if (kind !== "event") return;
     const key = `${event.type} ${event.subject}`;
     const known = this.#states.get(key);
-    if (event.replayed && known && known.time >= event.time) return; // a change came first
+    if (event.replayed && known && known.time >= event.time) return; // a newer change arrived first
     this.#states.delete(key);
     this.#states.set(key, event);
     if (this.#states.size > held) this.#states.delete(this.#states.keys().next().value);
     this.dispatchEvent(new CustomEvent(event.type, { detail: event }));
   }
 
-  // lead keeps the one stream until this tab ends or closes.
+  // lead holds the shared stream until this tab closes.
   async #lead() {
     const { signal } = this.#close;
     this.#leads = true;
@@ -99,7 +99,7 @@ export class SharedStream extends EventTarget {
         this.#tell({ kind: "state", state: "lost" });
       }
       failures = end.began ? 0 : failures + 1;
-      // Another token may help against a refusal, once.
+      // A new token may resolve a refusal, once.
       refused = end.final && !end.began ? refused + 1 : 0;
       if (end.final === "for good" || refused > 1) {
         this.#tell({ kind: "state", state: "ended" });
@@ -122,9 +122,9 @@ export class SharedStream extends EventTarget {
     return query;
   }
 
-  // stream follows an EventSource until it needs another token, and says how it
-  // ended: whether it had begun, after what time to come back, and whether that is
-  // pointless with this token or for good.
+  // stream follows an EventSource until it needs another token. The result says
+  // whether the stream began, when to reconnect, and whether that is pointless with
+  // this token or permanently.
   #stream(token) {
     const query = this.#query(token);
     query.set("snapshot", "1");
@@ -132,7 +132,7 @@ export class SharedStream extends EventTarget {
     const source = (this.#source = new EventSource(`${this.#options.url}/v1/stream?${query}`));
     return new Promise((resolve) => {
       let began = false;
-      let last = this.#position; // an id stays until the next one: what has none of its own is a state
+      let last = this.#position; // lastEventId repeats the previous id: an event without its own id is a state
       const end = (how = {}) => {
         clearTimeout(late);
         source.close();
@@ -166,13 +166,13 @@ export class SharedStream extends EventTarget {
       on("stream.expiring", () => end());
       on("stream.problem", (p) => end({ problem: true, retry: p.permanent ? 0 : p.retry_ms, final: p.permanent ? "with this token" : "" }));
       on("stream.goodbye", (g) => {
-        if (g.reconnect !== false) return; // EventSource comes back by itself
+        if (g.reconnect !== false) return; // EventSource reconnects by itself
         end({ final: g.reason === "session_ended" ? "with this token" : "for good" });
       });
     });
   }
 
-  // poll asks for events until the token has ended.
+  // poll requests events until the token expires.
   async #poll(token) {
     const { signal } = this.#close;
     this.#source = { close() {} };

@@ -1,11 +1,11 @@
-// The console: what a key sees, live. The key is held in this module alone.
+// The console shows live what a key sees. Only this module holds the key.
 
 const $ = (id) => document.getElementById(id);
-const most = 500; // events that are shown
+const most = 500; // shown events
 let key = "";
 let stream = null; // the controller of the open stream
 let paused = false;
-let waiting = []; // events that came while paused
+let waiting = []; // events that arrived while paused
 
 const make = (name, text, ...classes) => {
   const element = document.createElement(name);
@@ -40,7 +40,7 @@ async function ask(method, path, body, signal) {
   return answer;
 }
 
-// The feed as it is asked for.
+// The requested feed.
 function query() {
   const q = new URLSearchParams();
   for (const name of ["types", "subject", "filter"]) {
@@ -59,7 +59,7 @@ function showCurl() {
   $("curl").textContent = parts.join(" \\\n  ");
 }
 
-// Key, and what it is.
+// The key.
 
 $("entry").addEventListener("submit", async (e) => {
   e.preventDefault();
@@ -114,7 +114,7 @@ async function showAccount() {
   await showConnections();
 }
 
-// What is being typed is checked by asking for one event of it.
+// The form is checked while typing: one event is requested with it.
 
 let check = 0;
 $("feed").addEventListener("input", () => {
@@ -178,7 +178,7 @@ async function run(position) {
       say(error instanceof Refusal ? error.message : "The connection was lost.", true);
     }
     if (stream !== mine) return;
-    $("state").textContent = `connecting again in ${Math.round(wait / 1000)} s`;
+    $("state").textContent = `reconnecting in ${Math.round(wait / 1000)} s`;
     await new Promise((done) => setTimeout(done, wait));
   }
 }
@@ -210,17 +210,17 @@ async function* read(body) {
   }
 }
 
-// arrived shows an event. It returns false if the stream has ended for good.
+// arrived shows an event. It returns false if the server ended the stream permanently.
 function arrived(event) {
   event.at = Date.now();
   if (paused) {
     waiting.push(event);
-    $("pause").textContent = `Go on (${waiting.length})`;
+    $("pause").textContent = `Resume (${waiting.length})`;
   } else {
     show(event);
   }
   if (event.type === "stream.goodbye" && JSON.parse(event.data).reconnect === false) {
-    say(`The server has ended the stream for good: ${JSON.parse(event.data).reason}.`, true);
+    say(`The server ended the stream: ${JSON.parse(event.data).reason}.`, true);
     return false;
   }
 }
@@ -260,13 +260,13 @@ $("pause").addEventListener("click", () => {
 });
 $("clear").addEventListener("click", () => $("events").replaceChildren());
 
-// Test events, and connections.
+// Test events and connections.
 
 $("test").addEventListener("submit", async (e) => {
   e.preventDefault();
   try {
     const sent = await (await ask("POST", "/v1/test/events", { type: $("test-type").value })).json();
-    say(`Sent, and accepted at ${sent.position}.`);
+    say(`Accepted at ${sent.position}.`);
   } catch (error) {
     say(error.message, true);
   }

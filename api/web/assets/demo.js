@@ -1,4 +1,4 @@
-// The demo pages: what is true now comes first, then each change. All windows share
+// The demo pages show the current state first, then each change. All windows share
 // one stream.
 
 import { SharedStream } from "/client.js";
@@ -8,7 +8,7 @@ const say = (id, text) => { if ($(id)) $(id).textContent = text; };
 
 function follow(type, take) {
   const stream = new SharedStream({ types: [type], token: async () => (await (await fetch("/demo/token", { cache: "no-store" })).json()).token });
-  stream.addEventListener("state", (e) => say("connection", { open: "connected", lost: "connecting again…" }[e.detail]));
+  stream.addEventListener("state", (e) => say("connection", { open: "connected", lost: "reconnecting…" }[e.detail]));
   stream.addEventListener(type, ({ detail }) => {
     if (!detail.replayed) say("took", `the last change took ${Math.max(0, Date.now() - Number(detail.position.split("-")[0]))} ms`);
     take(detail);
@@ -24,7 +24,7 @@ async function send(path, body) {
 }
 
 if ($("left")) {
-  $("left").value = "20"; // before anything was sold
+  $("left").value = "20"; // until a ticket is sold
   follow("ticket.availability", (event) => { $("left").value = event.data.available; });
   $("buy").addEventListener("click", () => send("/demo/buy"));
   $("restock").addEventListener("click", () => send("/demo/restock"));

@@ -1,5 +1,5 @@
-// Swagger UI shows nothing of an answer that does not end: streams are tried out
-// on the console.
+// Swagger UI cannot show an endless answer. The console is the place to try
+// streams.
 window.addEventListener("load", () => {
   const place = document.getElementById("swagger");
   window.SwaggerUIBundle({

@@ -10,7 +10,7 @@ def publish(event, attempts=5):
                 return json.load(answer)
         except urllib.error.HTTPError as refusal:
             if refusal.code != 429 and refusal.code < 500:
-                raise  # it would be refused again: the body says why
+                raise  # a retry would be refused too; the body says why
             wait = float(refusal.headers.get("Retry-After", 1))
         except urllib.error.URLError:
             wait = 2 ** attempt

@@ -7,7 +7,7 @@ while True:
     if position:
         request.add_header("Last-Event-ID", position)
     try:
-        with urllib.request.urlopen(request, timeout=60) as stream:  # a sign of life comes every 15 s
+        with urllib.request.urlopen(request, timeout=60) as stream:  # a heartbeat comes every 15 s
             event = {}
             for line in stream:
                 name, _, value = line.decode().rstrip("\r\n").partition(": ")
@@ -22,7 +22,7 @@ while True:
                     event = {}
     except urllib.error.HTTPError as refusal:
         if refusal.code != 429 and refusal.code < 500:
-            raise  # it would be refused again: the body says why
+            raise  # a retry would be refused too; the body says why
         wait = float(refusal.headers.get("Retry-After", wait))
     except (urllib.error.URLError, TimeoutError, ConnectionError):
         pass
