@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"embed"
 	"fmt"
 	"html/template"
@@ -62,12 +63,8 @@ var guide = []chapter{
 // New renders the pages: the guide, one page per problem, and with demo the two
 // demo pages. It fails if a problem has no explanation.
 func New(problems []Problem, demo bool) (*Site, error) {
-	problems = slices.Clone(problems)
-	slices.SortFunc(problems, func(a, b Problem) int {
-		if a.Status != b.Status {
-			return a.Status - b.Status
-		}
-		return strings.Compare(a.Name, b.Name)
+	problems = slices.SortedFunc(slices.Values(problems), func(a, b Problem) int {
+		return cmp.Or(a.Status-b.Status, strings.Compare(a.Name, b.Name))
 	})
 	templates, err := template.New("").Funcs(template.FuncMap{
 		"sample":   sample,

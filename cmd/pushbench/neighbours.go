@@ -105,35 +105,68 @@ func (m *measureCommand) view(ctx context.Context, s *server) (*result, error) {
 	return l.apply(ctx, s, c)
 }
 
-// neighbours measures what a merchant's readers notice of another merchant, who
-// publishes much or has many filters. Over a cluster both have the same master.
+// neighbours measures how a merchant that publishes much, or has many filters,
+// affects another merchant's readers. Over a cluster both have the same master.
 //
-// With many events to a server beside this one, which shares nothing with it but
-// the machine, it measures what of that is the machine's.
+// Many events to a second server, which shares only the machine, show the machine's
+// part of the effect.
 func (m *measureCommand) neighbours(ctx context.Context, s *server) ([]figure, error) {
-	const goal, rate = "<= 1.5", ">= 9500" // or it is another noise
-	publishing := func(name, goal string, s *server, key, rate string) *phase {
-		p := &phase{name: name, goal: goal, rate: rate}
-		p.begin = func(ctx context.Context) (func() error, error) {
-			end, err := m.noise(ctx, s, key, noiseRate, noiseBatch)
-			if err != nil {
-				return nil, err
-			}
-			return func() error {
-				accepted, seconds, err := end()
-				p.accepted, p.seconds = p.accepted+accepted, p.seconds+seconds
-				return err
-			}, nil
-		}
-		return p
+	const goal, rate = "<= 1.5", ">= 9500" // at a lower rate the noise is a different one
+	phases := []*phase{alone(), m.publishing("beside many events", goal, s, s.publisher, rate)}
+	if s.limited != "" {
+		phases = append(phases, m.publishing("beside one over its limit", goal, s, s.limited, ""))
 	}
-	filters := &phase{name: "beside many filters", goal: goal, begin: func(ctx context.Context) (func() error, error) {
+	quiet := func() {}
+	if s.another != nil {
+		other, err := s.another(ctx)
+		if err != nil {
+			return nil, err
+		}
+		phases = append(phases, m.publishing("beside another server", "", other, other.publisher, rate))
+		quiet = other.stop
+	}
+	figures, err := m.beside(ctx, s, phases...)
+	quiet()
+	if err != nil {
+		return nil, err
+	}
+	// Filters come last: a server keeps them for half a minute after their readers
+	// left, and many events would still meet all of them.
+	again := alone()
+	again.name = "alone again"
+	filtered, err := m.beside(ctx, s, again, m.filters(s, goal))
+	if err != nil {
+		return nil, err
+	}
+	return append(figures, filtered...), nil
+}
+
+// publishing is the phase in which key publishes to s.
+func (m *measureCommand) publishing(name, goal string, s *server, key, rate string) *phase {
+	p := &phase{name: name, goal: goal, rate: rate}
+	p.begin = func(ctx context.Context) (func() error, error) {
+		end, err := m.noise(ctx, s, key, noiseRate, noiseBatch)
+		if err != nil {
+			return nil, err
+		}
+		return func() error {
+			accepted, seconds, err := end()
+			p.accepted, p.seconds = p.accepted+accepted, p.seconds+seconds
+			return err
+		}, nil
+	}
+	return p
+}
+
+// filters is the phase in which the second merchant has many filters.
+func (m *measureCommand) filters(s *server, goal string) *phase {
+	return &phase{name: "beside many filters", goal: goal, begin: func(ctx context.Context) (func() error, error) {
 		c, err := newClient(s, 1, m.Coalesce)
 		if err != nil {
 			return nil, err
 		}
 		for k := range noiseFilters {
-			group := 1 + k*len(s.tenants) // each another subject of the second merchant
+			group := 1 + k*len(s.tenants) // each a different subject of the second merchant
 			if err := c.dial(s.streamRequest(group, ""), group); err != nil {
 				c.close()
 				return nil, err
@@ -146,7 +179,7 @@ func (m *measureCommand) neighbours(ctx context.Context, s *server) ([]figure, e
 		}
 		ctx, quiet := context.WithCancel(ctx)
 		readers := c.inBackground(ctx)
-		time.Sleep(time.Second) // until they are in
+		time.Sleep(time.Second) // until the readers are connected
 		return func() error {
 			quiet()
 			defer c.close()
@@ -154,40 +187,13 @@ func (m *measureCommand) neighbours(ctx context.Context, s *server) ([]figure, e
 			if err := errors.Join(<-readers, failed, c.refused); err != nil || c.opened == noiseFilters {
 				return err
 			}
-			return errors.New("not all filters were there")
+			return errors.New("not all filters were open")
 		}, nil
 	}}
-	phases := []*phase{alone(), publishing("beside many events", goal, s, s.publisher, rate)}
-	if s.limited != "" {
-		phases = append(phases, publishing("beside one over its limit", goal, s, s.limited, ""))
-	}
-	quiet := func() {}
-	if s.another != nil {
-		other, err := s.another(ctx)
-		if err != nil {
-			return nil, err
-		}
-		phases = append(phases, publishing("beside another server", "", other, other.publisher, rate))
-		quiet = other.stop
-	}
-	figures, err := m.beside(ctx, s, phases...)
-	quiet()
-	if err != nil {
-		return nil, err
-	}
-	// For half a minute after they left, a server has filters ready for those who come
-	// back, so many events would still meet all of them.
-	again := alone()
-	again.name = "alone again"
-	filtered, err := m.beside(ctx, s, again, filters)
-	if err != nil {
-		return nil, err
-	}
-	return append(figures, filtered...), nil
 }
 
-// inBackground reads until ctx is done, and then says what went wrong. Until
-// then the client is not for anyone else.
+// inBackground reads until ctx is done, and then sends its error. Until then no
+// other code may use the client.
 func (c *client) inBackground(ctx context.Context) <-chan error {
 	done := make(chan error, 1)
 	go func() {

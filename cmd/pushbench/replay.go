@@ -29,17 +29,8 @@ func (m *measureCommand) replay(ctx context.Context, s *server) ([]figure, error
 	if err != nil {
 		return nil, err
 	}
-	var lanes sync.WaitGroup
-	failed := make(chan error, replayLanes)
-	for lane := range replayLanes {
-		lanes.Go(func() { failed <- s.fill(ctx, marker{step: step, lane: uint32(lane)}, count/replayLanes, m.Size) })
-	}
-	lanes.Wait()
-	close(failed)
-	for err := range failed {
-		if err != nil {
-			return nil, err
-		}
+	if err := s.fillAll(ctx, step, count, m.Size); err != nil {
+		return nil, err
 	}
 
 	memory, err := resident(s.pid)
@@ -79,6 +70,23 @@ func (m *measureCommand) replay(ctx context.Context, s *server) ([]figure, error
 		{"cpu per event", "us", microseconds(after-before, c.arrived.events), ""},
 		{"memory grown", "MB", float64(grown-memory) / 1e6, ""},
 	}, ctx.Err()
+}
+
+// fillAll publishes count events over all lanes.
+func (s *server) fillAll(ctx context.Context, step uint32, count, size int) error {
+	var lanes sync.WaitGroup
+	failed := make(chan error, replayLanes)
+	for lane := range replayLanes {
+		lanes.Go(func() { failed <- s.fill(ctx, marker{step: step, lane: uint32(lane)}, count/replayLanes, size) })
+	}
+	lanes.Wait()
+	close(failed)
+	for err := range failed {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // fill publishes n events in batches.
