@@ -117,7 +117,12 @@ func (s *serveCommand) Run(ctx context.Context, c *console) error {
 	if len(s.Redis.Redis) == 0 {
 		return s.serveEmbedded(ctx, c, g, options, config, admin)
 	}
-	log, err := awaitRedis(ctx, options, logger)
+	return s.serveRedis(ctx, c, g, options, config, admin)
+}
+
+// serveRedis serves over Redis, once it answers.
+func (s *serveCommand) serveRedis(ctx context.Context, c *console, g *gateway, options eventlog.RedisOptions, config api.Config, admin auth.Secret) error {
+	log, err := awaitRedis(ctx, options, g.logger)
 	switch {
 	case ctx.Err() != nil:
 		return nil // nothing has started yet
@@ -125,15 +130,15 @@ func (s *serveCommand) Run(ctx context.Context, c *console) error {
 		return err
 	}
 	if err := log.Check(ctx); err != nil {
-		logger.Warn("accepted events are not as safe as configured", "durability", s.Durability, "reason", err)
+		g.logger.Warn("accepted events are not as safe as configured", "durability", s.Durability, "reason", err)
 	}
 	config.Log = log
 	config.Store = auth.NewRedisStore(log.Client(), auth.RedisOptions{Replicated: options.Durability == eventlog.Replicated})
-	config.Limiter = ratelimit.NewRedisLimiter(log.Client(), ratelimit.RedisOptions{Logger: logger})
+	config.Limiter = ratelimit.NewRedisLimiter(log.Client(), ratelimit.RedisOptions{Logger: g.logger})
 	if err := s.open(g, config); err != nil {
 		return err
 	}
-	if err := beginAdministration(ctx, c, logger, config.Store, admin); err != nil {
+	if err := beginAdministration(ctx, c, g.logger, config.Store, admin); err != nil {
 		return err
 	}
 	return g.wait(ctx)
