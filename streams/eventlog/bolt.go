@@ -13,28 +13,27 @@ import (
 	"github.com/paylogic/pushserver/internal/boltfile"
 )
 
-// boltLayout says what the file of a BoltLog holds. Another form gets another
-// number.
+// boltLayout names the format of a BoltLog's file. It changes with the format.
 const boltLayout = "events 1"
 
-// boltPatience is how long a call that writes waits for the disk before it
-// answers with ErrUnavailable.
+// boltPatience is how long a write waits for the disk before it fails with
+// ErrUnavailable.
 const boltPatience = 5 * time.Second
 
-// BoltOptions of a [BoltLog]. The zero value works.
+// BoltOptions configure a [BoltLog]. The zero value works.
 type BoltOptions struct {
 	Retention       Retention
 	DuplicateWindow time.Duration // 1 hour if zero
 	Logger          *slog.Logger  // slog.Default() if nil
 }
 
-// A BoltLog is a [Log] in one file of this machine, for a single gateway. What
-// Append has accepted is on the disk.
+// A BoltLog is a [Log] in one local file, for a single gateway. An event that
+// Append accepted is on the disk.
 //
-// Retention is exact: what is too old, or has too many newer events, is not
-// read any more, whenever it makes room. The file keeps the size it once had
-// and fills it again. In memory the log keeps about 130 bytes for each event of
-// the duplicate window, of those logs that were appended to.
+// Retention is exact: an entry that is too old, or has too many newer ones, is
+// no longer read, even before its space is freed. The file never shrinks; freed
+// space is used again. In memory, the log keeps about 130 bytes for each event
+// of the duplicate window, for each log that was appended to.
 type BoltLog struct {
 	file      *boltfile.File
 	retention Retention
@@ -42,7 +41,7 @@ type BoltLog struct {
 	logger    *slog.Logger
 
 	bells   bellTower
-	failing atomic.Bool // the last commit did not succeed
+	failing atomic.Bool // the last commit failed
 
 	stop context.CancelFunc // ends the sweeper
 	ends sync.WaitGroup     // the committer and the sweeper
@@ -50,16 +49,16 @@ type BoltLog struct {
 	mu      sync.Mutex // guards the following
 	waiting []*boltJob
 	closed  bool
-	wake    chan struct{} // holds one token if the committer may have something to do
+	wake    chan struct{} // holds one token if the committer may have work
 
-	// Only the committer touches the following.
+	// Only the committer uses these fields.
 	taken      map[string]map[eventHash]boltTaken // the duplicate window of each log that was appended to
-	complained time.Time                          // when the file was last reported unwritable
+	complained time.Time                          // when a failed write was last logged
 }
 
-// OpenBoltLog opens the log in the file at path, or makes it, in a directory
-// that exists. It fails if another process has it open, or if the file holds
-// something else; the error says what to do.
+// OpenBoltLog opens the log in the file at path, or creates it. The directory
+// must exist. It fails if another process has the file open, or if the file
+// holds something else. The error says what to do.
 func OpenBoltLog(path string, o BoltOptions) (*BoltLog, error) {
 	file, err := boltfile.Open(path, boltLayout)
 	if err != nil {
@@ -89,8 +88,7 @@ func (l *BoltLog) Bells(ctx context.Context, ring func(log string)) {
 	<-ctx.Done()
 }
 
-// Check implements [Log]. If the last thing written failed, it writes something
-// in order to learn whether it would succeed now.
+// Check implements [Log]. If the last write failed, it tries another one.
 func (l *BoltLog) Check(ctx context.Context) error {
 	if err := l.file.Check(); err != nil {
 		return fmt.Errorf("check the log's file: %w: %w", ErrUnavailable, err)
@@ -98,7 +96,7 @@ func (l *BoltLog) Check(ctx context.Context) error {
 	if !l.failing.Load() {
 		return nil
 	}
-	// A commit of nothing writes pages and syncs them all the same.
+	// An empty transaction also writes pages and syncs them.
 	if err := l.commit(ctx, &boltJob{do: func(*boltWrite) error { return nil }}); err != nil {
 		return fmt.Errorf("check the log's file: %w", err)
 	}
@@ -108,7 +106,7 @@ func (l *BoltLog) Check(ctx context.Context) error {
 // Durability implements [Log].
 func (l *BoltLog) Durability() Durability { return Durable }
 
-// Close implements [Log]. What was appended before is finished.
+// Close implements [Log]. Appends that wait for the disk are finished first.
 func (l *BoltLog) Close() error {
 	l.stop()
 	l.mu.Lock()
@@ -119,8 +117,6 @@ func (l *BoltLog) Close() error {
 	return l.file.Close()
 }
 
-// boltFault returns an error of the file, or of what was found in it, as one of
-// the log's.
 func boltFault(err error) error {
 	switch {
 	case err == nil:

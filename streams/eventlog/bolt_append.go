@@ -5,16 +5,16 @@ import (
 	"fmt"
 )
 
-// A boltEvent is an event on its way into the log, with all that can be made
-// before its turn comes, by its own goroutine.
+// A boltEvent is an event to append, with everything that its publisher's
+// goroutine can prepare before the transaction.
 type boltEvent struct {
-	entry  []byte // begun
+	entry  []byte // from encodeEvent; completeEntry adds the rest
 	event  eventHash
 	thing  eventHash // of a state-like type
 	digest Digest
 	tag    [tagLen]byte
 	state  bool
-	clears bool // it takes its thing out of the state
+	clears bool // it ends its thing's state
 }
 
 func prepareBolt(e *Event) boltEvent {
@@ -32,7 +32,7 @@ func prepareBolt(e *Event) boltEvent {
 	return p
 }
 
-// Append implements [Log]. A batch is taken as a whole or not at all.
+// Append implements [Log]. It appends a batch in one transaction.
 func (l *BoltLog) Append(ctx context.Context, log string, events []Event) ([]Receipt, error) {
 	if len(events) == 0 {
 		return nil, ctx.Err()

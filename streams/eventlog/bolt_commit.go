@@ -11,24 +11,24 @@ import (
 	"github.com/paylogic/pushserver/internal/boltfile"
 )
 
-// Group commit: what is to be written while a transaction is under way shares
-// the next one and its sync.
+// Group commit: jobs that arrive during a transaction share the next one and
+// its sync.
 const (
 	maxCommitJobs  = 1024
 	maxCommitBytes = 8 << 20
 )
 
-// A boltJob is something to write.
+// A boltJob is a write that waits for a transaction.
 type boltJob struct {
-	size int // about how many bytes it is
-	// do may be called more than once, each time with a transaction that knows
-	// nothing of the calls before. Nobody reads its results unless it succeeded.
+	size int // estimate, in bytes
+	// do may be called several times, each time in a new transaction. Its
+	// results count only if the commit succeeded.
 	do    func(*boltWrite) error
-	until time.Time  // nobody waits for it any more
-	done  chan error // takes one, an error of the log
+	until time.Time  // after this, the caller has given up
+	done  chan error // receives one error of the log, or nil
 }
 
-// commit has a job done, and returns when it is on the disk.
+// commit runs a job, and returns when its writes are on the disk.
 func (l *BoltLog) commit(ctx context.Context, j *boltJob) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -48,7 +48,6 @@ func (l *BoltLog) commit(ctx context.Context, j *boltJob) error {
 	}
 }
 
-// submit reports whether the job will be done.
 func (l *BoltLog) submit(j *boltJob) bool {
 	l.mu.Lock()
 	if l.closed {
@@ -61,7 +60,6 @@ func (l *BoltLog) submit(j *boltJob) bool {
 	return true
 }
 
-// rouse makes the committer look for jobs.
 func (l *BoltLog) rouse() {
 	select {
 	case l.wake <- struct{}{}:
@@ -69,7 +67,7 @@ func (l *BoltLog) rouse() {
 	}
 }
 
-// commitAll is the committer: it does jobs until the log is closed and none is
+// commitAll is the committer. It ends when the log is closed and no job is
 // left.
 func (l *BoltLog) commitAll() {
 	for {
@@ -85,8 +83,8 @@ func (l *BoltLog) commitAll() {
 	}
 }
 
-// take removes the jobs of the next transaction, and those for which nobody
-// waits any more.
+// take returns the jobs of the next transaction, and drops jobs whose caller
+// has given up.
 func (l *BoltLog) take() (batch []*boltJob, closed bool) {
 	now := time.Now()
 	l.mu.Lock()
@@ -108,8 +106,8 @@ func (l *BoltLog) take() (batch []*boltJob, closed bool) {
 	return batch, l.closed
 }
 
-// commitBatch does jobs in one transaction. A job that fails over what it finds
-// in its log is left out of it.
+// commitBatch runs jobs in one transaction. A job that fails because of its own
+// log is taken out, and the others run again.
 func (l *BoltLog) commitBatch(batch []*boltJob) {
 	for len(batch) > 0 {
 		w := boltWrite{log: l, now: time.Now(), logs: make(map[string]*boltWriting)}
@@ -126,7 +124,7 @@ func (l *BoltLog) commitBatch(batch []*boltJob) {
 			l.failing.Store(true)
 			l.unwritable(err)
 			if errors.Is(err, boltfile.ErrUnsure) {
-				clear(l.taken) // it is read again from what there is then
+				clear(l.taken) // unsure what is on the disk: read it again
 			}
 			for _, j := range batch {
 				j.done <- boltFault(err)
@@ -138,7 +136,7 @@ func (l *BoltLog) commitBatch(batch []*boltJob) {
 		case len(batch) == 1:
 			batch[0].done <- boltFault(err)
 			return
-		default: // bbolt met the damage itself, and does not say where
+		default: // bbolt found the damage, and does not say where
 			for i := range batch {
 				l.commitBatch(batch[i : i+1])
 			}
@@ -147,7 +145,6 @@ func (l *BoltLog) commitBatch(batch []*boltJob) {
 	}
 }
 
-// unwritable reports that the file cannot be written, once in a few seconds.
 func (l *BoltLog) unwritable(err error) {
 	if now := time.Now(); now.Sub(l.complained) >= 5*time.Second {
 		l.complained = now
@@ -155,8 +152,8 @@ func (l *BoltLog) unwritable(err error) {
 	}
 }
 
-// commit does jobs in one transaction. If it fails and at is less than the
-// number of jobs, that is the one that failed.
+// commit runs jobs in one transaction. If it fails with at < len(batch), job at
+// failed.
 func (w *boltWrite) commit(batch []*boltJob) (at int, err error) {
 	err = w.log.file.Update(func(tx *bbolt.Tx) error {
 		w.tx = tx
@@ -171,7 +168,6 @@ func (w *boltWrite) commit(batch []*boltJob) (at int, err error) {
 	return at, err
 }
 
-// settle makes what was committed known.
 func (l *BoltLog) settle(w *boltWrite) {
 	for name, log := range w.logs {
 		for event, t := range log.fresh {

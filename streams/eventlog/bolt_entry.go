@@ -9,9 +9,9 @@ import (
 	"hash/crc32"
 )
 
-// How a BoltLog writes down what it keeps. A position is a key of 16 bytes, so
-// that keys are in the order of positions; its tag is in the value. Numbers are
-// big endian, except lengths, which are uvarints.
+// The format of a BoltLog's file. A position is a key of 16 bytes without its
+// tag, so that keys have the order of positions; the tag is in the value. Numbers
+// are big endian, and lengths are uvarints.
 //
 // An entry:
 //
@@ -19,14 +19,14 @@ import (
 //	1   flags
 //	5   tag of its position
 //	8   its number in the log, from 1
-//	21  the position before it
-//	    length of each field, in the order of fieldsOf, then data's
-//	    fields, then data
-//	4   CRC-32C of all of this
+//	21  the position of the entry before it
+//	    the lengths: texts in the order of fieldsOf, extensions, data
+//	    the values, in the same order
+//	4   CRC-32C of everything above
 //
-// A head: version, incarnation, the newest position and its number, how many
-// entries the state has, CRC-32C. The receipt of an event that was taken: the
-// hash of its source and id, its digest, its tag.
+// A head: version, incarnation, the newest position and its number, the number
+// of states, CRC-32C. A receipt: the hash of source and id, the event's digest,
+// the tag of its position.
 const (
 	boltVersion = 1
 	flagState   = 1
@@ -38,21 +38,20 @@ const (
 	takenLen  = len(eventHash{}) + len(Digest{}) + tagLen
 )
 
-// An eventHash stands for an event's source and id, or for its type and subject.
+// An eventHash identifies an event by source and id, or a state by type and
+// subject.
 type eventHash [16]byte
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 var errBroken = errors.New("what was written is broken")
 
-// boltKey returns the key of a position.
 func boltKey(id ID) []byte {
 	key := make([]byte, 0, stampLen)
 	key = binary.BigEndian.AppendUint64(key, id.ms)
 	return binary.BigEndian.AppendUint64(key, id.seq)
 }
 
-// boltID returns the position with this key.
 func boltID(key, tag []byte) ID {
 	id := ID{ms: binary.BigEndian.Uint64(key), seq: binary.BigEndian.Uint64(key[8:])}
 	copy(id.tag[:], tag)
@@ -65,12 +64,10 @@ func appendBoltID(dst []byte, id ID) []byte {
 	return append(dst, id.tag[:]...)
 }
 
-// readBoltID reads what appendBoltID wrote.
 func readBoltID(b []byte) ID { return boltID(b, b[stampLen:stampLen+tagLen]) }
 
 func seal(b []byte) []byte { return binary.BigEndian.AppendUint32(b, crc32.Checksum(b, castagnoli)) }
 
-// unseal returns what was sealed.
 func unseal(b []byte) ([]byte, error) {
 	if len(b) < sumLen {
 		return nil, errBroken
@@ -82,13 +79,12 @@ func unseal(b []byte) ([]byte, error) {
 	return body, nil
 }
 
-// fieldsOf returns the fields of an event that are text.
 func fieldsOf(e *Event) [7]*string {
 	return [...]*string{&e.ID, &e.Source, &e.Type, &e.Subject, &e.Time, &e.Merchant, &e.DataSchema}
 }
 
-// encodeEvent returns an entry as far as it is known before the log takes it,
-// with room for the rest.
+// encodeEvent returns an entry without the parts that the log assigns, with
+// room for them.
 func encodeEvent(e *Event) []byte {
 	fields := fieldsOf(e)
 	size := entryHead + 2*binary.MaxVarintLen64 + len(e.Extensions) + len(e.Data) + sumLen
@@ -112,7 +108,7 @@ func encodeEvent(e *Event) []byte {
 	return append(b, e.Data...)
 }
 
-// completeEntry returns the entry that encodeEvent has begun.
+// completeEntry adds the parts that the log assigns. It changes begun.
 func completeEntry(begun []byte, id, prev ID, number uint64) []byte {
 	b := append(begun[:2], id.tag[:]...)
 	b = binary.BigEndian.AppendUint64(b, number)
@@ -120,8 +116,7 @@ func completeEntry(begun []byte, id, prev ID, number uint64) []byte {
 	return seal(begun)
 }
 
-// entryTag and entryNumber read a part of an entry that decodeEntry may not have
-// checked.
+// entryTag and entryNumber accept values that decodeEntry has not checked.
 func entryTag(value []byte) []byte {
 	if len(value) < entryHead {
 		return nil
@@ -136,7 +131,7 @@ func entryNumber(value []byte) uint64 {
 	return binary.BigEndian.Uint64(value[2+tagLen:])
 }
 
-// decodeEntry returns the entry, which is the caller's own.
+// decodeEntry returns an entry that does not share memory with value.
 func decodeEntry(key, value []byte) (Entry, error) {
 	b, err := unseal(value)
 	switch {
@@ -166,7 +161,7 @@ func decodeEntry(key, value []byte) (Entry, error) {
 	if all != len(b) {
 		return Entry{}, errBroken
 	}
-	text := string(b[:texts]) // in one piece, which the fields share
+	text := string(b[:texts]) // one string, which the fields share
 	for i, field := range fields {
 		*field, text = text[:lengths[i]], text[lengths[i]:]
 	}
@@ -185,12 +180,12 @@ func orNil(b []byte) []byte {
 	return b
 }
 
-// A boltHead is what is known of a log besides its entries.
+// A boltHead is the stored summary of a log.
 type boltHead struct {
 	origin ID
 	last   ID     // the newest position, or the origin
 	number uint64 // of the newest entry
-	state  uint64 // how many entries the state has
+	state  uint64 // the number of states
 }
 
 func (h *boltHead) encode() []byte {
@@ -216,7 +211,7 @@ func decodeHead(value []byte) (boltHead, error) {
 	return h, nil
 }
 
-// A boltTaken is what an event's receipt was.
+// A boltTaken is a stored receipt.
 type boltTaken struct {
 	digest Digest
 	id     ID
@@ -239,7 +234,6 @@ func decodeTaken(key, value []byte) (event eventHash, t boltTaken, err error) {
 	return event, t, nil
 }
 
-// hashPair stands for two texts, however long they are.
 func hashPair(a, b string) (h eventHash) {
 	text := binary.AppendUvarint(make([]byte, 0, 256), uint64(len(a)))
 	text = append(text, a...)

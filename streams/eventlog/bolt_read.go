@@ -12,18 +12,18 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// errUntouched: nobody has asked for the log, so that it has no origin yet.
+// errUntouched: the log was never used, so it has no origin.
 var errUntouched = errors.New("nobody has asked for the log")
 
-// A boltReading is one log in a transaction that reads.
+// A boltReading is one log in a read transaction.
 type boltReading struct {
 	tx      *bbolt.Tx
 	now     time.Time
 	head    boltHead
 	entries *bbolt.Bucket
 
-	oldestMS     uint64 // entries of milliseconds before are not read any more,
-	oldestNumber uint64 // nor are those with numbers before
+	oldestMS     uint64 // entries of earlier milliseconds are expired,
+	oldestNumber uint64 // and so are entries with lower numbers
 }
 
 func (l *BoltLog) reading(tx *bbolt.Tx, log string) (*boltReading, error) {
@@ -47,8 +47,8 @@ func (l *BoltLog) reading(tx *bbolt.Tx, log string) (*boltReading, error) {
 	return r, nil
 }
 
-// view calls look with the log at one moment. It makes the log's origin if
-// nobody has asked for it before.
+// view calls look with the log at one moment. It gives an unused log its
+// origin.
 func (l *BoltLog) view(ctx context.Context, log string, look func(*boltReading) error) error {
 	err := ctx.Err()
 	if err == nil {
@@ -79,7 +79,6 @@ func (l *BoltLog) viewTouched(log string, look func(*boltReading) error) error {
 	return boltFault(err)
 }
 
-// makeOrigin gives a log its origin if it has none.
 func (l *BoltLog) makeOrigin(ctx context.Context, log string) error {
 	return l.commit(ctx, &boltJob{do: func(w *boltWrite) error {
 		_, err := w.open(log)
@@ -87,12 +86,11 @@ func (l *BoltLog) makeOrigin(ctx context.Context, log string) error {
 	}})
 }
 
-// keeps reports whether retention keeps an entry.
 func (r *boltReading) keeps(key, value []byte) bool {
 	return boltID(key, nil).ms >= r.oldestMS && entryNumber(value) >= r.oldestNumber
 }
 
-// first moves c to the first entry that is kept, from key on.
+// first moves c to the first retained entry at or after from.
 func (r *boltReading) first(c *bbolt.Cursor, from ID) (key, value []byte) {
 	if from.ms < r.oldestMS {
 		from = ID{ms: r.oldestMS}
@@ -104,7 +102,6 @@ func (r *boltReading) first(c *bbolt.Cursor, from ID) (key, value []byte) {
 	return key, value
 }
 
-// bounds returns the ends of the log.
 func (r *boltReading) bounds() (Bounds, error) {
 	b := Bounds{Origin: r.head.origin, Head: r.head.last}
 	if key, value := r.first(r.entries.Cursor(), ID{}); key != nil {
@@ -163,7 +160,7 @@ func (r *boltReading) read(after ID, limit int) (Batch, error) {
 			err = fmt.Errorf("an entry at %x does not follow the one before", key)
 		}
 		if err != nil && len(entries) > 0 {
-			break // the next read begins here, and tells
+			break // the next read starts here and finds the gap
 		}
 		if err != nil {
 			return Batch{}, err
@@ -206,8 +203,8 @@ func (l *BoltLog) Seek(ctx context.Context, log string, t time.Time) (after, fir
 	return after, first, nil
 }
 
-// Moved implements [Log]. A log that is damaged has moved: its readers are to
-// see.
+// Moved implements [Log]. A damaged log counts as moved, so that its readers
+// get the error.
 func (l *BoltLog) Moved(ctx context.Context, heads map[string]ID) (moved, silent []string, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, nil, err

@@ -8,8 +8,8 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// keepState makes a state-like event, which the log has taken, the newest of its
-// thing, or takes the thing out.
+// keepState replaces the state of the event's thing, or removes it if the event
+// clears it.
 func (o *boltWriting) keepState(key, value []byte, e *boltEvent) error {
 	if err := o.openState(); err != nil {
 		return err
@@ -42,7 +42,6 @@ func (o *boltWriting) keepState(key, value []byte, e *boltEvent) error {
 	return err
 }
 
-// openState opens the buckets of the state, made if need be.
 func (o *boltWriting) openState() (err error) {
 	if o.states != nil {
 		return nil
@@ -50,12 +49,11 @@ func (o *boltWriting) openState() (err error) {
 	if o.things, err = o.bucket(boltThings); err != nil {
 		return err
 	}
-	o.things.FillPercent = bbolt.DefaultFillPercent // hashes come in no order
+	o.things.FillPercent = bbolt.DefaultFillPercent // hashes arrive in random order
 	o.states, err = o.bucket(boltStates)
 	return err
 }
 
-// trimState removes what is too old to be part of the state.
 func (o *boltWriting) trimState() (int, error) {
 	if o.tx.Bucket(boltStates).Bucket([]byte(o.name)) == nil {
 		return 0, nil
@@ -66,7 +64,7 @@ func (o *boltWriting) trimState() (int, error) {
 	return o.dropState(olderThan(before(o.now, o.log.retention.State)))
 }
 
-// dropState removes the oldest of the state, as many as go.
+// dropState removes states, oldest first, while goes returns true.
 func (o *boltWriting) dropState(goes func(key, value []byte) bool) (int, error) {
 	n, err := remove(o.states, goes, func(key, value []byte) error {
 		e, err := decodeEntry(key, value)

@@ -9,15 +9,15 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// How much is trimmed at a time. An append makes room when so many entries are
-// too many; nothing that is trimmed holds others up for long.
+// Trimming works in small steps, so that it does not hold up appends. An append
+// trims once a log has trimSurplus entries too many.
 const (
 	trimSurplus = 256
 	maxTrim     = 8192
 )
 
-// The sweeper looks after every log so often, or a sixteenth of the shortest
-// time that something is kept.
+// The sweeper visits every log once per interval: a sixteenth of the shortest
+// retention, within these bounds.
 const (
 	mostSweep  = 10 * time.Second
 	leastSweep = 20 * time.Millisecond
@@ -25,8 +25,6 @@ const (
 	sweptAtOnce = 16
 )
 
-// trimSurplus removes entries that have too many newer ones, when it is worth
-// it.
 func (o *boltWriting) trimSurplus() error {
 	most := uint64(o.retention().Events)
 	_, oldest := o.entries.Cursor().First()
@@ -39,12 +37,12 @@ func (o *boltWriting) trimSurplus() error {
 
 func (o *boltWriting) retention() Retention { return o.log.retention.of(o.name) }
 
-// outnumbered reports whether an entry has too many newer ones.
 func (o *boltWriting) outnumbered(_, value []byte) bool {
 	return entryNumber(value)+uint64(o.retention().Events) <= o.head.number
 }
 
-// trim removes what is no longer kept, and reports whether there may be more.
+// trim removes entries, receipts and states that have expired, up to maxTrim of
+// each. It reports whether more may be left.
 func (o *boltWriting) trim() (more bool, err error) {
 	aged := olderThan(before(o.now, o.retention().Age))
 	goes := func(key, value []byte) bool { return aged(key, value) || o.outnumbered(key, value) }
@@ -61,14 +59,14 @@ func (o *boltWriting) trim() (more bool, err error) {
 		return false, err
 	}
 	if taken := o.log.taken[o.name]; taken != nil && len(taken) == 0 && len(o.fresh) == 0 {
-		delete(o.log.taken, o.name) // and with it the room of all it ever had
+		delete(o.log.taken, o.name) // a map keeps its size when it is emptied
 		o.taken = nil
 	}
 	return max(entries, receipts, states) == maxTrim, nil
 }
 
-// forget drops a receipt from memory. It counts for nothing any more, whether
-// it goes from the disk or not.
+// forget removes an expired receipt from memory. Memory may forget it even if
+// the transaction fails.
 func (o *boltWriting) forget(key, value []byte) error {
 	event, t, err := decodeTaken(key, value)
 	if err != nil {
@@ -80,8 +78,8 @@ func (o *boltWriting) forget(key, value []byte) error {
 	return nil
 }
 
-// remove deletes from the beginning of b what goes, and calls each for it
-// before. It returns how many were deleted, maxTrim at most.
+// remove deletes entries from the beginning of b while goes returns true, at
+// most maxTrim. It calls each before the deletions, and returns their number.
 func remove(b *bbolt.Bucket, goes func(key, value []byte) bool, each func(key, value []byte) error) (int, error) {
 	var keys [][]byte
 	c := b.Cursor()
@@ -93,7 +91,7 @@ func remove(b *bbolt.Bucket, goes func(key, value []byte) bool, each func(key, v
 		}
 		keys = append(keys, key)
 	}
-	for _, key := range keys { // not before: a cursor is lost when something is deleted
+	for _, key := range keys { // afterwards, because a deletion invalidates the cursor
 		if err := b.Delete(key); err != nil {
 			return 0, err
 		}
@@ -101,13 +99,12 @@ func remove(b *bbolt.Bucket, goes func(key, value []byte) bool, each func(key, v
 	return len(keys), nil
 }
 
-// olderThan returns what goes when positions of ms and later stay.
 func olderThan(ms uint64) func(key, value []byte) bool {
 	return func(key, _ []byte) bool { return binary.BigEndian.Uint64(key) < ms }
 }
 
-// sweepAll is the sweeper: it makes room in logs that nobody appends to, until
-// ctx is done.
+// sweepAll is the sweeper: it trims logs that get no appends, until ctx is
+// done.
 func (l *BoltLog) sweepAll(ctx context.Context) {
 	shortest := min(l.retention.Age, l.retention.State, l.window)
 	ticker := time.NewTicker(min(max(shortest/16, leastSweep), mostSweep))
@@ -122,8 +119,8 @@ func (l *BoltLog) sweepAll(ctx context.Context) {
 	}
 }
 
-// sweep trims every log that has something to trim, several at a time, so that
-// they share transactions.
+// sweep trims all logs that need it, several at a time, so that they share
+// transactions.
 func (l *BoltLog) sweep(ctx context.Context) {
 	names, err := l.names()
 	if err != nil {
@@ -150,7 +147,6 @@ func (l *BoltLog) sweep(ctx context.Context) {
 	sweeping.Wait()
 }
 
-// sweepLog trims one log.
 func (l *BoltLog) sweepLog(ctx context.Context, name string) error {
 	for more := true; more; {
 		err := l.commit(ctx, &boltJob{do: func(w *boltWrite) error {
@@ -168,7 +164,6 @@ func (l *BoltLog) sweepLog(ctx context.Context, name string) error {
 	return nil
 }
 
-// names returns the names of all logs.
 func (l *BoltLog) names() ([]string, error) {
 	var names []string
 	err := l.file.View(func(tx *bbolt.Tx) error {
@@ -180,8 +175,8 @@ func (l *BoltLog) names() ([]string, error) {
 	return names, err
 }
 
-// trimmable reports whether a log has something to trim. One that is damaged has
-// not: its readers are told.
+// trimmable reports whether a log needs trimming. A damaged log does not; its
+// readers get the error.
 func (l *BoltLog) trimmable(name string) bool {
 	found := false
 	_ = l.file.View(func(tx *bbolt.Tx) error {

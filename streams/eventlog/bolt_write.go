@@ -12,19 +12,19 @@ import (
 	"github.com/paylogic/pushserver/internal/boltfile"
 )
 
-// The buckets of a BoltLog's file. Each but the first holds a bucket for each
-// log: damage to the pages of one is no damage to another, and what is appended
-// comes behind what is there.
+// The top-level buckets of a BoltLog's file. All but the first hold one bucket
+// per log. This confines damaged pages to one log, and makes appends go to the
+// end of a bucket.
 var (
 	boltHeads    = []byte("heads")    // name → head
 	boltEntries  = []byte("entries")  // position → entry
 	boltReceipts = []byte("receipts") // position → receipt, for the duplicate window
-	boltStates   = []byte("states")   // position → entry that is part of the state
+	boltStates   = []byte("states")   // position → entry that is a state
 	boltThings   = []byte("things")   // hash of type and subject → position in states
 )
 
-// makeBoltBuckets makes them where they are missing. A start that finds them
-// writes nothing, so that it does not need room on the disk.
+// makeBoltBuckets creates missing buckets. If none is missing it writes
+// nothing, so that a log on a full disk can be opened.
 func makeBoltBuckets(file *boltfile.File) error {
 	kinds := [][]byte{boltHeads, boltEntries, boltReceipts, boltStates, boltThings}
 	missing := false
@@ -49,29 +49,29 @@ func makeBoltBuckets(file *boltfile.File) error {
 
 var errNoEntries = errors.New("it has a head and no place for entries")
 
-// A boltWrite is a transaction that writes.
+// A boltWrite is a write transaction.
 type boltWrite struct {
 	log  *BoltLog
 	tx   *bbolt.Tx
 	now  time.Time
-	logs map[string]*boltWriting // those that were opened
+	logs map[string]*boltWriting // opened in this transaction
 }
 
-// A boltWriting is one log in a transaction that writes.
+// A boltWriting is one log in a write transaction.
 type boltWriting struct {
 	*boltWrite
 	name    string
 	head    boltHead
-	changed bool // the head is to be written
+	changed bool // the head must be written
 
 	entries, receipts *bbolt.Bucket
 	states, things    *bbolt.Bucket // nil until the state is needed
 
-	taken map[eventHash]boltTaken // nil until something is appended
-	fresh map[eventHash]boltTaken // what this transaction adds to it
+	taken map[eventHash]boltTaken // nil until the first append
+	fresh map[eventHash]boltTaken // what this transaction adds to taken
 }
 
-// open returns the log of this name, made if need be.
+// open returns the log with this name. It creates a missing one.
 func (w *boltWrite) open(name string) (*boltWriting, error) {
 	if o := w.logs[name]; o != nil {
 		return o, nil
@@ -111,12 +111,11 @@ func (o *boltWriting) openHead() (err error) {
 func (o *boltWriting) bucket(kind []byte) (*bbolt.Bucket, error) {
 	b, err := o.tx.Bucket(kind).CreateBucketIfNotExists([]byte(o.name))
 	if err == nil {
-		b.FillPercent = 1 // what comes next comes behind
+		b.FillPercent = 1 // keys only grow, so a page can be filled
 	}
 	return b, err
 }
 
-// writeHeads writes the heads that changed.
 func (w *boltWrite) writeHeads() error {
 	heads := w.tx.Bucket(boltHeads)
 	for _, name := range slices.Sorted(maps.Keys(w.logs)) {
@@ -129,7 +128,7 @@ func (w *boltWrite) writeHeads() error {
 	return nil
 }
 
-// append adds one event, or finds it.
+// append adds an event, or returns the receipt of its duplicate.
 func (o *boltWriting) append(e *boltEvent) (Receipt, error) {
 	t, known, err := o.find(e.event)
 	switch {
@@ -142,7 +141,7 @@ func (o *boltWriting) append(e *boltEvent) (Receipt, error) {
 	}
 
 	id := ID{ms: uint64(o.now.UnixMilli()), tag: e.tag}
-	if id.ms <= o.head.last.ms { // the clock stands still, or was set back
+	if id.ms <= o.head.last.ms { // the clock stood still or was set back
 		id.ms, id.seq = o.head.last.ms, o.head.last.seq+1
 	}
 	key, value := boltKey(id), completeEntry(e.entry, id, o.head.last, o.head.number+1)
@@ -164,8 +163,7 @@ func (o *boltWriting) append(e *boltEvent) (Receipt, error) {
 	return Receipt{ID: id}, nil
 }
 
-// find returns the receipt of an event that the log took within the duplicate
-// window.
+// find returns the receipt of an event in the duplicate window.
 func (o *boltWriting) find(event eventHash) (t boltTaken, known bool, err error) {
 	if o.taken == nil {
 		if err := o.loadTaken(); err != nil {
@@ -179,7 +177,6 @@ func (o *boltWriting) find(event eventHash) (t boltTaken, known bool, err error)
 	return t, known && t.id.ms >= o.forgotten(), nil
 }
 
-// loadTaken reads the receipts of the log, unless that was done before.
 func (o *boltWriting) loadTaken() error {
 	o.fresh = make(map[eventHash]boltTaken)
 	if o.taken = o.log.taken[o.name]; o.taken != nil {
@@ -198,10 +195,8 @@ func (o *boltWriting) loadTaken() error {
 	return nil
 }
 
-// forgotten is where the duplicate window begins.
 func (o *boltWriting) forgotten() uint64 { return before(o.now, o.log.window) }
 
-// before returns the milliseconds of a position that is d old.
 func before(now time.Time, d time.Duration) uint64 {
 	return uint64(max(0, now.Add(-d).UnixMilli()))
 }

@@ -7,33 +7,33 @@ import (
 	"github.com/paylogic/pushserver/streams/filter"
 )
 
-// An Event is something that happened: a CloudEvent 1.0 whose data is JSON.
+// An Event is a CloudEvent 1.0 with JSON data.
 //
-// The log takes events as they are: whoever fills one checks it first, as
-// package api does for everything that comes from outside.
+// The log stores events unchecked. The caller validates them, as package api
+// does for all input.
 type Event struct {
 	ID         string // with Source, the idempotency key
-	Source     string // who says so
+	Source     string // who says so, a URI reference
 	Type       string // what happened: payment.succeeded
-	Subject    string // the thing it happened to: order/9; may be empty
+	Subject    string // the thing it happened to, such as order/9; may be empty
 	Time       string // when, in RFC 3339
-	Merchant   string // whose event it is
+	Merchant   string // the owner
 	DataSchema string // URI of the schema of Data; may be empty
-	Extensions []byte // a JSON object of further CloudEvents attributes, or nil
-	Data       []byte // one JSON value, delivered byte for byte; nil if there is none
+	Extensions []byte // a JSON object of more CloudEvents attributes, or nil
+	Data       []byte // one JSON value, delivered byte for byte, or nil
 
-	// State says that the type is state-like: of all events of one type and
-	// subject only the newest counts. Data that is null, or missing, then says
-	// that the subject is gone.
+	// State marks a state-like type: only the newest event of each type and
+	// subject counts. If its Data is null or missing, the subject has no state
+	// any more.
 	State bool
 }
 
 // A Digest identifies the content of an event: 16 bytes of its SHA-256.
 type Digest [16]byte
 
-// Digest returns the digest of what makes an event the same when it is sent
-// again: all but its time, which a gateway adds where the publisher did not, and
-// State, which is how the gateway is configured.
+// Digest covers everything that must be equal when an event is sent again: all
+// but Time, which a gateway may have added, and State, which is a setting of
+// the gateway.
 func (e *Event) Digest() Digest {
 	h := sha256.New()
 	var length [8]byte
@@ -50,7 +50,7 @@ func (e *Event) Digest() Digest {
 	return d
 }
 
-// size is about how many bytes the event has, stored or encoded.
+// Size estimates the bytes of the event, stored or encoded.
 func (e *Event) Size() int { return 400 + len(e.Data) + len(e.Extensions) }
 
 // An Entry is an event in a log.
@@ -60,7 +60,7 @@ type Entry struct {
 	Event Event
 }
 
-// predicate returns the event as filters see it.
+// Predicate returns the event as filters see it. It shares memory with e.
 func (e *Event) Predicate() *filter.Event {
 	return &filter.Event{
 		ID: e.ID, Source: e.Source, Type: e.Type, Subject: e.Subject,

@@ -2,41 +2,41 @@ package eventlog
 
 import "time"
 
-// A Reason says why what follows a position cannot be proved complete.
+// A Reason says why a read cannot be complete.
 type Reason string
 
 const (
-	// Trimmed: the position is older than what is retained.
+	// Trimmed: the position is older than the oldest retained event.
 	Trimmed Reason = "trimmed"
-	// RolledBack: the position is within or beyond the log but not in it: the
-	// log lost its newest entries in a failure.
+	// RolledBack: the log lost the position, with other new entries, in a
+	// failure.
 	RolledBack Reason = "rolled_back"
-	// Rebuilt: the log was made anew after the position.
+	// Rebuilt: the log was created again after the position.
 	Rebuilt Reason = "rebuilt"
-	// Unknown: no log has such a position.
+	// Unknown: the position belongs to no log.
 	Unknown Reason = "unknown"
 )
 
-// rollbackReach is how far before a rolled back position a reader resumes, by
-// the log's time: what was lost and written again may have got an older
-// position from a machine whose clock is behind. Repeats are legal after a
-// reset.
+// RollbackReach is how far a reader steps back from a lost position, by the
+// log's time. After a failover, a machine whose clock is behind may have given
+// the same events older positions. The reader may see events twice, which a
+// reset permits.
 const RollbackReach = 10 * time.Second
 
-// A Gap says that what follows a position cannot be proved complete.
+// A Gap says that the events after a position cannot be proved complete.
 type Gap struct {
 	Reason Reason
-	Bounds Bounds // of the log, when that was found
+	Bounds Bounds // of the log, when the gap was found
 }
 
-// proves reports whether everything after cursor is retained by a log with
-// these bounds that has no entry at cursor itself: nothing came after it, or
-// the oldest entry names it as the one before.
+// proves reports whether a log with these bounds retains everything after
+// cursor, although it has no entry at cursor: cursor is the head, or the oldest
+// entry names it as its predecessor.
 func (b Bounds) proves(cursor ID) bool {
 	return cursor == b.Head || !b.Oldest.IsZero() && cursor == b.Prev
 }
 
-// gap returns why a log with these bounds neither has nor proves cursor.
+// gap says why a log with these bounds cannot continue from cursor.
 func (b Bounds) gap(cursor ID) *Gap {
 	reason := RolledBack
 	switch {

@@ -11,33 +11,33 @@ import (
 	"github.com/paylogic/pushserver/internal/base62"
 )
 
-// tagLen is the length of an ID's tag: five of 62 characters are 916 million
-// values, so a position of another log, or of this log before a rollback, is
-// taken for a position of this one with a chance of one in a billion.
+// tagLen is the length of an ID's tag. Five of 62 characters are 916 million
+// values, so the chance that a foreign or lost position passes for one of this
+// log is about one in a billion.
 const tagLen = 5
 
-// ErrMalformedID reports text that is not the text of any [ID].
+// ErrMalformedID reports text that is not an [ID].
 var ErrMalformedID = errors.New("streams: malformed position")
 
-// An ID is the position of an event in its log, written <ms>-<seq>-<tag>: the
-// milliseconds since 1970 at which the log took it, a number that orders the
-// events of one millisecond, and a random tag. The tag makes a position a
-// proof: <ms>-<seq> alone recurs in other logs, and in one log after a
-// rollback.
+// An ID is the position of an event in its log. Its text is <ms>-<seq>-<tag>:
+// milliseconds since 1970 when the log took the event, a number that orders the
+// events of one millisecond, and a random tag. The tag makes the position a
+// proof, because <ms>-<seq> may occur again in another log, or in the same log
+// after a rollback.
 //
-// Two IDs are equal (==) if they are the same position. The zero ID is no
-// position. The position before the first event of a log is its origin,
-// 0-0-<incarnation>, where the incarnation is a tag given when the log was made.
+// IDs are equal (==) if they are the same position. The zero ID is no position.
+// Before the first event of a log is its origin, 0-0-<incarnation>; the
+// incarnation is a tag that the log gets when it is created.
 //
-// The text of an ID has at most 47 bytes of [0-9A-Za-z-], so that it can be an
-// SSE id and a Last-Event-ID header without a CORS preflight.
+// The text has at most 47 bytes of [0-9A-Za-z-], so it works as an SSE id, and
+// as a Last-Event-ID header without a CORS preflight.
 type ID struct {
 	ms, seq uint64
 	tag     [tagLen]byte
 }
 
-// ParseID reads the text of an ID. Its only error is [ErrMalformedID]; any
-// spelling but the one that [ID.String] gives is refused.
+// ParseID parses the text of an ID. It accepts only the spelling of
+// [ID.String]. Its only error is [ErrMalformedID].
 func ParseID(s string) (ID, error) {
 	stamp, tag, ok := cutLast(s)
 	if !ok || len(tag) != tagLen {
@@ -64,7 +64,7 @@ func cutLast(s string) (before, after string, ok bool) {
 	return s[:i], s[i+1:], true
 }
 
-// parseStamp reads <ms>-<seq>, an ID without its tag, as Redis writes it.
+// parseStamp parses <ms>-<seq>, the form that Redis uses.
 func parseStamp(s string) (ID, error) {
 	ms, seq, ok := strings.Cut(s, "-")
 	if !ok {
@@ -92,14 +92,11 @@ func parseNumber(s string) (uint64, error) {
 	return n, nil
 }
 
-// newTag returns a random tag.
 func newTag() (tag [tagLen]byte) {
 	base62.Fill(tag[:])
 	return tag
 }
 
-// originOf returns the position before the first event of the log with the
-// given incarnation.
 func originOf(incarnation [tagLen]byte) ID { return ID{tag: incarnation} }
 
 // String returns the text of id.
@@ -115,7 +112,7 @@ func (id ID) Append(dst []byte) []byte {
 	return append(dst, id.tag[:]...)
 }
 
-// stamp returns <ms>-<seq>, the name of the entry in Redis.
+// stamp returns <ms>-<seq>, the ID of the entry in Redis.
 func (id ID) stamp() string { return string(id.appendStamp(nil)) }
 
 func (id ID) appendStamp(dst []byte) []byte {
@@ -124,28 +121,29 @@ func (id ID) appendStamp(dst []byte) []byte {
 	return strconv.AppendUint(dst, id.seq, 10)
 }
 
-// MarshalText returns the text of id.
+// MarshalText implements [encoding.TextMarshaler].
 func (id ID) MarshalText() ([]byte, error) { return id.Append(nil), nil }
 
-// UnmarshalText is [ParseID].
+// UnmarshalText implements [encoding.TextUnmarshaler]. Its error is that of
+// [ParseID].
 func (id *ID) UnmarshalText(text []byte) (err error) {
 	*id, err = ParseID(string(text))
 	return err
 }
 
-// IsZero reports whether id is no position at all.
+// IsZero reports whether id is the zero ID, which is no position.
 func (id ID) IsZero() bool { return id == ID{} }
 
-// IsOrigin reports whether id is the position before a log's first event.
+// IsOrigin reports whether id is the position before the first event of a log.
 func (id ID) IsOrigin() bool { return id.ms == 0 && id.seq == 0 && !id.IsZero() }
 
-// Time returns when the log took the event, to the millisecond, by the clock
-// of the machine that kept the log.
+// Time returns when the log took the event, to the millisecond, in UTC, by the
+// clock of the machine that kept the log.
 func (id ID) Time() time.Time { return time.UnixMilli(int64(id.ms)).UTC() }
 
-// Compare orders positions of one log: it is negative if id comes before
-// other, positive if after. Zero does not mean that they are the same
-// position; only == does.
+// Compare orders positions of one log: negative if id is before other, positive
+// if it is after. Zero means the same <ms>-<seq>, not the same position;
+// compare positions with ==.
 func (id ID) Compare(other ID) int {
 	if c := cmp.Compare(id.ms, other.ms); c != 0 {
 		return c
@@ -153,5 +151,5 @@ func (id ID) Compare(other ID) int {
 	return cmp.Compare(id.seq, other.seq)
 }
 
-// GoString shows the ID in failing tests.
+// GoString implements [fmt.GoStringer], for failing tests.
 func (id ID) GoString() string { return fmt.Sprintf("streams.ID(%s)", id) }

@@ -7,15 +7,15 @@ import (
 	"time"
 )
 
-// MemoryOptions of a [MemoryLog]. The zero value works.
+// MemoryOptions configure a [MemoryLog]. The zero value works.
 type MemoryOptions struct {
 	Retention       Retention
 	DuplicateWindow time.Duration // 1 hour if zero
 }
 
-// A MemoryLog is a [Log] in the memory of this process: for trying out, for
-// tests, for demonstrations. Nothing of it survives the process. What it keeps
-// is bounded per log by its retention, exactly.
+// A MemoryLog is a [Log] in memory, for trials, tests and demonstrations.
+// Nothing survives the process. Each log is bounded by its retention, which is
+// exact.
 type MemoryLog struct {
 	retention Retention
 	window    time.Duration
@@ -26,7 +26,6 @@ type MemoryLog struct {
 	bells bellTower
 }
 
-// memoryLog is one log of a MemoryLog.
 type memoryLog struct {
 	mu      sync.Mutex // guards the following
 	origin  ID
@@ -37,10 +36,10 @@ type memoryLog struct {
 	states  StateTable
 }
 
-// eventKey is what makes an event unique (CloudEvents 1.0, "source").
+// An eventKey identifies an event (CloudEvents 1.0, "source").
 type eventKey struct{ source, id string }
 
-// taken is what an event's receipt was.
+// taken is a stored receipt.
 type taken struct {
 	at     time.Time
 	digest Digest
@@ -73,7 +72,7 @@ func (m *MemoryLog) log(name string) *memoryLog {
 	return l
 }
 
-// Append implements [Log]. It keeps what the events point to.
+// Append implements [Log]. It keeps references to the memory of events.
 func (m *MemoryLog) Append(ctx context.Context, log string, events []Event) ([]Receipt, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -94,7 +93,7 @@ func (m *MemoryLog) Append(ctx context.Context, log string, events []Event) ([]R
 	return receipts, nil
 }
 
-// append adds one event, or finds it. The caller holds l.mu.
+// The caller holds l.mu.
 func (l *memoryLog) append(now time.Time, e Event) Receipt {
 	key := eventKey{e.Source, e.ID}
 	digest := e.Digest()
@@ -106,13 +105,13 @@ func (l *memoryLog) append(now time.Time, e Event) Receipt {
 	}
 
 	id := ID{ms: uint64(now.UnixMilli()), tag: newTag()}
-	if id.ms <= l.head.ms { // the clock stands still, or was set back
+	if id.ms <= l.head.ms { // the clock stood still or was set back
 		id.ms, id.seq = l.head.ms, l.head.seq+1
 	}
 	entry := Entry{ID: id, Prev: l.head, Event: e}
 	l.entries.push(entry)
 	if e.State {
-		kept := entry // it may have to outlive the log's own
+		kept := entry // a state may outlive the log's entry
 		l.states.Apply(&kept)
 	}
 	l.head = id
@@ -121,7 +120,7 @@ func (l *memoryLog) append(now time.Time, e Event) Receipt {
 	return Receipt{ID: id}
 }
 
-// forget drops duplicates noted before t. The caller holds l.mu.
+// forget removes duplicates from before t. The caller holds l.mu.
 func (l *memoryLog) forget(t time.Time) {
 	n := 0
 	for key := range l.expiry.from(0) {
@@ -134,7 +133,7 @@ func (l *memoryLog) forget(t time.Time) {
 	l.expiry.drop(n)
 }
 
-// trim drops what r does not retain. The caller holds l.mu.
+// The caller holds l.mu.
 func (l *memoryLog) trim(r Retention, now time.Time) {
 	oldest := uint64(max(0, now.Add(-r.Age).UnixMilli()))
 	n := max(0, l.entries.len()-r.Events)
@@ -148,7 +147,7 @@ func (l *memoryLog) trim(r Retention, now time.Time) {
 	l.states.Trim(now.Add(-r.State))
 }
 
-// bounds returns the ends of the log. The caller holds l.mu.
+// The caller holds l.mu.
 func (l *memoryLog) bounds() Bounds {
 	b := Bounds{Origin: l.origin, Head: l.head}
 	if l.entries.len() > 0 {
@@ -245,7 +244,8 @@ func (m *MemoryLog) Bells(ctx context.Context, ring func(log string)) {
 	<-ctx.Done()
 }
 
-// Check implements [Log]: memory promises nothing that could be missing.
+// Check implements [Log]. It always returns nil, because memory promises
+// nothing.
 func (m *MemoryLog) Check(context.Context) error { return nil }
 
 // Durability implements [Log].
@@ -254,14 +254,13 @@ func (m *MemoryLog) Durability() Durability { return InMemory }
 // Close implements [Log].
 func (m *MemoryLog) Close() error { return nil }
 
-// A bellTower calls everyone who waits for bells in this process.
+// A bellTower delivers bells within this process.
 type bellTower struct {
 	mu      sync.RWMutex // guards the following
 	next    int
 	ringers map[int]func(log string)
 }
 
-// add registers ring until the returned function is called.
 func (t *bellTower) add(ring func(log string)) (remove func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -286,8 +285,8 @@ func (t *bellTower) ring(log string) {
 	}
 }
 
-// Lose takes the newest n entries away, as a failover takes those that no
-// replica has confirmed. It is for tests of readers.
+// Lose removes the newest n entries, as a failover removes entries that no
+// replica confirmed. It serves tests of readers.
 func (m *MemoryLog) Lose(log string, n int) {
 	l := m.log(log)
 	l.mu.Lock()

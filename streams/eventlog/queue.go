@@ -5,15 +5,15 @@ import (
 	"sort"
 )
 
-// blockLen is how many values a block of a queue holds.
+// blockLen is the number of values in a block.
 const blockLen = 128
 
-// A queue holds values in their order, in blocks: it grows without a copy of what
-// it has, which, with a hundred thousand entries, would hold up everyone for tens
-// of milliseconds. The zero value is empty.
+// A queue holds values in order, in blocks, so that it grows without copying. A
+// copy of a hundred thousand entries would block everything for tens of
+// milliseconds. The zero value is empty.
 type queue[T any] struct {
-	blocks [][]T // each of blockLen; only the last may have room, or be small if it is the first
-	gone   int   // of the first block
+	blocks [][]T // of blockLen each; only the last may have room, and the first starts small
+	gone   int   // dropped from the first block
 }
 
 func (q *queue[T]) len() int {
@@ -24,7 +24,7 @@ func (q *queue[T]) len() int {
 	return last*blockLen + len(q.blocks[last]) - q.gone
 }
 
-// at returns the value with this index, until the next push.
+// at returns the value with index i, valid until the next push.
 func (q *queue[T]) at(i int) *T {
 	i += q.gone
 	return &q.blocks[i/blockLen][i%blockLen]
@@ -33,7 +33,7 @@ func (q *queue[T]) at(i int) *T {
 func (q *queue[T]) push(value T) {
 	last := len(q.blocks) - 1
 	switch {
-	case last < 0: // a queue of few values is small
+	case last < 0: // keep a short queue small
 		q.blocks = append(q.blocks, nil)
 		last++
 	case len(q.blocks[last]) == blockLen:
@@ -43,7 +43,7 @@ func (q *queue[T]) push(value T) {
 	q.blocks[last] = append(q.blocks[last], value)
 }
 
-// drop removes the first n values, and what they point to is garbage.
+// drop removes the first n values and releases their memory.
 func (q *queue[T]) drop(n int) {
 	var none T
 	for range n {
@@ -55,13 +55,12 @@ func (q *queue[T]) drop(n int) {
 	}
 }
 
-// search returns the index of the first value that is not before what is looked
-// for, or the length of the queue.
+// search returns the index of the first value for which before is false, or the
+// length of the queue.
 func (q *queue[T]) search(before func(*T) bool) int {
 	return sort.Search(q.len(), func(i int) bool { return !before(q.at(i)) })
 }
 
-// from yields the values from an index on.
 func (q *queue[T]) from(i int) iter.Seq[*T] {
 	return func(yield func(*T) bool) {
 		for ; i < q.len() && yield(q.at(i)); i++ {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Defaults of a [Retention] and of the duplicate window.
+// Defaults of [Retention] and of the duplicate window.
 const (
 	DefaultAge             = 24 * time.Hour
 	DefaultEvents          = 100_000
@@ -14,26 +14,24 @@ const (
 	DefaultDuplicateWindow = time.Hour
 )
 
-// InternalAge is how long the program's own logs, whose names begin with an
-// underscore, keep an event at least: the changes of keys are looked up long after
-// they were made.
+// InternalAge is the minimum age for the program's own logs, whose names begin
+// with an underscore. Key changes are looked up long after they were made.
 const InternalAge = 365 * 24 * time.Hour
 
-// MaxStates is how many states a log keeps at most. Beyond it the oldest go.
+// MaxStates bounds the states of one log. Beyond it, the oldest are removed.
 const MaxStates = 100_000
 
-// Retention says how long a log keeps an event: until it is older than Age or
-// has Events newer ones, whichever comes first. A log may keep somewhat more.
-// The newest event of a state-like type and a subject is kept apart from them
-// until it is older than State. Zero fields stand for the defaults: 24 hours,
-// 100,000 events and 30 days.
+// Retention says how long a log keeps an event: until it is older than Age, or
+// until Events newer ones exist, whichever comes first. A log may keep somewhat
+// more. States are kept apart, until they are older than State. Zero fields
+// mean the defaults: 24 hours, 100,000 events and 30 days.
 type Retention struct {
 	Age    time.Duration
 	Events int
 	State  time.Duration
 }
 
-// of returns what holds for a log.
+// of applies the exceptions for internal logs.
 func (r Retention) of(log string) Retention {
 	if strings.HasPrefix(log, "_") {
 		r.Age, r.Events = max(r.Age, InternalAge), max(r.Events, DefaultEvents)

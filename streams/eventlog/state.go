@@ -7,37 +7,38 @@ import (
 	"time"
 )
 
-// A State is the newest event of each (type, subject) of a log, of those that
-// have [Event.State], at one position.
+// A State is the newest event of each type and subject with [Event.State], at
+// position Head.
 //
-// Reading it may have taken a while, in which the log went on from Head to
-// Until. What was superseded meanwhile may be missing: whoever needs an exact
-// state applies the log's events from Head to Until, at least.
+// The log may grow from Head to Until during the read, and a state superseded
+// in that time may be missing. For an exact state, apply the log's events from
+// Head to Until, or further.
 type State struct {
 	Head    ID
 	Until   ID
-	Entries []Entry // oldest first, none newer than Head; Prev may be missing
+	Entries []Entry // oldest first, none newer than Head; Prev may be zero
 }
 
-// stateKey is what a state-like event speaks of.
+// A StateKey is the type and subject of a state.
 type StateKey struct{ typ, subject string }
 
+// StateKey returns the key of the state that the event sets or ends.
 func (e *Event) StateKey() StateKey { return StateKey{e.Type, e.Subject} }
 
-// gone reports whether the event takes its subject's state back.
+// gone reports whether the event ends its subject's state.
 func (e *Event) gone() bool {
 	return len(e.Data) == 0 || bytes.Equal(bytes.TrimSpace(e.Data), []byte("null"))
 }
 
-// A StateTable holds the newest entry of each state key, in the order of positions.
-// The zero value is empty.
+// A StateTable holds the newest entry of each state key, in the order of
+// positions. The zero value is empty.
 type StateTable struct {
 	byKey map[StateKey]*list.Element
 	order list.List // of *Entry
 }
 
-// Apply takes the next entry of the log into account, which the caller keeps
-// unchanged. Those that are not state-like change nothing.
+// Apply applies the next entry of the log. It keeps e, which must not change.
+// It ignores entries that are not states.
 func (s *StateTable) Apply(e *Entry) {
 	if !e.Event.State {
 		return
@@ -58,7 +59,7 @@ func (s *StateTable) Apply(e *Entry) {
 	}
 }
 
-// Trim drops what is older than a time, and the oldest beyond MaxStates.
+// Trim removes states older than oldest, and the oldest beyond MaxStates.
 func (s *StateTable) Trim(oldest time.Time) {
 	for first := s.order.Front(); first != nil; first = s.order.Front() {
 		if s.order.Len() <= MaxStates && !first.Value.(*Entry).ID.Time().Before(oldest) {
@@ -75,10 +76,10 @@ func (s *StateTable) remove(e *list.Element) {
 	}
 }
 
-// Len returns how many entries there are.
+// Len returns the number of states.
 func (s *StateTable) Len() int { return s.order.Len() }
 
-// All yields the entries, oldest first.
+// All yields the states, oldest first.
 func (s *StateTable) All() iter.Seq[*Entry] {
 	return func(yield func(*Entry) bool) {
 		for e := s.order.Front(); e != nil && yield(e.Value.(*Entry)); e = e.Next() {
