@@ -1,16 +1,16 @@
--- Keeps a key, all of it or nothing.
+-- Creates a key, completely or not at all.
 -- KEYS: records, secrets, ids by creation, merchants
 -- ARGV: record, id, hash of the secret in hex, creation in ms, merchant or '',
---       'first admin' if no admin's key may exist, or ''
--- Returns 'done', also if this very key is there; 'taken' if the hash or the id
--- is another's; 'late' if an admin's key exists.
+--       'first admin' if there must be no admin key yet, or ''
+-- Returns 'done', also if this key is stored already; 'taken' if another key has
+-- the hash or the id; 'late' if there is an admin key.
 local kept = redis.call('HGET', KEYS[1], ARGV[2])
 local owner = redis.call('HGET', KEYS[2], ARGV[3])
 if kept == ARGV[1] and owner == ARGV[2] then
   return 'done'
 end
 if ARGV[6] == 'first admin' then
-  -- Oldest first: an admin's key is usually among the first.
+  -- Oldest first, because admin keys are usually old.
   local page, at = 100, 0
   repeat
     local ids = redis.call('ZRANGE', KEYS[3], at, at + page - 1)

@@ -1,8 +1,8 @@
 -- Finds a key by the hash of a secret.
 -- KEYS: secrets, records, revoked, used
 -- ARGV: hash in hex
--- Returns the record, the time of revocation or false, and that of the last
--- use or false; nothing if there is no such key.
+-- Returns the record, the time of revocation or false, and the time of the last
+-- use or false. Returns nothing if there is no such key.
 local id = redis.call('HGET', KEYS[1], ARGV[1])
 if not id then
   return {}

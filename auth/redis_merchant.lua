@@ -1,4 +1,4 @@
--- Makes a merchant exist. All have the score 0, so that names order by bytes.
+-- Adds a merchant. All scores are 0, so that names are in byte order.
 -- KEYS: merchants
 -- ARGV: name
 redis.call('ZADD', KEYS[1], 0, ARGV[1])

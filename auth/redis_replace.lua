@@ -1,9 +1,10 @@
--- Puts a record in the place of the one before it. replaces in record.go decides
--- the same.
+-- Replaces a record by its next revision, under the same rules as replaces in
+-- record.go.
 -- KEYS: records, secrets, revoked
--- ARGV: record, id, revision, hash of the secret in hex, of the former or ''
--- Returns 'done', also if this very record is there; 'unknown', 'revoked',
--- 'conflict'; 'taken' if the hash is another key's.
+-- ARGV: record, id, revision, hash of the secret in hex,
+--       hash of the former secret or ''
+-- Returns 'done', also if this record is stored already; 'unknown'; 'revoked';
+-- 'conflict'; or 'taken' if another key has the hash.
 local kept = redis.call('HGET', KEYS[1], ARGV[2])
 if not kept then
   return 'unknown'

@@ -1,8 +1,8 @@
--- Marks a key as revoked; the first time stays. The record is not rewritten.
+-- Marks a key as revoked, without a change to its record. The first time stays.
 -- KEYS: records, revoked, used
 -- ARGV: id, now in ms
--- Returns the record, the time of revocation, and that of the last use or false;
--- nothing if there is no record.
+-- Returns the record, the time of revocation, and the time of the last use or
+-- false. Returns nothing if there is no record.
 local record = redis.call('HGET', KEYS[1], ARGV[1])
 if not record then
   return {}

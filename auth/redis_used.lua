@@ -1,4 +1,4 @@
--- Notes when keys were last used, unless a later time is noted.
+-- Stores when keys were last used, unless a later time is stored.
 -- KEYS: used
 -- ARGV: id and time in ms, for each key
 for i = 1, #ARGV, 2 do

@@ -9,9 +9,9 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 )
 
-// guard returns what do returns, and as an error what it panics with: bbolt
-// panics over pages that make no sense, and the file is mapped into memory, so
-// that a disk that cannot be read is a fault of memory.
+// guard calls do and returns a panic as an error. bbolt panics over damaged
+// pages. The file is mapped into memory, so a failed disk read is a memory
+// fault.
 func guard(do func() error) (err error) {
 	before := debug.SetPanicOnFault(true)
 	defer func() {
@@ -30,7 +30,6 @@ func guard(do func() error) (err error) {
 	return do()
 }
 
-// storageError returns an error of bbolt or the system as one of ours.
 func storageError(err error) error {
 	switch {
 	case err == nil, errors.Is(err, ErrDamaged), errors.Is(err, ErrUnavailable):
@@ -39,7 +38,7 @@ func storageError(err error) error {
 	return fmt.Errorf("%w: %w", ErrUnavailable, err)
 }
 
-// refusal says why the file cannot be opened, and what to do.
+// refusal says why the file cannot be opened, and what to do about it.
 func (f *File) refusal(err error) error {
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):

@@ -12,46 +12,46 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// Errors of a [File] that callers branch on. The errors of their own functions
-// come back as they are.
+// Errors of a [File] that callers branch on. Errors of the callers' own
+// functions are returned unchanged.
 var (
-	// ErrUnavailable: the storage failed. Nothing was changed.
+	// ErrUnavailable: the storage failed. Nothing has changed.
 	ErrUnavailable = errors.New("boltfile: the storage failed")
-	// ErrUnsure: the storage failed at the last moment. Later transactions see
+	// ErrUnsure: the storage failed during the commit. Later transactions see
 	// whether the change was made.
 	ErrUnsure = errors.New("boltfile: the storage failed, and the change may have been made")
-	// ErrDamaged: what is stored is not what was written. Nothing was changed.
+	// ErrDamaged: the file does not hold what was written. Nothing has changed.
 	ErrDamaged = errors.New("boltfile: what is stored is damaged")
 )
 
-// lockWait is how long Open waits for another process to let go of the file,
-// which one that is ending does soon.
+// lockWait is how long Open waits for another process, which may be exiting, to
+// release the file.
 const lockWait = time.Second
 
-// A File is a bbolt database in one file, open in this process alone. All
-// methods may be called concurrently; updates are made one after the other.
+// A File is a bbolt database in one file, open in this process only. All
+// methods may be called concurrently; updates run one at a time.
 type File struct {
 	path, layout string
 
 	db atomic.Pointer[handle]
 
-	// writer is held by who writes, I/O included: that there is one at a time
-	// is what it is for. It guards the following.
+	// writer is held during updates, including their I/O, because it exists to
+	// allow one at a time. It guards the following.
 	writer  sync.Mutex
-	suspect bool // an update failed, and nobody has looked into it
-	failed  int  // the number of its transaction; 0 if it did not begin
+	suspect bool // an update failed, and the file was not checked since
+	failed  int  // the transaction of that update; 0 if it did not begin
 	closed  bool
 }
 
-// A handle is a database that is open, and the file that bbolt opened for it.
+// A handle is an open database and its file.
 type handle struct {
 	*bbolt.DB
 	file *os.File
 }
 
-// Open opens the database at path, or makes it, in a directory that exists.
-// layout says in a word or two what it holds in which form: a file with another
-// layout is refused. The error says what to do.
+// Open opens the database at path, or creates it with mode 0600. The directory
+// must exist. layout names the format of the content in a word or two: a file
+// with another layout is refused. The error says what to do.
 func Open(path, layout string) (*File, error) {
 	f := &File{path: path, layout: layout}
 	if err := f.open(); err != nil {
@@ -60,8 +60,8 @@ func Open(path, layout string) (*File, error) {
 	return f, nil
 }
 
-// View calls look with a transaction that sees the database at one moment.
-// Nothing that look keeps may point into the transaction.
+// View calls look with a read transaction, which sees the database at one
+// moment. look must copy what it keeps.
 func (f *File) View(look func(*bbolt.Tx) error) error {
 	h := f.db.Load()
 	if h == nil {
@@ -80,8 +80,8 @@ func (f *File) View(look func(*bbolt.Tx) error) error {
 	return storageError(err)
 }
 
-// Update calls change with a transaction, and returns nil if all of it is on
-// the disk. If change returns an error, nothing is changed.
+// Update calls change with a write transaction. It returns nil once all changes
+// are on the disk. If change returns an error, nothing is changed.
 func (f *File) Update(change func(*bbolt.Tx) error) error {
 	f.writer.Lock()
 	defer f.writer.Unlock()
@@ -108,7 +108,7 @@ func (f *File) Update(change func(*bbolt.Tx) error) error {
 	return storageError(err)
 }
 
-// mend makes the file fit for an update after one that failed. The caller holds
+// mend prepares the file for an update after a failed one. The caller holds
 // f.writer.
 func (f *File) mend() error {
 	switch h := f.db.Load(); {
@@ -118,7 +118,7 @@ func (f *File) mend() error {
 		return nil
 	case h != nil:
 		if newest, err := h.newest(); err == nil && newest < f.failed {
-			f.suspect = false // what it wrote lies in free pages
+			f.suspect = false // it only wrote to free pages
 			return nil
 		}
 		// Its last sync failed, or the file is no longer mapped.
@@ -132,7 +132,6 @@ func (f *File) mend() error {
 	return nil
 }
 
-// newest returns the number of the newest transaction that can be seen.
 func (h *handle) newest() (id int, err error) {
 	err = guard(func() error {
 		return h.View(func(tx *bbolt.Tx) error {
@@ -143,8 +142,8 @@ func (h *handle) newest() (id int, err error) {
 	return id, err
 }
 
-// Check returns an error if what is written would be lost although it is on the
-// disk: somebody removed the file or put another in its place.
+// Check returns an error if new writes would be lost, because the file was
+// removed or replaced.
 func (f *File) Check() error {
 	h := f.db.Load()
 	if h == nil {
@@ -161,7 +160,7 @@ func (f *File) Check() error {
 	return nil
 }
 
-// Close closes the file when those who use it have finished.
+// Close waits for running transactions, then closes the file.
 func (f *File) Close() error {
 	f.writer.Lock()
 	defer f.writer.Unlock()
@@ -172,16 +171,15 @@ func (f *File) Close() error {
 	return nil
 }
 
-// open opens the database and makes sure of what it shows. The caller holds
-// f.writer, or nobody else has f yet.
+// The caller holds f.writer, or is the only one with access to f.
 func (f *File) open() error {
 	h := new(handle)
 	err := guard(func() (err error) {
 		h.DB, err = bbolt.Open(f.path, 0o600, &bbolt.Options{
 			Timeout: lockWait,
-			// An array is searched from its start for each page. Without a list
-			// on the disk opening would read the whole file, and refuse all of it
-			// for one page that is damaged.
+			// An array is searched from its start for each page. A free list on
+			// the disk avoids reading the whole file at the start, and refusing
+			// all of it for one damaged page.
 			FreelistType: bbolt.FreelistMapType,
 			NoStatistics: true,
 			OpenFile: func(name string, flag int, mode os.FileMode) (file *os.File, err error) {
@@ -201,13 +199,13 @@ func (f *File) open() error {
 	if h.DB != nil {
 		_ = guard(h.Close)
 	} else if h.file != nil {
-		_ = h.file.Close() // and with it the lock, if bbolt panicked
+		_ = h.file.Close() // releases the lock, if bbolt panicked
 	}
 	return f.refusal(err)
 }
 
-// settle makes sure that the database is whole, is ours, and is on the disk as
-// it is seen.
+// settle checks that the database is complete and has the right layout, and
+// puts what it shows on the disk.
 func (h *handle) settle(path, layout string) error {
 	var id int
 	var size int64
@@ -237,14 +235,14 @@ func (h *handle) settle(path, layout string) error {
 			return err
 		}
 	}
-	// A new file is there after a loss of power only if its directory says so.
+	// A new file survives a loss of power only once its directory is synced.
 	return syncDirectory(filepath.Dir(path))
 }
 
-// rewriteMeta writes the page that makes transaction id the newest once more,
-// as it is: whoever wrote it may have died after its sync failed. The pages that
-// it refers to were synced before it was written. The page of the transaction
-// before, which is what counts if this write is cut short, is not touched.
+// rewriteMeta writes the meta page of transaction id again, unchanged, because
+// the process that wrote it may have died after a failed sync. The pages that
+// it refers to were synced before. If this write is cut short, the meta page of
+// the previous transaction, which is untouched, counts.
 func (h *handle) rewriteMeta(id int) error {
 	page := make([]byte, h.Info().PageSize)
 	at := int64(id%2) * int64(len(page))
@@ -257,8 +255,8 @@ func (h *handle) rewriteMeta(id int) error {
 	return h.file.Sync()
 }
 
-// MakeDirectory makes a directory for files, if it is not there, in one that is:
-// for its owner alone, and there to stay after a loss of power.
+// MakeDirectory creates a directory with mode 0700, if it is missing, so that
+// it survives a loss of power. Its parent must exist.
 func MakeDirectory(path string) error {
 	if err := os.Mkdir(path, 0o700); err != nil {
 		if info, statErr := os.Stat(path); statErr == nil && info.IsDir() {

@@ -16,7 +16,6 @@ const testLayout = "things 1"
 
 func newPath(t testing.TB) string { return filepath.Join(t.TempDir(), "things.db") }
 
-// mustOpen opens a file that the test closes.
 func mustOpen(t testing.TB, path string) *File {
 	t.Helper()
 	f, err := Open(path, testLayout)
@@ -27,7 +26,6 @@ func mustOpen(t testing.TB, path string) *File {
 	return f
 }
 
-// put keeps a value under a key.
 func put(f *File, key, value string) error {
 	return f.Update(func(tx *bbolt.Tx) error {
 		b, err := tx.CreateBucketIfNotExists([]byte("things"))
@@ -45,7 +43,7 @@ func mustPut(t testing.TB, f *File, key, value string) {
 	}
 }
 
-// get returns the value under a key, or "".
+// get returns "" if there is no such key.
 func get(f *File, key string) (value string, err error) {
 	err = f.View(func(tx *bbolt.Tx) error {
 		if b := tx.Bucket([]byte("things")); b != nil {
@@ -220,8 +218,8 @@ func TestCheckMissesARemovedFile(t *testing.T) {
 	}
 }
 
-// The last sync of a transaction failed: bbolt shows it, the disk may not have
-// it.
+// After a failed last sync, bbolt shows a transaction that the disk may not
+// have.
 func TestFailedSyncIsMadeGoodBeforeTheNextUpdate(t *testing.T) {
 	path := newPath(t)
 	f := mustOpen(t, path)
@@ -244,11 +242,11 @@ func TestFileThatCannotBeOpenedAgainIsUnavailableUntilItCan(t *testing.T) {
 	path := newPath(t)
 	f := mustOpen(t, path)
 	mustPut(t, f, "a", "1")
-	f.suspect = true // of an update that did not even begin
+	f.suspect = true // of an update that did not begin
 	if err := os.Rename(path, path+".away"); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Mkdir(path, 0o700); err != nil { // or a new file would be made
+	if err := os.Mkdir(path, 0o700); err != nil { // so that no new file is created
 		t.Fatal(err)
 	}
 	for range 2 {
@@ -309,7 +307,7 @@ func TestDamagedPageIsAnErrorNotTheEnd(t *testing.T) {
 	wantValue(t, f, "a", "1")
 }
 
-// spoil overwrites the pages that hold text, as a disk may.
+// spoil overwrites the pages that hold text, as a failing disk may.
 func spoil(t *testing.T, path, text string) {
 	t.Helper()
 	whole, err := os.ReadFile(path)
@@ -336,8 +334,8 @@ func spoil(t *testing.T, path, text string) {
 	}
 }
 
-// A page that cannot be read is a fault of memory, as it is for a file that is
-// shorter than it was.
+// A page that cannot be read causes a memory fault, like a page beyond the end
+// of a shortened file.
 func TestUnreadablePageIsUnavailable(t *testing.T) {
 	path := newPath(t)
 	f := mustOpen(t, path)

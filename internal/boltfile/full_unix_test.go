@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// limitFiles keeps files of this process from growing beyond size until the
-// returned function is called.
+// limitFiles keeps files of this process from growing beyond size bytes until
+// lift is called.
 func limitFiles(t *testing.T, size int64) (lift func()) {
 	t.Helper()
 	var before syscall.Rlimit
@@ -48,7 +48,7 @@ func TestFileThatCannotGrowRefusesAndRecovers(t *testing.T) {
 		wantValue(t, f, "large", "")
 		wantValue(t, f, "a", "1")
 	}
-	for i := range 20 { // what fits is taken
+	for i := range 20 { // small updates still fit
 		if err := put(f, "b", fmt.Sprint(i)); err != nil {
 			t.Errorf("a small update: %v", err)
 		}

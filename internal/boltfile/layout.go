@@ -6,17 +6,17 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// Where a file says what it holds. The name of the bucket sorts before others
-// and is no name of a thing that is kept.
+// Where a file records its layout. The bucket's name sorts first, and no store
+// uses it.
 var (
 	layoutBucket = []byte("\x00layout")
 	layoutKey    = []byte("layout")
 )
 
-// foreignLayout is the layout of a database that says nothing of its own.
+// foreignLayout is the layout of a database without a record of its layout.
 const foreignLayout = "another program's database"
 
-// layoutOf returns the layout of a database, or "" if it is new.
+// layoutOf returns "" for a new database.
 func layoutOf(tx *bbolt.Tx) string {
 	if b := tx.Bucket(layoutBucket); b != nil {
 		return string(b.Get(layoutKey))
@@ -35,7 +35,6 @@ func putLayout(tx *bbolt.Tx, layout string) error {
 	return b.Put(layoutKey, []byte(layout))
 }
 
-// otherLayout says that a file holds something else than was expected.
 type otherLayout struct{ found, wanted string }
 
 func (o otherLayout) Error() string {

@@ -10,55 +10,54 @@ import (
 	"time"
 )
 
-// ErrTooLarge is returned for an event, or a single line, over the bound of the
-// [Decoder].
+// ErrTooLarge reports a line or an event over the limit of the [Decoder].
 var ErrTooLarge = errors.New("sse: event is too large")
 
-// DefaultMaxSize is the bound on an event's size in a [Decoder] that sets none.
+// DefaultMaxSize is the size limit in bytes of a [Decoder] that sets none.
 const DefaultMaxSize = 1 << 20
 
 // A Decoder reads events from a stream as section 9.2.6 of the HTML Standard
-// has a browser do it, with one difference: bytes that are not UTF-8 arrive as
-// they were sent, not as U+FFFD.
+// prescribes, with one difference: it returns bytes that are not UTF-8
+// unchanged, not as U+FFFD.
 //
-// Its fields are set before the first call of Next.
+// Set its fields before the first call of Next.
 type Decoder struct {
-	// MaxSize bounds each line, and each event's data: DefaultMaxSize if zero.
+	// MaxSize limits the bytes of each line, and of each event's data;
+	// DefaultMaxSize if zero.
 	MaxSize int
 
-	// Comment, if set, is called by Next with the text of each comment, less
-	// one leading space: heartbeats are seen by it.
+	// Comment, if set, is called by Next with the text of each comment, without
+	// one leading space. Heartbeats are comments.
 	Comment func(text string)
 
 	r     *bufio.Reader
-	line  []byte // the line being read, where it spans reads
+	line  []byte // the current line, if it spans reads
 	begun bool   // the first line was read
-	inCR  bool   // the last line ended with CR: an LF that follows belongs to it
+	inCR  bool   // the last line ended with CR: a following LF belongs to it
 	err   error
 
 	block  Event
 	hasID  bool   // whether nextID is set
-	nextID string // the last event ID buffer of the standard: becomes lastID when the block ends
+	nextID string // the standard's last event ID buffer: becomes lastID at the end of the block
 	lastID string
 
 	retry    time.Duration
 	hasRetry bool
 }
 
-// NewDecoder returns a Decoder that reads from r, which it buffers.
+// NewDecoder returns a Decoder that reads from r through a buffer.
 func NewDecoder(r io.Reader) *Decoder {
 	return &Decoder{r: bufio.NewReader(r)}
 }
 
 // Next returns the next event that a browser would deliver. Its ID is the last
-// event ID at that point, given by this event or an earlier one; its Type is
-// "message" if the stream names none; its Retry is what its own block said; its
-// Data is the caller's to keep, and never nil.
+// event ID at that point, from this event or an earlier one. Its Type is
+// "message" if the stream names none. Its Retry is that of its own block. Its
+// Data belongs to the caller and is never nil.
 //
-// It returns an event as soon as the line that ends it is there, and the error
-// of the reader (io.EOF at the end) or [ErrTooLarge] when there are no more. A
-// block that the end of the stream cuts off is dropped: neither its data nor its
-// id counts.
+// Next returns an event as soon as its last line is there. After the last event
+// it returns the reader's error (io.EOF at the end) or [ErrTooLarge]. It drops
+// a block that is cut off by the end of the stream, with its data and its id.
 func (d *Decoder) Next() (Event, error) {
 	for d.err == nil {
 		var line []byte
@@ -78,14 +77,14 @@ func (d *Decoder) Next() (Event, error) {
 }
 
 // LastEventID returns the position to resume from: the id of the last complete
-// block that had one, also of one that delivered nothing.
+// block with an id, even if the block had no data.
 func (d *Decoder) LastEventID() string { return d.lastID }
 
-// Retry returns how long the stream last asked its client to wait before it
-// connects again, and whether it did.
+// Retry returns the reconnection time that the stream last set, and whether it
+// set one.
 func (d *Decoder) Retry() (wait time.Duration, asked bool) { return d.retry, d.hasRetry }
 
-// dispatch ends a block, and returns its event if it has data.
+// dispatch ends a block. It returns the block's event if there is data.
 func (d *Decoder) dispatch() (Event, bool) {
 	event := d.block
 	d.block = Event{}
@@ -138,8 +137,8 @@ func (d *Decoder) data(value []byte) {
 	}
 }
 
-// parseRetry accepts ASCII digits alone. More of them than a Duration can hold
-// are the longest Duration.
+// parseRetry accepts ASCII digits only. A number that overflows becomes the
+// longest Duration.
 func parseRetry(value []byte) (time.Duration, bool) {
 	for _, c := range value {
 		if c < '0' || c > '9' {
@@ -157,8 +156,8 @@ func parseRetry(value []byte) (time.Duration, bool) {
 	return time.Duration(ms) * time.Millisecond, true
 }
 
-// readLine returns the next complete line without its end. It is valid until
-// the next call.
+// readLine returns the next complete line without its end, valid until the next
+// call.
 func (d *Decoder) readLine() ([]byte, error) {
 	d.line = d.line[:0]
 	for {
@@ -191,7 +190,6 @@ func (d *Decoder) readLine() ([]byte, error) {
 	}
 }
 
-// withoutBOM takes a byte order mark off the first line of the stream.
 func (d *Decoder) withoutBOM(line []byte) []byte {
 	if d.begun {
 		return line

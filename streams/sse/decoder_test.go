@@ -14,7 +14,6 @@ import (
 	"github.com/paylogic/pushserver/streams/sse"
 )
 
-// message is an event as these tests write it down.
 type message struct{ id, typ, data string }
 
 func TestDecoderDeliversWhatABrowserWould(t *testing.T) {
@@ -23,7 +22,7 @@ func TestDecoderDeliversWhatABrowserWould(t *testing.T) {
 		want         []message
 		lastID       string
 	}{
-		// The examples of section 9.2.6.
+		// The examples in section 9.2.6.
 		{"one event of three lines", "data: YHOO\ndata: +2\ndata: 10\n\n",
 			[]message{{"", "message", "YHOO\n+2\n10"}}, ""},
 		{"comment, id, empty id, unfinished block",
@@ -88,7 +87,7 @@ func TestRetryIsDigitsAlone(t *testing.T) {
 		want   time.Duration
 		asked  bool
 	}{
-		{"retry: 3000\n", 3 * time.Second, true}, // at once, not at the end of the block
+		{"retry: 3000\n", 3 * time.Second, true}, // at once, not when the block ends
 		{"retry:0\n", 0, true},
 		{"retry: 1\nretry: 2\n", 2 * time.Millisecond, true},
 		{"retry: 007\n", 7 * time.Millisecond, true},
@@ -169,8 +168,8 @@ func TestErrorOfTheReaderIsHandedOn(t *testing.T) {
 	}
 }
 
-// A CR that ends a block may be the last byte for a long time: whether an LF
-// follows must not be waited for.
+// A CR that ends a block may be the last byte for a long time. The decoder must
+// not wait for an LF.
 func TestEventIsDeliveredBeforeTheNextByte(t *testing.T) {
 	client, server := net.Pipe()
 	defer client.Close()

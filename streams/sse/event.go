@@ -12,23 +12,21 @@ import (
 	"time"
 )
 
-// An Event is one block of a stream. Fields with their zero value are not
-// written.
+// An Event is one block of a stream. Zero fields are not written.
 type Event struct {
-	ID    string        // the position from which a client resumes
-	Type  string        // the name under which a client listens; "message" if it has none
-	Retry time.Duration // how long a client waits before it connects again, in whole milliseconds
-	Data  []byte        // nil: nothing is delivered, but the position moves
+	ID    string        // the position to resume from
+	Type  string        // the event name for listeners; "message" if empty
+	Retry time.Duration // the reconnection time, in whole milliseconds
+	Data  []byte        // nil: the client delivers nothing, but moves its position
 }
 
-// Append appends the event to dst as one block, with its fields in the order
-// id, event, retry, data and an empty line at its end, and returns the extended
-// slice. It allocates only if dst lacks the room.
+// Append appends the event to dst as one block and returns the extended slice.
+// The fields are in the order id, event, retry, data, followed by an empty
+// line. It allocates only if dst is too small.
 //
-// Every CR, LF or CRLF in Data ends a line, so that a client receives LF for
-// each of them. No field can forge another: CR, LF and NUL, which neither ID nor
-// Type can carry, are left out of both. Who cares for such an event refuses it
-// earlier.
+// Each CR, LF or CRLF in Data ends a line, and arrives as LF. No field can
+// forge another: Append omits CR, LF and NUL from ID and Type, where the format
+// cannot carry them. Callers that want an error must check earlier.
 func (e Event) Append(dst []byte) []byte {
 	dst = appendField(dst, "id: ", e.ID)
 	dst = appendField(dst, "event: ", e.Type)
@@ -59,7 +57,7 @@ func appendLines[T string | []byte](dst []byte, label string, text T) []byte {
 	dst = append(dst, label...)
 	start := len(dst)
 	dst = append(dst, text...)
-	// Most data is one line: looking for two bytes is then all there is to do.
+	// Most data is one line: two searches prove it.
 	if body := dst[start:]; bytes.IndexByte(body, '\n') < 0 && bytes.IndexByte(body, '\r') < 0 {
 		return append(dst, '\n')
 	}
@@ -67,7 +65,7 @@ func appendLines[T string | []byte](dst []byte, label string, text T) []byte {
 	for i := 0; i < len(text); i++ {
 		switch c := text[i]; {
 		case c == '\r' && i+1 < len(text) && text[i+1] == '\n':
-			// Its LF ends the line.
+			// The LF that follows ends the line.
 		case c == '\r' || c == '\n':
 			dst = append(dst, '\n')
 			dst = append(dst, label...)

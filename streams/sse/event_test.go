@@ -20,7 +20,7 @@ func TestAppendWritesFieldsInTheirOrder(t *testing.T) {
 		{sse.Event{ID: "7"}, "id: 7\n\n"},         // moves the position, delivers nothing
 		{sse.Event{Data: []byte{}}, "data: \n\n"}, // delivers the empty string
 		{sse.Event{Data: []byte("x")}, "data: x\n\n"},
-		{sse.Event{ID: " 7", Data: []byte(" x")}, "id:  7\ndata:  x\n\n"}, // clients take one space off
+		{sse.Event{ID: " 7", Data: []byte(" x")}, "id:  7\ndata:  x\n\n"}, // clients remove one space
 		{sse.Event{Data: []byte("a\nb\rc\r\nd")}, "data: a\ndata: b\ndata: c\ndata: d\n\n"},
 		{sse.Event{Data: []byte("a\n")}, "data: a\ndata: \n\n"},
 		{sse.Event{Data: []byte("\r\r\n\n")}, "data: \ndata: \ndata: \ndata: \n\n"},

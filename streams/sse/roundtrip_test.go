@@ -15,9 +15,9 @@ import (
 	"pgregory.net/rapid"
 )
 
-// Whatever is written arrives, in order, and nothing else.
+// Everything that is written arrives, in order, and nothing else does.
 func TestEventsArriveAsWritten(t *testing.T) {
-	// Strings of the bytes that mean something in the format.
+	// Strings of the characters with a meaning in the format.
 	text := rapid.StringOf(rapid.SampledFrom([]rune("ab: \r\n\x00\ufeffé\"{}")))
 	rapid.Check(t, func(t *rapid.T) {
 		var stream []byte
@@ -73,7 +73,7 @@ func FuzzEventArrivesAsWritten(f *testing.F) {
 	})
 }
 
-// received is what a client must see of an event.
+// received returns what a client must see of an event.
 func received(e sse.Event, lastID string) message {
 	drop := strings.NewReplacer("\r", "", "\n", "", "\x00", "")
 	m := message{
@@ -104,7 +104,8 @@ func FuzzDecoderAgreesWithThePlainReading(f *testing.F) {
 				stream, got, err, d.LastEventID(), want, lastID)
 		}
 
-		// With a bound it delivers the same, up to the first event over it.
+		// With a limit, it delivers the same up to the first event over the
+		// limit.
 		d = sse.NewDecoder(bytes.NewReader(stream))
 		d.MaxSize = max(limit, 1)
 		got, err = messages(d)
@@ -124,12 +125,12 @@ func FuzzDecoderAgreesWithThePlainReading(f *testing.F) {
 
 var lineEnds = regexp.MustCompile("\r\n|\r|\n")
 
-// plainReading is section 9.2.6 read aloud, for a stream that is all there.
+// plainReading implements section 9.2.6 literally, for a complete stream.
 func plainReading(stream string) (events []message, lastID string) {
 	stream = strings.TrimPrefix(stream, "\ufeff")
 	lines := lineEnds.Split(stream, -1)
 	var data, typ, id string
-	for _, line := range lines[:len(lines)-1] { // the last has no end
+	for _, line := range lines[:len(lines)-1] { // the last one is incomplete
 		if line == "" {
 			lastID = id
 			if data != "" {
