@@ -13,7 +13,7 @@ import (
 	"github.com/paylogic/pushserver/streams/eventlog"
 )
 
-// granted says of each turn, by its name, whether it has come.
+// granted returns the names of the turns that were granted.
 func granted(turns map[string]*turn) (names []string) {
 	for name, u := range turns {
 		select {
@@ -66,8 +66,8 @@ func TestTurnThatLastsTooLongIsHandedOn(t *testing.T) {
 	})
 }
 
-// holdTurns takes all turns of the hub, and returns what gives them back. Their time is
-// not up meanwhile.
+// holdTurns takes all free turns of the hub until release is called. These
+// turns do not expire.
 func holdTurns(hub *Hub) (release func()) {
 	hub.catchup.mu.Lock()
 	defer hub.catchup.mu.Unlock()
@@ -82,8 +82,8 @@ func holdTurns(hub *Hub) (release func()) {
 	}
 }
 
-// fallBehind returns a position that memory does not have, and the ids of what follows
-// it.
+// fallBehind returns a position that is no longer in memory, and the ids of the
+// events after it.
 func fallBehind(t *testing.T, log eventlog.Log) (after eventlog.ID, missed []string) {
 	t.Helper()
 	ids := publish(t, log, "a", 3*keepItems)
@@ -100,17 +100,18 @@ func TestStormOfLateReadersReadsInTurns(t *testing.T) {
 		defer hub.Close()
 		hub.catchup.free = 1
 		after, missed := fallBehind(t, log)
-		release := holdTurns(hub) // until all are there
+		release := holdTurns(hub) // until all readers are there
 		storm := make([]*client, 50)
-		// The readers that wait while one is served come before it is served again.
-		// Only one is served at a time, so that these need no mutex.
+		// Readers that wait during a turn are served before the reader of that
+		// turn is served again. Turns do not overlap, so these variables need
+		// no mutex.
 		turns, last := 0, -1
 		due := make([]int, len(storm))
 		for i := range storm {
 			storm[i] = newClient(plenty)
 			subscribe(t, hub, Request{Start: Start{After: after}, ChargeReplay: func(int) time.Duration {
 				if i == last {
-					return 0 // of the same turn
+					return 0 // the same turn
 				}
 				last = i
 				if turns++; turns < due[i] {
@@ -123,7 +124,7 @@ func TestStormOfLateReadersReadsInTurns(t *testing.T) {
 			}}, storm[i])
 		}
 		synctest.Wait()
-		clear(due) // an opening needs no turn
+		clear(due) // the first reads need no turn
 		release()
 		synctest.Wait()
 		for _, c := range storm {
@@ -178,7 +179,7 @@ func TestReaderThatWaitsForItsTurnIsNotToldThatItIsSlow(t *testing.T) {
 		c := newClient(1000)
 		subscribe(t, hub, Request{}, c)
 		synctest.Wait()
-		want := publish(t, log, "a", 2*keepItems) // more than it takes, and than memory holds
+		want := publish(t, log, "a", 2*keepItems) // more than the client takes and memory holds
 		synctest.Wait()
 		release := holdTurns(hub)
 		c.take(plenty)
@@ -217,7 +218,7 @@ func TestServedReaderThatLeavesWhileItWaitsForItsTurnIsLetGo(t *testing.T) {
 	})
 }
 
-// A mutedLog has a storage that does not answer when it is muted.
+// A mutedLog is a log whose storage does not answer while it is muted.
 type mutedLog struct {
 	*eventlog.MemoryLog
 	muted atomic.Bool
@@ -262,7 +263,7 @@ func TestReadersOfASilentLogTakeNoTurns(t *testing.T) {
 		}
 		time.Sleep(lookAround / 2)
 		log.muted.Store(false)
-		time.Sleep(lookAround) // one look, which finds it
+		time.Sleep(lookAround) // one look, which finds the log
 		synctest.Wait()
 		wantIDs(t, c, missed)
 	})

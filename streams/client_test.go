@@ -10,7 +10,7 @@ import (
 	"github.com/paylogic/pushserver/streams/sse"
 )
 
-// client is a connection in memory that takes as many bytes as it has room for.
+// client is an in-memory connection with a limited buffer.
 type client struct {
 	sub *Subscription
 
@@ -52,21 +52,20 @@ func (c *client) Close() error {
 	return nil
 }
 
-// isClosed reports whether the connection was ended.
 func (c *client) isClosed() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.closed
 }
 
-// size returns how many bytes arrived.
+// size returns the number of bytes that arrived.
 func (c *client) size() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.got)
 }
 
-// take makes room for n bytes more.
+// take makes room for n more bytes.
 func (c *client) take(n int) {
 	c.mu.Lock()
 	c.room += n
@@ -74,7 +73,6 @@ func (c *client) take(n int) {
 	c.sub.Resume()
 }
 
-// events returns the complete events so far.
 func (c *client) events(t *testing.T) []sse.Event {
 	t.Helper()
 	c.mu.Lock()
@@ -93,7 +91,6 @@ func (c *client) events(t *testing.T) []sse.Event {
 	}
 }
 
-// types returns the types of the events so far.
 func (c *client) types(t *testing.T) []string {
 	t.Helper()
 	var types []string
@@ -103,7 +100,7 @@ func (c *client) types(t *testing.T) []string {
 	return types
 }
 
-// ids returns the ids of those events that are not control events.
+// ids returns the ids of the events, without control events.
 func (c *client) ids(t *testing.T) []string {
 	t.Helper()
 	var ids []string
@@ -115,7 +112,6 @@ func (c *client) ids(t *testing.T) []string {
 	return ids
 }
 
-// text returns all bytes so far.
 func (c *client) text() []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()

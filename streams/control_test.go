@@ -102,12 +102,12 @@ func TestWhatIsSaidComesBetweenEvents(t *testing.T) {
 			t.Errorf("a slow client got %q", types)
 		}
 		quiet.sub.Close(ErrGone)
-		quiet.sub.Say("stream.expiring", scope{}) // too late, and no harm
+		quiet.sub.Say("stream.expiring", scope{}) // too late, and harmless
 	})
 }
 
-// Entitlement changes at random while events come, and no event is shown that
-// the filter told last does not let through.
+// Scopes change at random while events arrive. Each event that is shown passes
+// the filter that the client was last told.
 func TestFilterToldLastHolds(t *testing.T) {
 	log := eventlog.NewMemoryLog(eventlog.MemoryOptions{})
 	hub := NewHub(log, Options{})

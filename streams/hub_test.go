@@ -21,7 +21,7 @@ func newTestHub(t *testing.T, retention eventlog.Retention) (*Hub, *eventlog.Mem
 	log := eventlog.NewMemoryLog(eventlog.MemoryOptions{Retention: retention})
 	hub := NewHub(log, Options{})
 	t.Cleanup(func() { hub.Close() })
-	synctest.Wait() // until it hears the bells
+	synctest.Wait() // until the hub listens for bells
 	return hub, log
 }
 
@@ -184,7 +184,7 @@ func TestTailThatLosesItsPlaceResetsItsReaders(t *testing.T) {
 		lost := publish(t, log, "a", 5)
 		synctest.Wait()
 
-		// A failover that lost the newest five.
+		// A failover loses the newest five.
 		log.Lose("acme", len(lost))
 		time.Sleep(2 * lookAround)
 		fresh := publish(t, log, "a", 1)
@@ -309,8 +309,8 @@ func TestCursorAheadOfTheTailWaitsForIt(t *testing.T) {
 		first := newClient(plenty)
 		subscribe(t, hub, Request{}, first)
 
-		// An event whose bell has not been heard here, but on the gateway that
-		// the client comes from.
+		// The event's bell rang on the client's previous gateway, but not yet
+		// here.
 		ahead := log.appendUnheard(t)
 		c := newClient(plenty)
 		subscribe(t, hub, Request{Start: Start{After: ahead}}, c)
@@ -337,8 +337,8 @@ func TestSubscriptionClosedWhileItsClientIsStuckEnds(t *testing.T) {
 	})
 }
 
-// trickle takes what it is offered in small pieces, and says that it can take
-// more while it is still being written to.
+// A trickle takes each write in small pieces, and signals that it is writable
+// during the write.
 type trickle struct {
 	client
 	piece int
@@ -389,7 +389,7 @@ func TestLongPollBehindTheTailDoesNotSpin(t *testing.T) {
 	})
 }
 
-// deafLog loses the bell of an event on request.
+// A deafLog loses the bell of an event on request.
 type deafLog struct {
 	*eventlog.MemoryLog
 	deaf atomic.Bool
@@ -403,7 +403,7 @@ func (l *deafLog) Bells(ctx context.Context, ring func(string)) {
 	})
 }
 
-// appendUnheard adds an event for which no bell rings.
+// appendUnheard appends an event without ringing its bell.
 func (l *deafLog) appendUnheard(t *testing.T) eventlog.ID {
 	t.Helper()
 	l.deaf.Store(true)

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// Every suite of this package runs with the checker, which this plants an
-// inversion for.
+// All suites of this package run with the lock order checker. This test inverts
+// two locks on purpose.
 func TestInvertedLocksAreCaught(t *testing.T) {
 	tests := []struct {
 		name  string

@@ -21,7 +21,6 @@ func newState(id, subject, data string) eventlog.Event {
 	return e
 }
 
-// mustAppend returns the positions of the events.
 func mustAppend(t testing.TB, l eventlog.Log, log string, events ...eventlog.Event) []eventlog.ID {
 	t.Helper()
 	receipts, err := l.Append(context.Background(), log, events)
@@ -47,7 +46,7 @@ func mustBounds(t testing.TB, l eventlog.Log, log string) eventlog.Bounds {
 	return b
 }
 
-// openCluster opens a log in a Redis Cluster of its own.
+// openCluster opens a log in its own Redis Cluster.
 func openCluster(t *testing.T) *eventlog.RedisLog {
 	t.Helper()
 	cluster, err := redistest.Open(t.Context(), redistest.Options{})

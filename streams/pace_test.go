@@ -128,7 +128,7 @@ func TestOldestEventIsRefreshed(t *testing.T) {
 		subscribe(t, hub, Request{}, newClient(plenty))
 		ids := publish(t, log, "a", 100)
 		time.Sleep(linger)
-		subscribe(t, hub, Request{}, newClient(plenty)) // asks
+		subscribe(t, hub, Request{}, newClient(plenty)) // sends the request
 		synctest.Wait()
 		c := newClient(plenty)
 		subscribe(t, hub, Request{}, c)

@@ -42,7 +42,7 @@ func TestReplayIsCountedAndWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hub, log := newTestHub(t, eventlog.Retention{})
 		defer hub.Close()
-		ids := publish(t, log, "a", keepItems+500) // more than memory has
+		ids := publish(t, log, "a", keepItems+500) // more than memory holds
 		first, _ := eventlog.ParseID(ids[0])
 		c := newClient(plenty)
 		var counted, calls atomic.Int64

@@ -14,7 +14,7 @@ import (
 	"github.com/paylogic/pushserver/streams/filter"
 )
 
-// publishState says how a subject of acme is now.
+// publishState publishes the state of a subject of acme.
 func publishState(t *testing.T, log eventlog.Log, subject, data string) string {
 	t.Helper()
 	published++
@@ -22,8 +22,8 @@ func publishState(t *testing.T, log eventlog.Log, subject, data string) string {
 	return mustAppend(t, log, "acme", e)[0].String()
 }
 
-// told returns the events so far as subject=data, or as the type of a control
-// event, with @ before those that move the position.
+// told returns the events so far: subject=data, or the type of a control event,
+// with @ before events that move the position.
 func (c *client) told(t *testing.T) []string {
 	t.Helper()
 	var all []string
@@ -36,7 +36,7 @@ func (c *client) told(t *testing.T) []string {
 			_, data, _ := strings.Cut(string(e.Data), `"data":`)
 			text = subject + "=" + strings.TrimSuffix(data, "}")
 		}
-		if e.ID != last { // one without an id has that of the event before it
+		if e.ID != last { // an event without id repeats the previous one
 			text = "@" + text
 		}
 		last = e.ID
@@ -57,7 +57,7 @@ func TestSnapshotComesFirstAndThenWhatChanges(t *testing.T) {
 		hub, log := newTestHub(t, eventlog.Retention{Events: 2})
 		defer hub.Close()
 		early := newClient(plenty)
-		subscribe(t, hub, Request{}, early) // the stream is there before anybody asks for states
+		subscribe(t, hub, Request{}, early) // the stream exists before the first request for states
 		publishState(t, log, "a", "1")
 		publishState(t, log, "b", "2")
 		publishState(t, log, "c", "3")
@@ -242,7 +242,7 @@ func TestReaderThatLagsIsToldSo(t *testing.T) {
 		c := newClient(500)
 		subscribe(t, hub, Request{}, c)
 		publish(t, log, "a", 3*keepItems)
-		time.Sleep(time.Second / 2) // so that it takes nothing while a heartbeat falls due
+		time.Sleep(time.Second / 2) // so that it is blocked when a heartbeat is due
 		for range 40 {
 			c.take(10_000)
 			time.Sleep(time.Second)

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// BenchmarkBoltAppend is what one file takes from concurrent publishers, each
-// event on the disk before the answer.
+// BenchmarkBoltAppend measures concurrent publishers on one file. Each event is
+// on the disk before the answer.
 func BenchmarkBoltAppend(b *testing.B) {
 	for _, bench := range []struct{ callers, batch, logs int }{
 		{1, 1, 1}, {64, 1, 1}, {64, 1, 64}, {1, 100, 1}, {8, 100, 1}, {64, 100, 1}, {64, 100, 64},
@@ -58,7 +58,7 @@ func BenchmarkBoltAppend(b *testing.B) {
 	}
 }
 
-// BenchmarkBoltReplay is one reader's pace through a long log.
+// BenchmarkBoltReplay measures one reader of a long log.
 func BenchmarkBoltReplay(b *testing.B) {
 	l := openBolt(b, newBoltPath(b), BoltOptions{})
 	log := newName()

@@ -54,7 +54,7 @@ func TestBoltPoisonedLogHarmsItselfOnly(t *testing.T) {
 				return poison(o)
 			})
 
-			// Both share a transaction.
+			// Both appends share a transaction.
 			release := holdCommitter(t, l)
 			good := appendEach(t, l, neighbour, []Event{newEvent("a")})
 			refused := make(chan error, 1)
@@ -92,7 +92,7 @@ func TestBoltPoisonedLogHarmsItselfOnly(t *testing.T) {
 	}
 }
 
-// readToTheEnd pages through what follows a position.
+// readToTheEnd reads all pages after a position.
 func readToTheEnd(l Log, log string, after ID) error {
 	for {
 		b, err := l.Read(context.Background(), log, after, 10)
@@ -103,8 +103,8 @@ func readToTheEnd(l Log, log string, after ID) error {
 	}
 }
 
-// What a disk does to pages is told for the log that they belong to, whether
-// they are read or written.
+// Damaged pages cause errors for the log that they belong to, and for no other,
+// in reads and in writes.
 func TestBoltSpoiledPagesHarmTheirLogOnly(t *testing.T) {
 	path := newBoltPath(t)
 	l := openBolt(t, path, BoltOptions{})
@@ -139,7 +139,6 @@ func TestBoltSpoiledPagesHarmTheirLogOnly(t *testing.T) {
 	}
 }
 
-// spoilPages overwrites the pages that hold text.
 func spoilPages(t *testing.T, path, text string) {
 	t.Helper()
 	whole, err := os.ReadFile(path)

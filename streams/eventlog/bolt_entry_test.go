@@ -74,8 +74,8 @@ func TestHashTellsPairsApart(t *testing.T) {
 	}
 }
 
-// FuzzBoltEntry decodes what no checksum has kept out: what decodes is encoded
-// into what decodes into the same.
+// FuzzBoltEntry decodes entries with valid checksums. An entry that decodes
+// must encode to an equal one.
 func FuzzBoltEntry(f *testing.F) {
 	e := newEvent("e0")
 	e.Extensions, e.DataSchema, e.State = []byte(`{"a":1}`), "urn:x", true

@@ -14,9 +14,8 @@ import (
 	"testing"
 )
 
-// limitFiles keeps files of this process from growing beyond size, until the
-// returned function is called: a disk that is full, for whoever may not mount
-// one.
+// limitFiles keeps files of this process from growing beyond size bytes until
+// lift is called. It imitates a full disk without the right to mount one.
 func limitFiles(t *testing.T, size int64) (lift func()) {
 	t.Helper()
 	var before syscall.Rlimit
@@ -65,7 +64,7 @@ func TestBoltFullDiskRefusesEventsAndRecovers(t *testing.T) {
 			})
 		}
 		callers.Wait()
-		// What finds room in the file is taken.
+		// Writes that fit into the file still succeed.
 		for _, log := range logs {
 			accepted[log] = append(accepted[log], mustAppend(t, l, log, newEvent("small "+strconv.Itoa(round)))...)
 		}

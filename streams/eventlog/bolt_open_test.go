@@ -125,7 +125,6 @@ func TestBoltCloseFinishesWhatWasAppended(t *testing.T) {
 	}
 }
 
-// holdCommitter keeps the committer busy until release is called.
 func holdCommitter(t *testing.T, l *BoltLog) (release func()) {
 	t.Helper()
 	held, let := make(chan struct{}), make(chan struct{})
@@ -138,8 +137,8 @@ func holdCommitter(t *testing.T, l *BoltLog) (release func()) {
 	return func() { close(let) }
 }
 
-// appendEach appends each event by itself, all at once, and returns when all
-// wait for the committer.
+// appendEach appends the events concurrently, one per call, and returns when
+// all calls wait for the committer.
 func appendEach(t *testing.T, l *BoltLog, log string, events []Event) (answers chan error) {
 	t.Helper()
 	answers = make(chan error, len(events))
@@ -156,7 +155,7 @@ func appendEach(t *testing.T, l *BoltLog, log string, events []Event) (answers c
 	return answers
 }
 
-// awaitWaiting returns when so many jobs wait for the committer.
+// awaitWaiting returns when n jobs wait for the committer.
 func awaitWaiting(l *BoltLog, n int) {
 	for waiting := 0; waiting < n; runtime.Gosched() {
 		l.mu.Lock()
@@ -177,7 +176,7 @@ func TestBoltAppendsThatComeTogetherShareATransaction(t *testing.T) {
 			t.Errorf("append: %v", err)
 		}
 	}
-	if n := newestTransaction(t, l) - before; n != 2 { // the one that was held, and theirs
+	if n := newestTransaction(t, l) - before; n != 2 { // the held one and theirs
 		t.Errorf("50 appends took %d transactions, want 1", n-1)
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// openBolt opens a log that the test closes.
 func openBolt(t testing.TB, path string, o BoltOptions) *BoltLog {
 	t.Helper()
 	l, err := OpenBoltLog(path, o)
@@ -21,7 +20,7 @@ func openBolt(t testing.TB, path string, o BoltOptions) *BoltLog {
 
 func newBoltPath(t testing.TB) string { return filepath.Join(t.TempDir(), "events.db") }
 
-// inBolt does something to what a log stores.
+// inBolt changes what a log stores.
 func inBolt(t testing.TB, l Log, log string, do func(*boltWriting) error) {
 	t.Helper()
 	err := l.(*BoltLog).commit(context.Background(), &boltJob{do: func(w *boltWrite) error {
@@ -85,7 +84,8 @@ func newestTransaction(t testing.TB, l *BoltLog) (id int) {
 	return id
 }
 
-// stored returns how many entries of a kind the file has, kept or not.
+// stored returns how many entries of a kind the file has, including expired
+// ones.
 func stored(t testing.TB, l *BoltLog, kind []byte, log string) (n int) {
 	t.Helper()
 	err := l.file.View(func(tx *bbolt.Tx) error {

@@ -27,7 +27,7 @@ func TestBoltRetentionByCountIsExact(t *testing.T) {
 	if got := mustBounds(t, l, log); got != bounds {
 		t.Errorf("bounds %+v, want %+v", got, bounds)
 	}
-	for _, after := range []ID{origin, ids[0], ids[898]} { // the last is still in the file
+	for _, after := range []ID{origin, ids[0], ids[898]} { // the last one is still in the file
 		wantGap(t, l, log, after, Trimmed, bounds)
 	}
 	if got := idsOf(mustRead(t, l, log, ids[899], 1000)); !slices.Equal(got, ids[900:]) {
@@ -47,17 +47,17 @@ func TestBoltRetentionByAgeIsExactAndMakesRoom(t *testing.T) {
 		log := newName()
 		origin := mustBounds(t, l, log).Origin
 		var ids []ID
-		for i := range 10 { // one each 10 s
+		for i := range 10 { // one every 10 s
 			ids = append(ids, mustAppend(t, l, log, newEvent(strconv.Itoa(i)))...)
 			time.Sleep(10 * time.Second)
 		}
-		kept := ids[4:] // the oldest of them is a minute old
+		kept := ids[4:] // the oldest is a minute old
 		if got := idsOf(mustReadAll(t, l, log)); !slices.Equal(got, kept) {
 			t.Errorf("read %v, want %v", got, kept)
 		}
 		wantGap(t, l, log, ids[2], Trimmed, Bounds{Origin: origin, Head: ids[9], Oldest: ids[4], Prev: ids[3]})
 
-		time.Sleep(time.Minute) // nobody appends
+		time.Sleep(time.Minute) // without appends
 		bounds := Bounds{Origin: origin, Head: ids[9]}
 		if got := mustBounds(t, l, log); got != bounds {
 			t.Errorf("bounds %+v, want %+v", got, bounds)
@@ -148,7 +148,7 @@ func TestBoltSweepsMoreThanOneTransactionHolds(t *testing.T) {
 	}
 }
 
-// newStates returns state-like events of one thing each.
+// newStates returns states of different subjects.
 func newStates(from, to int) []Event {
 	var events []Event
 	for i := from; i < to; i++ {

@@ -32,7 +32,8 @@ type Log interface {
 	// whose source and id the log took within the duplicate window is not added
 	// again: its receipt has the first position, or ErrReused if the content
 	// differs. If one event fails, its receipt has the error and the others are
-	// still added. Append's own error means that none is certain.
+	// still added. If Append itself returns an error, each event may or may not
+	// be in the log.
 	Append(ctx context.Context, log string, events []Event) ([]Receipt, error)
 
 	// Read returns up to limit entries after a position, oldest first. The

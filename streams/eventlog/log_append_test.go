@@ -58,7 +58,7 @@ func testDuplicates(t *testing.T, l Log) {
 	log := newName()
 	first := mustAppend(t, l, log, newEvents(3)...)
 	again := newEvents(5)
-	again[1].Time = "2026-11-23T04:00:00Z" // a gateway adds it where there is none
+	again[1].Time = "2026-11-23T04:00:00Z" // a gateway sets a missing time
 	again[4] = newEvent("e3")              // twice in one batch
 	receipts, err := l.Append(t.Context(), log, again)
 	if err != nil {

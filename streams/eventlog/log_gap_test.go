@@ -6,7 +6,6 @@ import (
 	"testing"
 )
 
-// mustGap reads after a position and expects a gap.
 func mustGap(t testing.TB, l Log, log string, after ID) Gap {
 	t.Helper()
 	b, err := l.Read(t.Context(), log, after, 10)
@@ -22,7 +21,6 @@ func mustGap(t testing.TB, l Log, log string, after ID) Gap {
 	return *b.Gap
 }
 
-// wantGap reads after a position and compares the gap.
 func wantGap(t testing.TB, l Log, log string, after ID, reason Reason, bounds Bounds) {
 	t.Helper()
 	want := Gap{Reason: reason, Bounds: bounds}
@@ -43,7 +41,7 @@ func testTrimmed(t *testing.T, s subject, l Log) {
 	if got := mustBounds(t, l, log); got != bounds {
 		t.Errorf("bounds %+v, want %+v", got, bounds)
 	}
-	// The position before the oldest entry is gone, and still has all after it.
+	// The entry before the oldest is gone, but all entries after it are there.
 	for i, after := range ids[5:] {
 		if got, want := idsOf(mustRead(t, l, log, after, 10)), ids[6+i:]; !slices.Equal(got, want) {
 			t.Errorf("after %s: %v, want %v", after, got, want)
@@ -108,7 +106,7 @@ func testRebuilt(t *testing.T, s subject, l Log) {
 	for _, after := range append([]ID{old}, ids...) {
 		wantGap(t, l, log, after, Rebuilt, Bounds{Origin: origin, Head: origin})
 	}
-	for ids[2].ms >= mustAppend(t, l, log, newEvents(1)...)[0].ms { // in the log's next millisecond
+	for ids[2].ms >= mustAppend(t, l, log, newEvents(1)...)[0].ms { // until the log's next millisecond
 		s.erase(t, l, log)
 	}
 	bounds := mustBounds(t, l, log)
@@ -128,7 +126,7 @@ func testNeverWas(t *testing.T, l Log) {
 
 	wantGap(t, l, log, ID{}, Unknown, bounds)
 	for _, id := range ids {
-		foreign := id // another log's: the tag tells
+		foreign := id // a position of another log has another tag
 		foreign.tag = newTag()
 		wantGap(t, l, log, foreign, RolledBack, bounds)
 	}

@@ -8,11 +8,11 @@ import (
 	"pgregory.net/rapid"
 )
 
-// testModel appends and reads at random and compares the log with a list.
+// testModel appends and reads at random, and compares the log with a list.
 func testModel(t *testing.T, l Log) {
 	rapid.Check(t, func(t *rapid.T) {
 		log := newName()
-		positions := []ID{mustBounds(t, l, log).Origin} // what can be read after; the entries are those behind the first
+		positions := []ID{mustBounds(t, l, log).Origin} // positions to read after: the origin, then the entries
 		taken := make(map[string]ID)
 		t.Repeat(map[string]func(*rapid.T){
 			"append": func(t *rapid.T) {

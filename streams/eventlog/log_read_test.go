@@ -134,7 +134,7 @@ func testBells(t *testing.T, l Log) {
 		for log := range missing {
 			mustAppend(t, l, log, newEvent(strconv.Itoa(i)))
 		}
-		again := time.After(50 * time.Millisecond) // bells from before the tails began may be missed
+		again := time.After(50 * time.Millisecond) // bells may be missed before the tails start
 		for waiting := true; waiting && len(missing) > 0; {
 			select {
 			case log := <-rang:

@@ -11,8 +11,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// newState returns an event that says how a subject is now; null says that it
-// is gone.
+// newState returns an event with the state of a subject; null ends the state.
 func newState(id, subject, data string) Event {
 	e := newEvent(id)
 	e.Subject, e.Data, e.State = subject, []byte(data), true
@@ -28,7 +27,7 @@ func mustState(t fataler, l Log, log string) State {
 	return s
 }
 
-// show returns positions and data, as far as tests compare them.
+// show returns the positions and data to compare.
 func (s State) show() []string {
 	var all []string
 	for _, e := range s.Entries {
@@ -63,7 +62,7 @@ func testStateNewest(t *testing.T, l Log) {
 			t.Errorf("entry %d came back with State %t", i, e.Event.State)
 		}
 	}
-	// A duplicate says nothing new.
+	// A duplicate changes nothing.
 	if r, err := l.Append(t.Context(), log, []Event{newState("2", "b", `2`)}); err != nil || !r[0].Duplicate {
 		t.Fatalf("sent again: %+v, %v", r, err)
 	}
@@ -89,7 +88,7 @@ func testStateFidelity(t *testing.T, l Log) {
 
 func testStateOutlivesTheLog(t *testing.T, s subject, l Log) {
 	log := newName()
-	events := make([]Event, 300) // more than any part of a log that is kept together
+	events := make([]Event, 300) // more than one block of any store
 	var want []string
 	for i := range events {
 		events[i] = newEvent(fmt.Sprint(i))
@@ -110,7 +109,7 @@ func testStateOutlivesTheLog(t *testing.T, s subject, l Log) {
 
 func testStateIsCapped(t *testing.T, l Log) {
 	log := newName()
-	const beyond = 100 // one script each
+	const beyond = 100 // events of one script call
 	for n := 0; n < MaxStates+beyond; n += beyond {
 		events := make([]Event, beyond)
 		for i := range events {
@@ -124,8 +123,8 @@ func testStateIsCapped(t *testing.T, l Log) {
 	}
 }
 
-// insist appends events, again if they were not confirmed at once: a machine may
-// be busy, and this test writes more than others.
+// insist appends events until they are confirmed: this test writes so much that
+// a busy machine may be late.
 func insist(t *testing.T, l Log, log string, events []Event) {
 	t.Helper()
 	var err error
@@ -187,7 +186,7 @@ func TestRedisPoisonedStateIsDamage(t *testing.T) {
 	}
 }
 
-// wantState compares the state with positions, and the head with the log's.
+// wantState compares the positions of the state, and its head with the log's.
 func wantState(t fataler, l Log, log string, want ...ID) {
 	t.Helper()
 	s := mustState(t, l, log)
@@ -199,7 +198,7 @@ func wantState(t fataler, l Log, log string, want ...ID) {
 	}
 }
 
-// testStateModel appends at random and compares the state with a map.
+// testStateModel appends at random, and compares the state with a map.
 func testStateModel(t *testing.T, l Log) {
 	rapid.Check(t, func(t *rapid.T) {
 		log := newName()

@@ -7,14 +7,14 @@ import (
 	"testing"
 )
 
-// A subject is an implementation of Log and the ways to harm what it stores,
-// which are what failures and operators do to it.
+// A subject is an implementation of Log, with the ways in which failures and
+// operators can damage its data.
 type subject struct {
 	open func(*testing.T) Log
 
-	trim   func(t *testing.T, l Log, log string, keep int)    // all but the newest are gone
-	revert func(t *testing.T, l Log, log string, entries int) // the newest are gone, as by a failover
-	erase  func(t *testing.T, l Log, log string)              // as if it had never been
+	trim   func(t *testing.T, l Log, log string, keep int)    // removes all but the newest entries
+	revert func(t *testing.T, l Log, log string, entries int) // removes the newest entries, as a failover does
+	erase  func(t *testing.T, l Log, log string)              // removes the log without a trace
 }
 
 // TestLog runs the suite that every implementation of Log passes.
@@ -66,7 +66,7 @@ func (s subject) test(t *testing.T) {
 
 var logNames atomic.Int64
 
-// newName returns a name that no test has used on this Redis.
+// newName returns a name that is unused on this Redis.
 func newName() string { return "m" + strconv.FormatInt(logNames.Add(1), 10) }
 
 func newEvent(id string) Event {
@@ -91,7 +91,6 @@ type fataler interface {
 	Fatalf(format string, args ...any)
 }
 
-// mustAppend returns the positions of the events.
 func mustAppend(t fataler, l Log, log string, events ...Event) []ID {
 	t.Helper()
 	receipts, err := l.Append(context.Background(), log, events)
@@ -117,7 +116,6 @@ func mustBounds(t fataler, l Log, log string) Bounds {
 	return b
 }
 
-// mustRead returns the entries after a position, and expects no gap.
 func mustRead(t fataler, l Log, log string, after ID, limit int) []Entry {
 	t.Helper()
 	b, err := l.Read(context.Background(), log, after, limit)
@@ -130,7 +128,8 @@ func mustRead(t fataler, l Log, log string, after ID, limit int) []Entry {
 	return b.Entries
 }
 
-// mustReadAll pages through a log from its floor, and checks the links.
+// mustReadAll reads all pages of a log from its floor, and checks that they are
+// linked.
 func mustReadAll(t testing.TB, l Log, log string) []Entry {
 	t.Helper()
 	var all []Entry

@@ -7,7 +7,6 @@ import (
 	"pgregory.net/rapid"
 )
 
-// contents returns what the queue yields from an index on.
 func (q *queue[T]) contents(i int) []T {
 	var all []T
 	for v := range q.from(i) {

@@ -10,7 +10,8 @@ import (
 	"github.com/paylogic/pushserver/internal/redistest"
 )
 
-// The users of the guide may do what they need, and services nothing else.
+// The Redis users in the guide have the rights that they need, and services
+// have no more.
 func TestAttack96UsersOfTheGuide(t *testing.T) {
 	node := redistest.StartStandalone(t)
 	text, err := os.ReadFile("../../api/web/samples/services.acl")

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// BenchmarkRedisAppend is what a shard takes from concurrent publishers, each
-// event confirmed by a replica.
+// BenchmarkRedisAppend measures concurrent publishers on one shard. A replica
+// confirms each event.
 func BenchmarkRedisAppend(b *testing.B) {
 	for _, bench := range []struct{ callers, batch int }{{1, 1}, {64, 1}, {1, 100}, {8, 100}, {64, 100}} {
 		b.Run(fmt.Sprintf("callers=%d/batch=%d", bench.callers, bench.batch), func(b *testing.B) {
@@ -64,8 +64,8 @@ func report(b *testing.B, took []time.Duration) {
 	b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-µs")
 }
 
-// BenchmarkRedisBell is the time from the call of Append until another log has
-// read the event that a bell told it of.
+// BenchmarkRedisBell measures the time from a call of Append until another
+// RedisLog, told by a bell, has read the event.
 func BenchmarkRedisBell(b *testing.B) {
 	publisher, reader := openCluster(b), openCluster(b)
 	log := newName()
@@ -113,7 +113,7 @@ func BenchmarkRedisBell(b *testing.B) {
 	report(b, took)
 }
 
-// BenchmarkRedisReplay is one reader's pace through a long log.
+// BenchmarkRedisReplay measures one reader of a long log.
 func BenchmarkRedisReplay(b *testing.B) {
 	l := openCluster(b)
 	log := newName()

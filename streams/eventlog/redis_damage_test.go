@@ -23,7 +23,7 @@ func TestRedisPoisonedLogHarmsItselfOnly(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			log := newName()
-			neighbour := log + testSuffix // the same partition, the same pipelines
+			neighbour := log + testSuffix // in the same partition and the same pipelines
 			first := mustAppend(t, l, log, newEvent("before"))
 			mustDo(t, l, "DEL", keysOf(log).duplicates+"0")
 			for _, key := range []string{keysOf(log).log, keysOf(log).head} {
@@ -226,7 +226,7 @@ func TestRedisBellsRingAfterABellIsMadeAnew(t *testing.T) {
 	next() // finds the end, far in the future
 	mustDo(t, l, "DEL", tail.key)
 	mustAppend(t, l, log, newEvent("unheard"))
-	next() // hears nothing, and comes back
+	next() // reads nothing, and moves back
 	mustAppend(t, l, log, newEvent("heard"))
 	next()
 	select {

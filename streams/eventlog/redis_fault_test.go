@@ -58,7 +58,6 @@ func TestRedisSlotMigrationLosesAndRepeatsNothing(t *testing.T) {
 	c.AwaitHealthy()
 }
 
-// otherMaster returns a master that is not the given one.
 func otherMaster(t *testing.T, c *redistest.Cluster, not *redistest.Node) *redistest.Node {
 	t.Helper()
 	for _, n := range c.Nodes() {
@@ -70,9 +69,9 @@ func otherMaster(t *testing.T, c *redistest.Cluster, not *redistest.Node) *redis
 	return nil
 }
 
-// A log answers before its keys are moved and after, while the rest of the slot
-// is still to come: all that its script names exist, so that Redis does not say
-// TRYAGAIN until the last key has gone.
+// A log answers before and after its keys move, while the rest of the slot
+// still has to move. All keys that the script names exist, so Redis does not
+// say TRYAGAIN until the last key has moved.
 func TestRedisAppendsWhileASlotMoves(t *testing.T) {
 	c, l := redistest.Shared(t), openCluster(t)
 	log := newName()
@@ -106,8 +105,9 @@ func TestRedisAppendsWhileASlotMoves(t *testing.T) {
 	}
 }
 
-// What is written here is more than the sockets to the replica hold: with less,
-// the kernel would deliver it after the master's death, and nothing be lost.
+// The test writes more than the sockets to the replica can hold. Otherwise the
+// kernel would deliver everything after the master's death, and nothing would
+// be lost.
 func TestRedisFailoverThatLosesEventsIsTold(t *testing.T) {
 	c, l := redistest.Shared(t), openCluster(t)
 	log := newName()

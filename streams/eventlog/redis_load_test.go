@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// A load appends to one log from several writers, each event with its id until
-// it is accepted, and reads the log as it grows.
+// A load appends to one log from several writers, and reads the log as it
+// grows. It repeats each event until it is accepted.
 type load struct {
 	t    *testing.T
 	l    Log
@@ -22,7 +22,7 @@ type load struct {
 
 	mu       sync.Mutex // guards the following
 	grown    *sync.Cond
-	accepted map[string]ID // position by id of the event
+	accepted map[string]ID // positions by event id
 	took     []time.Duration
 	read     []ID
 	gaps     []Gap
@@ -55,7 +55,7 @@ func (d *load) write(ctx context.Context, w int) {
 	}
 }
 
-// accept appends an event once.
+// accept tries to append an event once.
 func (d *load) accept(event Event, start time.Time) error {
 	receipts, err := d.l.Append(context.Background(), d.log, []Event{event})
 	if err == nil {
@@ -75,7 +75,8 @@ func (d *load) accept(event Event, start time.Time) error {
 	return nil
 }
 
-// follow reads until ctx is done, and after a gap from the log's floor.
+// follow reads until ctx is done. After a gap it continues from the log's
+// floor.
 func (d *load) follow(ctx context.Context) {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
@@ -118,8 +119,9 @@ func (d *load) await(n int) {
 	}
 }
 
-// finish ends the load and checks that what was accepted is in the log, at the
-// position of its receipt, once, in one chain, and what of it was read.
+// finish ends the load. It checks that the log has each accepted event once, at
+// the position of its receipt, in one chain, and that the reader saw the
+// beginning of that chain.
 func (d *load) finish() {
 	d.t.Helper()
 	d.stop()
@@ -149,7 +151,7 @@ func (d *load) finish() {
 		len(d.accepted), d.took[len(d.took)/2], d.took[len(d.took)*99/100], d.took[len(d.took)-1], len(d.read), len(d.gaps))
 }
 
-// wantNoGap is for faults that lose nothing at all.
+// wantNoGap is for faults that lose no event.
 func (d *load) wantNoGap() {
 	d.t.Helper()
 	if len(d.gaps) > 0 {

@@ -14,7 +14,6 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(redistest.Main(m)) }
 
-// openRedis opens a log that the test closes.
 func openRedis(t testing.TB, o RedisOptions) *RedisLog {
 	t.Helper()
 	l, err := OpenRedisLog(context.Background(), o)
@@ -43,10 +42,8 @@ var standaloneSubject = subject{
 	trim: redisTrim, revert: redisRevert, erase: redisErase,
 }
 
-// standaloneAddr starts a Redis that is no cluster, until the test ends.
 func standaloneAddr(t testing.TB) string { return redistest.StartStandalone(t).Addr() }
 
-// mustDo sends a command by the log's client.
 func mustDo(t testing.TB, l Log, args ...any) any {
 	t.Helper()
 	answer, err := l.(*RedisLog).client.Do(context.Background(), args...).Result()

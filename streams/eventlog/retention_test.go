@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// The audit of keys is an internal log, and is asked for after any merchant's
-// events are gone.
+// The audit of keys is an internal log. People look things up in it long after
+// the merchants' events are gone.
 func TestInternalLogsOutliveTheOthers(t *testing.T) {
 	short := Retention{Age: 100 * time.Millisecond, Events: 2}
 	for name, l := range map[string]Log{
