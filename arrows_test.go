@@ -6,6 +6,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"slices"
@@ -78,7 +79,11 @@ var machines = []struct {
 	{"streams", "Hub", [2]string{"hub.go", "history.go"}},
 }
 
-const mostLines = 400
+const (
+	mostLines         = 400 // of a file
+	mostFunctionLines = 60
+	mostFiles         = 30 // of a folder, other than tests
+)
 
 var emptyNames = []string{"util", "utils", "common", "helper", "helpers", "manager", "impl", "misc"}
 
@@ -86,6 +91,7 @@ var emptyNames = []string{"util", "utils", "common", "helper", "helpers", "manag
 // out the files of other systems.
 func TestHouseRulesHold(t *testing.T) {
 	found := 0
+	folders := make(map[string]int) // Go files other than tests
 	err := fs.WalkDir(os.DirFS("."), ".", func(file string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -101,6 +107,9 @@ func TestHouseRulesHold(t *testing.T) {
 			return nil
 		}
 		found++
+		if !strings.HasSuffix(name, "_test.go") {
+			folders[path.Dir(file)]++
+		}
 		source, err := os.ReadFile(file)
 		if err != nil {
 			return err
@@ -112,6 +121,9 @@ func TestHouseRulesHold(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, offence := range crowded(folders) {
+		t.Error(offence)
 	}
 	if found == 0 {
 		t.Error("no Go file was found: the test looks in the wrong place")
@@ -180,6 +192,9 @@ func TestHouseRulesBite(t *testing.T) {
 		{"auth/key.go", "package auth\n" + strings.Repeat("\n", mostLines), "401 lines"},
 		{"auth/key.go", "package auth\n" + strings.Repeat("\n", mostLines-1), ""},
 		{"auth/key_test.go", "package auth\n" + strings.Repeat("\n", mostLines), ""},
+		{"auth/key.go", "package auth\nfunc f() {\n" + strings.Repeat("\n", mostFunctionLines-1) + "}", "a function of 61 lines"},
+		{"auth/key.go", "package auth\nfunc f() {\n" + strings.Repeat("\n", mostFunctionLines-2) + "}", ""},
+		{"auth/key_test.go", "package auth\nfunc f() {\n" + strings.Repeat("\n", mostFunctionLines-1) + "}", ""},
 		{"auth/key.go", "package auth\nfunc f() { os.Exit(1) }", "os.Exit"},
 		{"auth/key.go", "package auth\nfunc f() { log.Fatalf(\"\") }", "log.Fatalf"},
 		{"cmd/pushserver/main.go", "package main\nfunc f() { os.Exit(1) }", ""},
@@ -200,9 +215,28 @@ func TestHouseRulesBite(t *testing.T) {
 	}
 }
 
+func TestFolderRuleBites(t *testing.T) {
+	got := crowded(map[string]int{"api": mostFiles, "auth": mostFiles + 1, "streams": 1})
+	if len(got) != 1 || !strings.Contains(got[0], "auth has 31 Go files") {
+		t.Errorf("got %q, want auth alone", got)
+	}
+}
+
+// crowded returns the folders that hold too many Go files.
+func crowded(folders map[string]int) []string {
+	var found []string
+	for _, folder := range slices.Sorted(maps.Keys(folders)) {
+		if n := folders[folder]; n > mostFiles {
+			found = append(found, fmt.Sprintf("%s has %d Go files besides tests, more than %d: split it by noun", folder, n, mostFiles))
+		}
+	}
+	return found
+}
+
 // offences returns what a Go file does against the rules of the house.
 func offences(file string, source []byte) []string {
-	tree, err := parser.ParseFile(token.NewFileSet(), file, source, parser.SkipObjectResolution)
+	positions := token.NewFileSet()
+	tree, err := parser.ParseFile(positions, file, source, parser.SkipObjectResolution)
 	if err != nil {
 		return []string{err.Error()}
 	}
@@ -221,6 +255,7 @@ func offences(file string, source []byte) []string {
 	if lines := strings.Count(string(source), "\n"); lines > mostLines {
 		found = append(found, fmt.Sprintf("has %d lines, more than %d: split it by noun", lines, mostLines))
 	}
+	found = append(found, longFunctions(positions, tree)...)
 	for _, spec := range tree.Imports {
 		imported, err := strconv.Unquote(spec.Path.Value)
 		if err != nil {
@@ -278,6 +313,22 @@ func wrongImports(file, imported string) []string {
 	for _, rule := range outside {
 		if within(imported, rule.imported) && !rule.may(file) {
 			found = append(found, fmt.Sprintf("imports %s: only %s may", imported, rule.who))
+		}
+	}
+	return found
+}
+
+// longFunctions finds functions over the limit, from their first line to the last.
+func longFunctions(positions *token.FileSet, tree *ast.File) []string {
+	var found []string
+	for _, declaration := range tree.Decls {
+		function, ok := declaration.(*ast.FuncDecl)
+		if !ok {
+			continue
+		}
+		lines := positions.Position(function.End()).Line - positions.Position(function.Pos()).Line + 1
+		if lines > mostFunctionLines {
+			found = append(found, fmt.Sprintf("has a function of %d lines, more than %d: %s", lines, mostFunctionLines, function.Name.Name))
 		}
 	}
 	return found
