@@ -115,7 +115,6 @@ func OpenRedisLog(ctx context.Context, o RedisOptions) (*RedisLog, error) {
 	return l, nil
 }
 
-// connect opens both clients.
 func (l *RedisLog) connect(ctx context.Context, o RedisOptions) (err error) {
 	commands := o.client("pushserver", commandPool)
 	commands.ReadTimeout = max(rediscluster.AnswerTimeout, l.wait+rediscluster.DialTimeout)

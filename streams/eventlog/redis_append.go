@@ -50,7 +50,6 @@ func (l *RedisLog) Append(ctx context.Context, log string, events []Event) ([]Re
 	return receipts, nil
 }
 
-// fitting returns how many of the events fit into one script call.
 func fitting(events []Event) int {
 	size := 0
 	for i := range events {
@@ -64,7 +63,6 @@ func fitting(events []Event) int {
 
 func weigh(e *Event) int { return len(e.Data) + len(e.Extensions) + 512 }
 
-// appendPart appends events that fit into one script call.
 func (l *RedisLog) appendPart(ctx context.Context, log string, events []Event) ([]Receipt, error) {
 	tags := make([][tagLen]byte, len(events))
 	j := job{log: log}
@@ -203,7 +201,6 @@ func (l *RedisLog) send(ctx context.Context, j job) (rediscluster.Call, error) {
 	}
 }
 
-// attempt sends a job once.
 func (l *RedisLog) attempt(ctx context.Context, at *shard, j job) (done rediscluster.Call, err error) {
 	if at == nil {
 		if at, err = l.shardOf(ctx, j.log); err != nil {

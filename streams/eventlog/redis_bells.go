@@ -106,7 +106,7 @@ func (t *bellTail) seekEnd(ctx context.Context) error {
 	return nil
 }
 
-// precedes compares two stream IDs of Redis.
+// precedes orders stream IDs of Redis by number, not as text.
 func precedes(x, y string) bool {
 	a, errX := parseStamp(x)
 	b, errY := parseStamp(y)

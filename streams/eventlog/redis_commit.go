@@ -56,14 +56,12 @@ func (l *RedisLog) shardOf(ctx context.Context, log string) (*shard, error) {
 	return nil, errors.New("a node without a shard")
 }
 
-// shardAt returns the shard of the node with this address, or nil.
 func (l *RedisLog) shardAt(addr string) *shard {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	return l.shards[addr]
 }
 
-// replace sets a new client for the node.
 func (s *shard) replace(node *redis.Client) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

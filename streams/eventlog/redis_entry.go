@@ -26,7 +26,6 @@ const entriesVersion = 2
 
 var errForeign = errors.New("an entry of another layout")
 
-// packAttributes returns field a.
 func packAttributes(e *Event) []byte {
 	fields := fieldsOf(e)
 	size := len(e.Extensions) + 8*len("256:")
@@ -42,7 +41,6 @@ func packAttributes(e *Event) []byte {
 
 func packLength(b []byte, n int) []byte { return append(strconv.AppendInt(b, int64(n), 10), ':') }
 
-// unpackAttributes reads field a from the front of text, and returns the rest.
 func unpackAttributes(e *Event, text string) (rest string, err error) {
 	for _, field := range fieldsOf(e) {
 		if *field, text, err = unpack(text); err != nil {
@@ -64,7 +62,6 @@ func unpack(text string) (value, rest string, err error) {
 	return rest[:n], rest[n:], nil
 }
 
-// readEntries decodes the answer to XRANGE.
 func readEntries(log string, reply []any) ([]Entry, error) {
 	entries := make([]Entry, len(reply))
 	for i := range reply {

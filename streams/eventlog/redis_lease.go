@@ -28,14 +28,12 @@ func newLease(client *rediscluster.Client, key string) *lease {
 	return &lease{client: client, key: key, owner: rand.Text()}
 }
 
-// renewLease takes a free lease or extends the caller's.
 var renewLease = redis.NewScript(`
 local owner = redis.call('GET', KEYS[1])
 if owner and owner ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1`)
 
-// releaseLease frees the caller's lease.
 var releaseLease = redis.NewScript(`
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0`)

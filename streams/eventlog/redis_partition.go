@@ -44,14 +44,13 @@ func keysOf(log string) keys {
 	}
 }
 
-// logOfKey returns the name of the log with the given log key.
 func logOfKey(key string) string {
 	_, name, _ := strings.Cut(strings.TrimSuffix(key, ":log"), "}:")
 	return name
 }
 
-// bellKey returns the key of the stream that names the logs of a partition that
-// grew.
+// bellKey names the stream of a partition's bell. Its entries are names of logs
+// that grew.
 func bellKey(partition int) string { return partitionTag(partition) + "bell" }
 
 func partitionTag(partition int) string { return fmt.Sprintf("ps:{%02d}:", partition) }

@@ -116,7 +116,6 @@ func (l *RedisLog) Bounds(ctx context.Context, log string) (Bounds, error) {
 	return v.bounds, err
 }
 
-// makeOrigin gives a log an origin unless it has one.
 func (l *RedisLog) makeOrigin(ctx context.Context, log string) error {
 	incarnation := newTag()
 	return l.query(ctx, log, func(ctx context.Context) error {

@@ -113,7 +113,6 @@ func (e *Event) stateMark() string {
 	return stateIs
 }
 
-// stateField returns the hash field of the event's state.
 func (e *Event) stateField() string {
 	if !e.State {
 		return ""
