@@ -8,16 +8,6 @@ import (
 	"testing"
 )
 
-// parse returns a catalogue of one type, x.y, with this schema and example data.
-func parse(t testing.TB, schema, data string) *Catalog {
-	t.Helper()
-	c, err := Parse("test.yaml", []byte(oneType(schema, data)))
-	if err != nil {
-		t.Fatalf("schema %s: %v", schema, err)
-	}
-	return c
-}
-
 func oneType(schema, data string) string {
 	return "types:\n  x.y:\n    title: T\n    description: D\n    schema: " + schema + "\n    examples:\n      - data: " + data + "\n"
 }
