@@ -12,19 +12,19 @@ import (
 	"github.com/paylogic/pushserver/streams/filter"
 )
 
-// defaultChannel is flask-sse's.
+// defaultChannel is the default of flask-sse.
 const defaultChannel = "sse"
 
-// A Channel is one of the predecessor's, flask-sse: those events of a merchant
-// whose subject is the channel's name.
+// A Channel is a channel of flask-sse: the events of a merchant whose subject is the
+// channel's name.
 type Channel struct {
-	Name     string // or what its name begins with, and * behind it
+	Name     string // a trailing * matches any rest
 	Merchant string
-	Keyed    bool // for those with a key of the merchant; else for everybody
+	Keyed    bool // needs a key of the merchant
 }
 
-// ParseChannel reads a channel: "news=acme", "shop-*=acme", or "news=acme:key" for
-// one that needs a key.
+// ParseChannel reads a channel: "news=acme", "shop-*=acme", or "news=acme:key" if it
+// needs a key.
 func ParseChannel(text string) (Channel, error) {
 	name, merchant, found := strings.Cut(text, "=")
 	c := Channel{Name: strings.TrimSpace(name), Merchant: strings.TrimSpace(merchant)}
@@ -40,7 +40,7 @@ func ParseChannel(text string) (Channel, error) {
 	return c, nil
 }
 
-// Match reports whether the channel is the one of this name.
+// Match reports whether the channel has this name.
 func (c Channel) Match(name string) bool {
 	if prefix, ok := strings.CutSuffix(c.Name, "*"); ok {
 		return strings.HasPrefix(name, prefix)
@@ -48,7 +48,7 @@ func (c Channel) Match(name string) bool {
 	return name == c.Name
 }
 
-// FindChannel returns the first of channels that has the name.
+// FindChannel returns the first channel with the name.
 func FindChannel(channels []Channel, name string) (Channel, bool) {
 	for _, c := range channels {
 		if c.Match(name) {
@@ -58,7 +58,7 @@ func FindChannel(channels []Channel, name string) (Channel, bool) {
 	return Channel{}, false
 }
 
-// channel answers GET /stream, as the predecessor did.
+// channel answers GET /stream as flask-sse does.
 func (s *Server) channel(w http.ResponseWriter, r *http.Request) error {
 	q, err := s.query(r)
 	if err != nil {

@@ -15,33 +15,31 @@ import (
 	"github.com/paylogic/pushserver/streams/filter"
 )
 
-// A contract holds requests to what openapi.yaml says about their parameters,
-// so that the description cannot promise or forbid what the code does not.
+// A contract is what openapi.yaml says about the parameters of requests. Requests
+// are checked against it, so that the code cannot differ from the description.
 //
-// Bodies are not its business: the validator would decode data, and numbers
-// that no float64 holds must reach their readers as they are. The scanner and
-// the decoders check them, and tests compare those with the description.
+// A contract does not check bodies: the validator would decode data, and numbers
+// beyond float64 must reach their readers unchanged. The decoders check bodies, and
+// tests compare the decoders with the description.
 type contract struct {
 	operations map[string]*routers.Route // by method and path: "GET /v1/stream"
 	parameters map[string][]string       // the names in the query of each operation
 	known      map[string]bool           // the names in any query
 }
 
-// readContract reads the embedded description.
 func readContract() (contract, error) {
 	doc, err := openapi3.NewLoader().LoadFromData(pushserver.OpenAPI)
 	if err != nil {
 		return contract{}, fmt.Errorf("read openapi.yaml: %w", err)
 	}
-	// Schemas of later versions are compiled anew for each value, ten times as
-	// slow. Those of parameters use nothing that 3.0 lacks.
+	// The validator compiles schemas of later versions for each value, which is ten
+	// times as slow. Parameters use nothing that 3.0 lacks.
 	doc.OpenAPI = "3.0.3"
 
 	c := contract{operations: make(map[string]*routers.Route), parameters: make(map[string][]string), known: make(map[string]bool)}
 	for path, item := range doc.Paths.Map() {
 		for method, operation := range item.Operations() {
-			// The caller authenticates. The validator, asked to, would read the
-			// body first, however large.
+			// Handlers authenticate. The validator would read the whole body first.
 			operation.Security = openapi3.NewSecurityRequirements()
 			c.operations[method+" "+path] = &routers.Route{
 				Spec: doc, Path: path, PathItem: item, Method: method, Operation: operation,
@@ -57,9 +55,9 @@ func readContract() (contract, error) {
 	return c, nil
 }
 
-// check returns a problem if a parameter of the request has a value that the
-// description of the operation does not allow. The query has been read by
-// [parseQuery]; a position that is empty counts as missing.
+// check returns a problem if a parameter has a value that the description of the
+// operation does not allow. q is from [parseQuery]. An empty position counts as
+// missing.
 func (c contract) check(operation string, r *http.Request, q query) error {
 	values := make(url.Values, len(q))
 	for name, value := range q {
@@ -74,7 +72,7 @@ func (c contract) check(operation string, r *http.Request, q query) error {
 	if err == nil {
 		return nil
 	}
-	// The error's text repeats the value; only the parameter is used of it.
+	// The error's text repeats the value, so only the parameter may be shown.
 	var refused *openapi3filter.RequestError
 	if !errors.As(err, &refused) || refused.Parameter == nil {
 		return errors.New("api: the validator failed without naming a parameter")
@@ -93,7 +91,7 @@ func isPosition(name string) bool {
 	return name == "after" || name == "last_event_id" || name == "lastEventId"
 }
 
-// ruleOf says in words what a schema asks of a parameter's value.
+// ruleOf says in words which values a schema allows.
 func ruleOf(s *openapi3.Schema) string {
 	switch {
 	case len(s.Enum) > 0:

@@ -7,12 +7,12 @@ import (
 	"github.com/paylogic/pushserver/auth"
 )
 
-// crossOrigin are the paths that pages of other origins may call.
+// crossOrigin are the endpoints that pages of other origins may call.
 var crossOrigin = []string{"/stream", "/v1/stream", "/v1/events", "/v1/state", "/v1/me", "/v1/event-types", "/v1/event-types/{type}"}
 
-// allowOrigin lets a page read the answer (Fetch Standard, 3.2), whose origin was
-// found to be allowed or learns nothing from it. Cookies are no credentials here,
-// so none are ever allowed.
+// allowOrigin lets the page read the answer (Fetch Standard, 3.2). Call it if the
+// page's origin is allowed, or if the answer contains nothing secret. Cookies are
+// not credentials here, so they are never allowed.
 func allowOrigin(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	if !slices.Contains(h["Vary"], "Authorization, Origin") {
@@ -24,9 +24,8 @@ func allowOrigin(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// answerOptions answers OPTIONS. A preflight has no credentials, so what it asks
-// for is allowed to every origin; whether the request itself is, is found out
-// with it.
+// answerOptions answers OPTIONS. A preflight has no credentials, so it succeeds for
+// every origin. The request that follows is checked.
 func answerOptions(w http.ResponseWriter, r *http.Request, e endpoint) {
 	h := w.Header()
 	h.Set("Allow", e.methods())

@@ -12,22 +12,20 @@ import (
 	"github.com/paylogic/pushserver/streams/filter"
 )
 
-// A caller is who makes a request: the bearer of a key, or of a token that is a
-// part of one.
+// A caller is the bearer of a key, or of a token minted with a key.
 type caller struct {
 	*auth.Key
-	hash  auth.Hash   // of the secret that was shown; zero with a token
+	hash  auth.Hash   // of the secret that was sent; zero with a token
 	grant *auth.Grant // what the token says; nil with a key
 }
 
-// May reports whether the caller may do what scope names: a token reads, and
-// nothing else.
+// May reports whether the caller has a scope. A token only reads.
 func (c *caller) May(scope string) bool {
 	reads := scope == auth.Stream || scope == auth.History || scope == auth.Me
 	return c.Key.May(scope) && (c.grant == nil || reads)
 }
 
-// clauses returns what holds for every event that the caller sees.
+// clauses returns the clauses that every event that the caller sees matches.
 func (c *caller) clauses() []filter.Clause {
 	clauses := []filter.Clause{c.Clause}
 	if c.grant != nil {
@@ -36,7 +34,7 @@ func (c *caller) clauses() []filter.Clause {
 	return clauses
 }
 
-// ends returns when the caller's credential ends; zero: never.
+// ends returns when the caller's credential expires; zero: never.
 func (c *caller) ends() time.Time {
 	if c.grant == nil {
 		return c.Ends(c.hash)
@@ -47,8 +45,8 @@ func (c *caller) ends() time.Time {
 	return c.Expires
 }
 
-// again returns the caller as they are now. Its errors are those of package
-// auth.
+// again returns the caller with the key's present state. Its errors are those of
+// package auth.
 func (c *caller) again(ctx context.Context, keyring *auth.Keyring) (*caller, error) {
 	var key *auth.Key
 	var err error
@@ -63,8 +61,8 @@ func (c *caller) again(ctx context.Context, keyring *auth.Keyring) (*caller, err
 	return &caller{key, c.hash, c.grant}, nil
 }
 
-// authenticate returns who makes the request, if they may do what scope names, and
-// charges their limits for it.
+// authenticate returns the caller of a request, who must have the scope, and
+// charges the request to the key's limits.
 func (s *Server) authenticate(w http.ResponseWriter, r *http.Request, scope string) (*caller, error) {
 	c, err := s.authorize(w, r, scope)
 	if err != nil {
@@ -73,8 +71,7 @@ func (s *Server) authenticate(w http.ResponseWriter, r *http.Request, scope stri
 	return c, s.charge(w, r, c, s.cost(c, policy.Requests, 1))
 }
 
-// authorize is authenticate for a request that is charged once it is known how
-// much it costs.
+// authorize is authenticate for a request whose handler charges it.
 func (s *Server) authorize(w http.ResponseWriter, r *http.Request, scope string) (*caller, error) {
 	c, err := s.identify(w, r)
 	if err != nil {
@@ -83,7 +80,7 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request, scope string)
 	return c, c.admit(scope)
 }
 
-// admit returns nil if the caller may do what scope names.
+// admit returns nil if the caller has the scope.
 func (c *caller) admit(scope string) error {
 	switch {
 	case c.May(scope):
@@ -95,8 +92,8 @@ func (c *caller) admit(scope string) error {
 	return problem("wrong-role", "Use "+roleFor(scope)+".").with("role", role(c.Kind))
 }
 
-// identify returns who makes the request, by its header, whatever they may do. The
-// answer knows from then on whom to charge.
+// identify returns the caller of a request from its header, with any scope. From
+// then on a refusal is charged to this caller.
 func (s *Server) identify(w http.ResponseWriter, r *http.Request) (*caller, error) {
 	text, err := bearer(r.Header)
 	if err != nil {
@@ -106,7 +103,7 @@ func (s *Server) identify(w http.ResponseWriter, r *http.Request) (*caller, erro
 	return remember(w, c), err
 }
 
-// remember has the answer know whose request it answers.
+// remember notes the caller in the answer.
 func remember(w http.ResponseWriter, c *caller) *caller {
 	if a, ok := w.(*answer); ok {
 		a.caller = c
@@ -114,8 +111,8 @@ func remember(w http.ResponseWriter, c *caller) *caller {
 	return c
 }
 
-// recognise returns the bearer of a key or token, who must be where that is
-// allowed: a key is for servers, a token for the pages of one origin.
+// recognise returns the caller with this key or token. A key is for servers only, a
+// token for the pages of one origin.
 func (s *Server) recognise(r *http.Request, text string) (*caller, error) {
 	origins := r.Header["Origin"]
 	if len(origins) > 1 {
@@ -142,8 +139,8 @@ func (s *Server) recognise(r *http.Request, text string) (*caller, error) {
 	return c, nil
 }
 
-// ownPage reports whether an origin is that of this server: its console has keys,
-// which people type in.
+// ownPage reports whether an origin is this server's own. Users type keys into its
+// console.
 func ownPage(origin string, r *http.Request) bool {
 	_, host, found := strings.Cut(origin, "://")
 	return found && auth.ValidOrigin(origin) && strings.EqualFold(host, r.Host)
@@ -183,7 +180,6 @@ func bearer(h http.Header) (string, error) {
 	return secret, nil
 }
 
-// role is what a kind of key is for, in a word.
 func role(k auth.Kind) string {
 	switch k {
 	case auth.Pub:

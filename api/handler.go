@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"path"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 )
@@ -30,16 +32,16 @@ func (s *Server) Handler() http.Handler {
 	})
 }
 
-// bound keeps a request's body within its time, whoever reads it: net/http reads
-// the rest of a body that a handler has left, and would wait for it for ever.
+// bound sets a deadline for the whole body. net/http reads the rest of a body that
+// a handler left unread, and would otherwise wait forever.
 func bound(w http.ResponseWriter, r *http.Request) {
 	if r.Body != http.NoBody {
-		// Where no deadline can be set, as in some tests, there is none.
+		// Some tests use a writer without deadlines.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
 	}
 	if r.ProtoMajor == 1 && len(r.TransferEncoding) > 0 {
-		// A length beside it may have meant another end of this request to a
-		// proxy (RFC 9112, 6.1), and net/http does not tell whether there was one.
+		// If the request also had a Content-Length, a proxy may see another end of
+		// it (RFC 9112, 6.1). net/http does not report whether it had one.
 		w.Header().Set("Connection", "close")
 	}
 }
@@ -58,13 +60,13 @@ func (s *Server) recoverPanics(w *answer, r *http.Request) {
 	s.dispatch(w, r)
 }
 
-// refuse answers a request with a problem. It is the one place that decides
-// what a client learns of an error, and what the operator does.
+// refuse answers a request with a problem. Only refuse decides what the client and
+// the operator learn of an error.
 func (s *Server) refuse(w *answer, r *http.Request, err error) {
 	var own *Problem
 	if r.Context().Err() != nil && !errors.As(err, &own) && w.status == 0 {
-		// The client left, and nothing failed; or it closed its own side alone,
-		// and then an empty 200 would look like success: break it off.
+		// The client left, and nothing failed. It may have closed only its own side;
+		// an empty 200 would then look like success.
 		s.metrics.count(pathName(r), r.Method, statusLeft)
 		panic(http.ErrAbortHandler)
 	}
@@ -79,7 +81,7 @@ func (s *Server) refuse(w *answer, r *http.Request, err error) {
 		p = s.chargeRefusal(w, r, p)
 	}
 	if w.status != 0 {
-		panic(http.ErrAbortHandler) // too late for an answer: break it off visibly
+		panic(http.ErrAbortHandler) // too late for an answer: a broken connection shows the failure
 	}
 	write := func() { writeProblem(w, r, w.id, p) }
 	switch {
@@ -92,14 +94,14 @@ func (s *Server) refuse(w *answer, r *http.Request, err error) {
 	}
 }
 
-// statusLeft stands in metrics for requests whose client did not wait.
+// statusLeft counts requests in metrics whose client did not wait.
 const statusLeft = 499
 
-// outageQuiet is the time between two lines about requests that are refused
-// because something is away: when it is, there are thousands a second.
+// outageQuiet is the time between two log lines about unavailable storage, which can
+// refuse thousands of requests a second.
 const outageQuiet = 5 * time.Second
 
-// report tells the operator of a failed request.
+// report logs a failed request.
 func (s *Server) report(id string, r *http.Request, p *Problem, err error) {
 	if p.Status == http.StatusServiceUnavailable {
 		now, last := time.Now().UnixNano(), s.outage.Load()
@@ -110,13 +112,13 @@ func (s *Server) report(id string, r *http.Request, p *Problem, err error) {
 	s.Logger.Error("request failed", "request_id", id, "path", pathName(r), "problem", p.Name, "error", err)
 }
 
-// An answer is a response that knows its request's id and what became of it.
+// An answer is a response with its request's id, status and caller.
 type answer struct {
 	http.ResponseWriter
 	id      string
 	status  int     // 0 before the head is written
-	caller  *caller // who asks; nil before that is known
-	charged bool    // the caller's limits know of the request
+	caller  *caller // nil until it is known
+	charged bool    // the request was charged to the caller's limits
 }
 
 // WriteHeader implements [http.ResponseWriter].
@@ -155,4 +157,56 @@ func (s *Server) parameterNames(raw string) []string {
 		}
 	}
 	return names
+}
+
+// An endpoint has a handler for each method of one path. An error becomes a
+// problem.
+type endpoint map[string]func(http.ResponseWriter, *http.Request) error
+
+// methods returns the value of the header Allow.
+func (e endpoint) methods() string {
+	methods := []string{http.MethodOptions}
+	for method := range e {
+		methods = append(methods, method)
+		if method == http.MethodGet {
+			methods = append(methods, http.MethodHead)
+		}
+	}
+	slices.Sort(methods)
+	return strings.Join(methods, ", ")
+}
+
+// dispatch answers a request by one look at the routes, which also sets its
+// pattern.
+func (s *Server) dispatch(w *answer, r *http.Request) {
+	switch {
+	case r.ProtoMajor != 1 && r.TLS == nil: // the preface of HTTP/2
+		s.refuse(w, r, problem("malformed-request", "Use version 1.1 of HTTP here. HTTP/2 needs TLS."))
+	case path.Clean(r.URL.Path) != r.URL.Path || !strings.HasPrefix(r.URL.Path, "/"):
+		s.answerPage(w, r) // ServeMux would redirect
+	default:
+		s.routes.ServeHTTP(w, r)
+	}
+}
+
+// route returns the handler of an endpoint, which answers its errors.
+func (s *Server) route(e endpoint) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		method := r.Method
+		if method == http.MethodHead {
+			method = http.MethodGet
+		}
+		var err error
+		switch handle := e[method]; {
+		case handle != nil:
+			err = handle(w, r)
+		case r.Method == http.MethodOptions:
+			answerOptions(w, r, e)
+		default:
+			err = problem("method-not-allowed", "Use one of the methods in the header Allow.").header("Allow", e.methods())
+		}
+		if err != nil {
+			s.refuse(w.(*answer), r, err)
+		}
+	})
 }

@@ -65,8 +65,8 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// writePage writes a page by hand, with each event as the stream's lines have
-// it: encoding/json would rewrite data, whose bytes are the publisher's.
+// writePage writes a page without encoding/json, which would rewrite the bytes of
+// the publisher's data. Events look as in the stream's lines.
 func writePage(w http.ResponseWriter, page streams.Page, data bool) {
 	b := appendItems([]byte(`{"events":[`), page.Entries, data)
 	b = append(b, `],"cursor":"`...)
@@ -76,10 +76,10 @@ func writePage(w http.ResponseWriter, page streams.Page, data bool) {
 	b = append(b, "}\n"...)
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(http.StatusOK)
-	_, _ = w.Write(b) // the client left; there is nobody to tell
+	_, _ = w.Write(b) // an error means that the client left
 }
 
-// appendItems writes entries in the form that the stream's lines have.
+// appendItems writes entries as in the stream's lines.
 func appendItems(b []byte, entries []eventlog.Entry, data bool) []byte {
 	for i := range entries {
 		e := &entries[i]
@@ -104,7 +104,6 @@ func appendItems(b []byte, entries []eventlog.Entry, data bool) []byte {
 	return b
 }
 
-// gone says that history cannot be proved complete.
 func gone(reset *streams.Reset) *Problem {
 	p := problem("history-gone", "Events after this position may be missing. Discard any state you built from earlier events, then continue with after set to cursor.").
 		with("reason", reset.Reason).with("requested", reset.Requested).
@@ -115,7 +114,6 @@ func gone(reset *streams.Reset) *Problem {
 	return p
 }
 
-// number reads a whole number from least to most.
 func number(q query, name string, least, most, otherwise int) (int, error) {
 	text, given := q[name]
 	if !given {

@@ -74,7 +74,7 @@ func (s *Server) me(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, http.StatusOK, a)
 }
 
-// limitsLeft charges for the request, and returns what is left of all limits.
+// limitsLeft charges for the request and returns the rest of all limits.
 func (s *Server) limitsLeft(w http.ResponseWriter, r *http.Request, c *caller) (map[string]accountLimit, error) {
 	charges := ratelimit.Peek(s.limitsOf(c.Key))
 	for i := range charges {

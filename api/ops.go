@@ -14,12 +14,12 @@ import (
 	"github.com/paylogic/pushserver/streams"
 )
 
-// checkTimeout bounds what /readyz asks the log.
+// checkTimeout bounds the check of the log in /readyz.
 const checkTimeout = 2 * time.Second
 
-// OpsHandler returns the operators' endpoints, for a listener that the public
-// does not reach: /healthz says that the process lives, /readyz whether it
-// should get traffic and if not why, /metrics is for Prometheus.
+// OpsHandler returns the operators' endpoints, for a listener that clients cannot
+// reach. /healthz says that the process is alive, /readyz whether it should receive
+// traffic and if not why, and /metrics is for Prometheus.
 func (s *Server) OpsHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
@@ -39,17 +39,16 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	if s.Hub.Draining() {
 		status, body["status"], body["reason"] = http.StatusServiceUnavailable, "draining", "the server is shutting down"
 	} else if err := s.Log.Check(ctx); err != nil {
-		// The reader is the operator: the reason is told as it is.
+		// Operators may see the cause.
 		status, body["status"], body["reason"] = http.StatusServiceUnavailable, "not ready", err.Error()
 	}
 	_ = writeJSON(w, status, body)
 }
 
-// metrics are what /metrics shows.
 type metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.CounterVec
-	intake   *prometheus.CounterVec // what came by Redis and was no event
+	intake   *prometheus.CounterVec // refused input from Redis
 }
 
 func newMetrics(registry *prometheus.Registry, hub *streams.Hub, limiter Limiter, version string) *metrics {
@@ -60,17 +59,17 @@ func newMetrics(registry *prometheus.Registry, hub *streams.Hub, limiter Limiter
 		}, []string{"endpoint", "method", "status"}),
 	}
 	m.intake = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "pushserver_intake_refused_total", Help: "What came by the inbox or a channel in Redis and was no event.",
+		Name: "pushserver_intake_refused_total", Help: "Entries of the inbox or messages of a channel in Redis that were not valid events.",
 	}, []string{"from"})
 	registry.MustRegister(m.requests, m.intake, collectors.NewGoCollector(), hubCollector{hub},
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if l, ok := limiter.(*ratelimit.RedisLimiter); ok {
 		registry.MustRegister(
 			prometheus.NewCounterFunc(prometheus.CounterOpts{
-				Name: "pushserver_limiter_fallback_total", Help: "Limits that were decided here alone, because Redis did not answer.",
+				Name: "pushserver_limiter_fallback_total", Help: "Limits decided locally because Redis did not answer.",
 			}, func() float64 { return float64(l.Fallbacks()) }),
 			prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-				Name: "pushserver_gateways", Help: "Gateways that share the limits, as far as this one knows.",
+				Name: "pushserver_gateways", Help: "Gateways known to share the limits.",
 			}, func() float64 { return float64(l.Gateways()) }),
 		)
 	}
@@ -85,8 +84,8 @@ func newMetrics(registry *prometheus.Registry, hub *streams.Hub, limiter Limiter
 	return m
 }
 
-// count notes a request. Its labels are bounded: paths and methods that the
-// API does not have are one.
+// count counts a request. Unknown paths and methods share one label, so that labels
+// are bounded.
 func (m *metrics) count(endpoint, verb string, status int) {
 	method := "other"
 	switch verb {
@@ -94,12 +93,11 @@ func (m *metrics) count(endpoint, verb string, status int) {
 		method = verb
 	}
 	if status == 0 {
-		status = http.StatusOK // a stream that was taken over
+		status = http.StatusOK // the stream left net/http
 	}
 	m.requests.WithLabelValues(endpoint, method, strconv.Itoa(status)).Inc()
 }
 
-// hubCollector shows a hub's stats.
 type hubCollector struct{ hub *streams.Hub }
 
 var (

@@ -21,8 +21,8 @@ import (
 
 // A Problem is a refusal as the client sees it (RFC 9457), and an error.
 //
-// Everything in it may be shown: it holds nothing of the inside of the program
-// and of the input at most a short piece in escaped form.
+// Clients may see all of it: it contains no internals of the program, and at most
+// a short, escaped part of the input.
 type Problem struct {
 	Name   string         // the last part of its type: "malformed-query"
 	Status int            // of the response
@@ -35,14 +35,14 @@ type Problem struct {
 // Error implements error.
 func (p *Problem) Error() string { return p.Name + ": " + p.Detail }
 
-// A kind of problem: what all problems of one name have in common.
+// A kind is what all problems of one name share.
 type kind struct {
 	status int
 	title  string
 }
 
-// kinds has every problem of this API by its name. Names do not change, since
-// clients branch on them.
+// kinds are the problems of this API by name. Clients branch on the names, so they
+// never change.
 var kinds = map[string]kind{
 	"malformed-request":     {400, "The request cannot be read"},
 	"malformed-json":        {400, "The body is not one JSON value"},
@@ -91,10 +91,10 @@ var kinds = map[string]kind{
 	"draining":             {503, "This server is shutting down"},
 }
 
-// problem returns the problem of that name; detail says what to do. A problem
-// with the status 503 asks the client to come back after a second.
+// problem returns the problem with this name; detail says what to do. A problem
+// with status 503 asks the client to retry after a second.
 //
-// It panics if there is no such name.
+// It panics if the name is unknown.
 func problem(name, detail string) *Problem {
 	k, ok := kinds[name]
 	if !ok {
@@ -137,8 +137,7 @@ func (p *Problem) document(requestID string) map[string]any {
 	return doc
 }
 
-// knownErrors are the errors of other packages that clients are told of. The first
-// one that matches counts.
+// knownErrors maps errors of other packages to problems. The first match counts.
 var knownErrors = []struct {
 	cause        error
 	name, detail string
@@ -159,8 +158,8 @@ var knownErrors = []struct {
 	{auth.ErrExpired, "key-expired", "Use another key. This one has expired."},
 }
 
-// problemOf returns the problem that the client is told for err, or nil if the
-// client must not learn more than that something went wrong.
+// problemOf returns the problem for err, or nil if the client must learn no more
+// than that something went wrong.
 func problemOf(err error) *Problem {
 	var own *Problem
 	if errors.As(err, &own) {
@@ -210,8 +209,8 @@ func filterProblem(clause *filter.Error) *Problem {
 		with("errors", []map[string]any{place})
 }
 
-// writeProblem answers a request with a problem document; a HEAD request gets
-// its header alone. A 401 always says how to authenticate (RFC 6750, 3).
+// writeProblem answers a request with a problem document, and HEAD with its header
+// only. A 401 always says how to authenticate (RFC 6750, 3).
 func writeProblem(w http.ResponseWriter, r *http.Request, requestID string, p *Problem) {
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
@@ -231,12 +230,12 @@ func writeProblem(w http.ResponseWriter, r *http.Request, requestID string, p *P
 	h.Set("Cache-Control", "no-store")
 	w.WriteHeader(p.Status)
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(body) // the client left; there is nobody to tell
+		_, _ = w.Write(body) // an error means that the client left
 	}
 }
 
-// challenge is the value of WWW-Authenticate. It names an error only if a
-// credential was sent.
+// challenge returns the value of WWW-Authenticate. It names an error only if the
+// client sent a credential.
 func (p *Problem) challenge() string {
 	const realm = `Bearer realm="pushserver"`
 	switch p.Name {

@@ -15,20 +15,19 @@ import (
 	"github.com/paylogic/pushserver/internal/strictjson"
 )
 
-// A query has the parameters of a URL by their names.
+// A query is the parameters of a URL by name.
 type query map[string]string
 
-// credentialNames are parameters in which people put keys. A URL ends up in
-// logs and histories, so a key in it must be replaced, not merely ignored.
+// credentialNames are parameters in which people put keys. URLs end up in logs and
+// histories, so a key in one must be replaced.
 var credentialNames = []string{"access_token", "api_key", "apikey", "authorization", "key", "token"}
 
-// parseQuery reads a query so that nothing of it gets lost, since a filter that
-// is lost would widen a stream. It refuses what url.ParseQuery drops or joins:
-// ';' as a separator, bad percent escapes, a part without '=', a parameter that
-// stands twice; further names that are not known, and values that are not UTF-8
-// or have control characters. A '+' means a space, as in forms.
+// parseQuery reads a query strictly, because a lost filter would widen a stream. It
+// refuses what url.ParseQuery drops or joins: ';' as a separator, bad percent
+// escapes, a part without '=', a repeated parameter. It also refuses unknown names,
+// and values with control characters or invalid UTF-8. A '+' means a space.
 //
-// A credential is refused first, whatever else is wrong.
+// A credential is refused before any other error.
 func parseQuery(raw string, hasAuthorization bool, known ...string) (query, error) {
 	q := make(query)
 	if raw == "" {
@@ -72,8 +71,8 @@ func parseQuery(raw string, hasAuthorization bool, known ...string) (query, erro
 	return q, nil
 }
 
-// query reads the query of a request to the parameters that openapi.yaml has for
-// its operation.
+// query reads the query of a request, which may have the parameters that
+// openapi.yaml lists for its operation.
 func (s *Server) query(r *http.Request) (query, error) {
 	return parseQuery(r.URL.RawQuery, r.Header.Get("Authorization") != "", s.contract.parameters[operation(r)]...)
 }
@@ -93,8 +92,8 @@ func operation(r *http.Request) string {
 	return r.Method + " " + r.Pattern
 }
 
-// hasCredential reports whether a part of the query is, by its name, a
-// credential. It reads on where the query is broken.
+// hasCredential reports whether a parameter has the name of a credential. It also
+// reads a malformed query.
 func hasCredential(raw string, known []string) bool {
 	separator := func(r rune) bool { return r == '&' || r == ';' }
 	for part := range strings.FieldsFuncSeq(raw, separator) {
@@ -120,18 +119,17 @@ func unknownParameter(name string, known []string) *Problem {
 	return problem("unknown-parameter", "There is no parameter "+strictjson.Quote(name)+" here. Known parameters: "+strings.Join(known, ", ")+".")
 }
 
-// parameterProblem says what is wrong with the value of a known parameter.
 func parameterProblem(name, detail string) *Problem {
 	return problem("malformed-query", "Fix the parameters listed in errors.").
 		with("errors", []map[string]any{{"parameter": name, "detail": detail}})
 }
 
-// ages matches how long ago something was: days, hours, minutes and seconds, in
-// this order, each at most once.
+// ages matches an age in days, hours, minutes and seconds, in this order and each
+// at most once.
 var ages = regexp.MustCompile(`^(?:([0-9]{1,9})d)?(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?(?:([0-9]{1,9})s)?$`)
 
-// parseSince reads a time in the past: how long ago ("10m", "24h", "7d",
-// "1h30m") or a time as in RFC 3339. Its errors are problems.
+// parseSince reads a time in the past: an age ("10m", "24h", "7d", "1h30m") or a
+// time (RFC 3339). Its errors are problems.
 func parseSince(s string, now time.Time) (time.Time, error) {
 	const longest = 100 * 365 * 24 * 60 * 60 // seconds; what fits a time.Duration
 	if match := ages.FindStringSubmatch(s); match != nil && s != "" {
@@ -155,8 +153,8 @@ func parseSince(s string, now time.Time) (time.Time, error) {
 	return sinceEpoch(t), nil
 }
 
-// sinceEpoch returns t, or the Unix epoch if t is before it: no event is, and
-// the zero time would mean that nothing was asked for.
+// sinceEpoch returns t, or the Unix epoch if t is earlier. No event is older, and
+// the zero time would mean no since.
 func sinceEpoch(t time.Time) time.Time {
 	if epoch := time.Unix(0, 0).UTC(); t.Before(epoch) {
 		return epoch

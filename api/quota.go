@@ -48,16 +48,14 @@ func (s *Server) cost(c *caller, name string, n int) ratelimit.Charge {
 	return ratelimit.Charge{Policy: s.limit(c.Key, name), N: n}
 }
 
-// charge takes from the limits of the caller's key what a request costs, all in
-// one round trip, and says in the answer's header what is left. The error is the
-// problem quota-exceeded.
+// charge charges a request to the limits of the caller's key in one round trip, and
+// sets the headers that say what is left. Its error is the problem quota-exceeded.
 func (s *Server) charge(w http.ResponseWriter, r *http.Request, c *caller, charges ...ratelimit.Charge) error {
 	_, err := s.take(w, r, c, ratelimit.Ask{Charges: charges})
 	return err
 }
 
-// ask has decided what a key wants to do. A verdict of a server without limits has
-// no decisions.
+// ask returns the limiter's verdict. Without limits a verdict has no decisions.
 func (s *Server) ask(ctx context.Context, ask ratelimit.Ask) ratelimit.Verdict {
 	if s.Unlimited {
 		return ratelimit.Verdict{Allowed: true}
@@ -65,7 +63,7 @@ func (s *Server) ask(ctx context.Context, ask ratelimit.Ask) ratelimit.Verdict {
 	return s.Limiter.Take(ctx, ask)
 }
 
-// take is charge for an ask, which need not name the key.
+// take is charge for an ask. It sets the ask's key.
 func (s *Server) take(w http.ResponseWriter, r *http.Request, c *caller, ask ratelimit.Ask) (ratelimit.Verdict, error) {
 	ask.Key = c.ID
 	v := s.ask(r.Context(), ask)
@@ -82,7 +80,8 @@ func (s *Server) take(w http.ResponseWriter, r *http.Request, c *caller, ask rat
 	return v, nil
 }
 
-// quotaProblem says which limits refuse whom, until when, and what is in the way.
+// quotaProblem says which limits were exceeded, when to retry, and which streams
+// hold the places. A nil caller has no key.
 func (s *Server) quotaProblem(v ratelimit.Verdict, c *caller) *Problem {
 	var violated []string
 	detail := "Wait as long as Retry-After says."
@@ -111,8 +110,8 @@ func (s *Server) quotaProblem(v ratelimit.Verdict, c *caller) *Problem {
 	return p
 }
 
-// retryAfter returns whole seconds that are no less than wait, and not the same
-// for all who ask: a quarter more at most.
+// retryAfter returns wait in whole seconds, plus up to a quarter at random, so that
+// clients do not return together.
 func retryAfter(wait time.Duration) int {
 	wait += rand.N(wait/4 + 1)
 	return max(1, int((wait+time.Second-1)/time.Second))
@@ -136,14 +135,13 @@ func (s *Server) chargeRefusal(a *answer, r *http.Request, p *Problem) *Problem 
 	return p
 }
 
-// clientAddr returns the address that a request comes from, as far as proxies can
-// be trusted.
+// clientAddr returns the address of a request's client, behind trusted proxies.
 func (s *Server) clientAddr(r *http.Request) netip.Addr {
 	return ratelimit.ClientAddr(r.RemoteAddr, r.Header["X-Forwarded-For"], s.Trusted)
 }
 
-// replayed charges what a stream has read from the log, and returns how long it has
-// to wait: all streams of a key share one limit, on all gateways.
+// replayed charges for n replayed events, and returns how long to wait before the
+// next read. All streams of a key share one limit on all gateways.
 func (c *connection) replayed(n int) time.Duration {
 	c.mu.Lock()
 	key := c.caller.Key
@@ -164,12 +162,12 @@ func (c *connection) replayed(n int) time.Duration {
 	return max(v.Retry(), time.Millisecond) // the next call charges the rest
 }
 
-// replayAtOnce is how many events a stream reads from the log before they are
-// charged, so that a short absence costs no round trip.
+// replayAtOnce is how many events a stream replays before they are charged, so that
+// a short absence costs no round trip.
 const replayAtOnce = 256
 
-// chargePage charges for a request that reads the log, and costs something else as
-// well. It is refused if the key has read all that it may.
+// chargePage charges cost for a request that reads the log. It refuses the request
+// if nothing is left of the key's replay limit.
 func (s *Server) chargePage(w http.ResponseWriter, r *http.Request, c *caller, cost ratelimit.Charge) error {
 	v, err := s.take(w, r, c, ratelimit.Ask{Charges: []ratelimit.Charge{s.cost(c, policy.Replay, 0), cost}})
 	if err != nil || len(v.Decisions) == 0 || v.Decisions[0].Remaining > 0 {
@@ -179,7 +177,7 @@ func (s *Server) chargePage(w http.ResponseWriter, r *http.Request, c *caller, c
 	return s.quotaProblem(v, c)
 }
 
-// chargeReplay takes from the limits what a page has read from the log, or all
+// chargeReplay charges for the events that a page read from the log, or takes all
 // that is left.
 func (s *Server) chargeReplay(r *http.Request, c *caller, n int) {
 	limit := s.limit(c.Key, policy.Replay)

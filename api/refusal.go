@@ -12,13 +12,12 @@ import (
 	"github.com/paylogic/pushserver/streams/sse"
 )
 
-// permanentRetry is when a page may come back for which that is pointless as
-// things are.
+// permanentRetry is when a page may retry although a retry cannot succeed.
 const permanentRetry = time.Hour
 
-// wantsStream reports whether a refusal must be a stream itself: EventSource sees
-// neither status nor body of anything else, and gives up for good. It reads the
-// query where that may be broken.
+// wantsStream reports whether a refusal must itself be a stream. EventSource shows a
+// page neither the status nor the body of any other answer, and never retries. The
+// query may be malformed.
 func wantsStream(r *http.Request) bool {
 	if r.URL.Path != "/v1/stream" && r.URL.Path != "/stream" || r.Method != http.MethodGet {
 		return false
@@ -35,8 +34,7 @@ func wantsStream(r *http.Request) bool {
 	return token
 }
 
-// writeStreamProblem answers a request for a stream with a stream of one event,
-// the problem.
+// writeStreamProblem answers with a stream of one event, the problem.
 func writeStreamProblem(w http.ResponseWriter, r *http.Request, requestID string, p *Problem) {
 	retry, permanent := permanentRetry, true
 	if p.Status == http.StatusTooManyRequests || p.Status >= 500 {
@@ -59,5 +57,5 @@ func writeStreamProblem(w http.ResponseWriter, r *http.Request, requestID string
 	allowOrigin(w, r)
 	streamHeader(w.Header(), eventStream)
 	w.WriteHeader(http.StatusOK)
-	_, _ = w.Write(event.Append(nil)) // the client left; there is nobody to tell
+	_, _ = w.Write(event.Append(nil)) // an error means that the client left
 }

@@ -7,9 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
-	"path"
-	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,26 +36,26 @@ type Config struct {
 
 	Limiter Limiter       // nil: one in memory
 	Limits  policy.Limits // of keys that have none of their own; the zero value: ratelimit.Defaults
-	// Unlimited lets every key do as much as it wants, whatever its own limits
-	// say. Limiter still limits what comes without a key, and keeps the leases of open
-	// streams, of which it hears soon after they have begun.
+	// Unlimited disables the limits of all keys. Limiter still limits requests
+	// without a key, and keeps the leases of open streams, which are reported to it
+	// shortly after a stream opens.
 	Unlimited bool
 	// Demo is the key of the demo pages (demo.Key); nil: no demo.
 	Demo *auth.Key
-	// Channels are those of the predecessor that go on.
+	// Channels are the flask-sse channels to serve.
 	Channels []Channel
-	// Trusted are proxies that say truly, in X-Forwarded-For, who their clients are.
+	// Trusted are the proxies whose X-Forwarded-For is trusted.
 	Trusted []netip.Prefix
 
 	Version string // of the program, for /metrics
 
-	// Catalog has the types of events that are described, and to whose schemas
-	// events are held. Nil: there are none.
+	// Catalog describes event types. An event must match the schema of its type.
+	// Nil: no type is described.
 	Catalog *catalog.Catalog
 	// RejectUnknown refuses events of types that Catalog does not have.
 	RejectUnknown bool
-	// StateTypes are patterns of further types that are stateful, beside those
-	// that Catalog says are: of each subject only the newest event counts.
+	// StateTypes are patterns of stateful types, in addition to those of Catalog. Of
+	// such a type only the newest event per subject counts.
 	StateTypes []string
 }
 
@@ -84,9 +81,8 @@ type Server struct {
 	outage      atomic.Int64 // when one was last reported, in Unix nanoseconds
 }
 
-// New returns a server. It fails if the description of the API cannot be read,
-// does not go together with the catalogue, or the system gives it nothing to
-// wait for connections with.
+// New returns a server. It fails if openapi.yaml cannot be read or does not fit the
+// catalogue, or if the system has no descriptor left.
 func New(c Config) (*Server, error) {
 	s := &Server{
 		Config:      c,
@@ -141,15 +137,15 @@ func New(c Config) (*Server, error) {
 	return s, nil
 }
 
-// Close lets go of what New took. Streams are ended by their hub before.
+// Close ends the server's background work. Close the hub first, which ends the
+// streams.
 func (s *Server) Close() error {
 	s.stop()
 	s.running.Wait()
 	return s.poller.Close()
 }
 
-// endpoints are the public API: what each path does for each method. They are
-// the paths of openapi.yaml.
+// endpoints are the public API. Their paths and methods are those of openapi.yaml.
 func (s *Server) endpoints() map[string]endpoint {
 	return map[string]endpoint{
 		"/stream":       {http.MethodGet: s.channel},
@@ -175,66 +171,13 @@ func (s *Server) endpoints() map[string]endpoint {
 	}
 }
 
-// An endpoint is what one path does for each method. Its errors are answered
-// as problems.
-type endpoint map[string]func(http.ResponseWriter, *http.Request) error
-
-// methods returns what the endpoint allows, for the header Allow.
-func (e endpoint) methods() string {
-	methods := []string{http.MethodOptions}
-	for method := range e {
-		methods = append(methods, method)
-		if method == http.MethodGet {
-			methods = append(methods, http.MethodHead)
-		}
-	}
-	slices.Sort(methods)
-	return strings.Join(methods, ", ")
-}
-
-// dispatch answers a request by one look at the routes, which also sets its
-// pattern.
-func (s *Server) dispatch(w *answer, r *http.Request) {
-	switch {
-	case r.ProtoMajor != 1 && r.TLS == nil: // the preface of HTTP/2
-		s.refuse(w, r, problem("malformed-request", "Use version 1.1 of HTTP here. HTTP/2 needs TLS."))
-	case path.Clean(r.URL.Path) != r.URL.Path || !strings.HasPrefix(r.URL.Path, "/"):
-		s.answerPage(w, r) // ServeMux would redirect
-	default:
-		s.routes.ServeHTTP(w, r)
-	}
-}
-
-// route returns the handler of an endpoint, which answers its errors.
-func (s *Server) route(e endpoint) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		method := r.Method
-		if method == http.MethodHead {
-			method = http.MethodGet
-		}
-		var err error
-		switch handle := e[method]; {
-		case handle != nil:
-			err = handle(w, r)
-		case r.Method == http.MethodOptions:
-			answerOptions(w, r, e)
-		default:
-			err = problem("method-not-allowed", "Use one of the methods in the header Allow.").header("Allow", e.methods())
-		}
-		if err != nil {
-			s.refuse(w.(*answer), r, err)
-		}
-	})
-}
-
 // Bounds of a request, for [NewHTTPServer].
 const (
 	headerTimeout  = 5 * time.Second
 	headerMax      = 16 << 10
 	streamsPerConn = 100 // of HTTP/2
 
-	// A connection of HTTP/2 on which nothing comes in for pingAfter is asked
-	// whether there is still somebody.
+	// The server pings an HTTP/2 connection from which nothing came for pingAfter.
 	pingAfter   = 20 * time.Second
 	pingTimeout = 15 * time.Second
 )

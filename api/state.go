@@ -34,6 +34,6 @@ func (s *Server) state(w http.ResponseWriter, r *http.Request) error {
 	b = append(b, "\"}\n"...)
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(http.StatusOK)
-	_, _ = w.Write(b) // the client left; there is nobody to tell
+	_, _ = w.Write(b) // an error means that the client left
 	return nil
 }

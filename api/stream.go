@@ -229,7 +229,7 @@ func (s *Server) poll(w http.ResponseWriter, r *http.Request, o openRequest) err
 	}
 	streamHeader(w.Header(), o.form)
 	w.WriteHeader(http.StatusOK)
-	_, _ = w.Write(append(o.preface, o.stream.Framing.Answer(page)...)) // the client may have left
+	_, _ = w.Write(append(o.preface, o.stream.Framing.Answer(page)...)) // an error means that the client left
 	return nil
 }
 

@@ -121,8 +121,8 @@ func (c *filterCache) compile(clauses ...filter.Clause) (*filter.Filter, error) 
 	return f, nil
 }
 
-// share returns a clause that is kept once for all who ask for the same, or nil
-// for one that narrows nothing.
+// share returns one copy of clause for all connections with equal clauses, or nil
+// if clause narrows nothing.
 func (c *filterCache) share(clause filter.Clause) *filter.Clause {
 	if len(clause.Types) == 0 && len(clause.Subjects) == 0 && clause.Filter == "" {
 		return nil
@@ -140,8 +140,8 @@ func (c *filterCache) share(clause filter.Clause) *filter.Clause {
 	return &clause
 }
 
-// clauseKey writes clauses with the length of each part, so that no two can be
-// mistaken for each other.
+// clauseKey writes clauses with the length of each part, so that different clauses
+// have different keys.
 func clauseKey(clauses []filter.Clause) string {
 	var b []byte
 	for _, clause := range clauses {
@@ -156,8 +156,8 @@ func clauseKey(clauses []filter.Clause) string {
 	return string(b)
 }
 
-// accepts returns which of offers the client likes best, or "" (RFC 9110,
-// 12.5.1). Among equals the first offer wins.
+// accepts returns the offer that the client prefers, or "" (RFC 9110, 12.5.1). Among
+// equals the first offer wins.
 func accepts(r *http.Request, offers ...string) string {
 	fields := r.Header.Values("Accept")
 	if len(fields) == 0 {
@@ -172,8 +172,8 @@ func accepts(r *http.Request, offers ...string) string {
 	return best
 }
 
-// quality returns how much accept likes offer: the weight of the range that
-// names it most exactly.
+// quality returns the weight of offer in accept: that of the most specific range
+// that matches.
 func quality(accept, offer string) float64 {
 	major, _, _ := strings.Cut(offer, "/")
 	exactness, weight := 0, 0.0
@@ -194,9 +194,9 @@ func quality(accept, offer string) float64 {
 	return weight
 }
 
-// cursor returns the position that a stream's request asks to go on after, or
-// the text that should have been one. The header wins over the query, because
-// a page that reconnects sends its first URL again.
+// cursor returns the position from which a stream's request resumes, or an invalid
+// text that was sent as one. The header wins over the query, because a page that
+// reconnects sends its first URL again.
 func cursor(r *http.Request, q query) (after eventlog.ID, invalid string, err error) {
 	if q["last_event_id"] != "" && q["lastEventId"] != "" {
 		return after, "", problem("ambiguous-cursor", "Send last_event_id or lastEventId, not both.")
@@ -218,7 +218,6 @@ func cursor(r *http.Request, q query) (after eventlog.ID, invalid string, err er
 	return after, "", nil
 }
 
-// position reads a position from a query.
 func position(text string) (eventlog.ID, error) {
 	id, err := eventlog.ParseID(text)
 	if err != nil {
