@@ -98,7 +98,7 @@ func (d *demoPages) click(w http.ResponseWriter, r *http.Request, seat string) e
 	}
 	taken, err := d.shop.Click(r.Context(), seat, buyer)
 	if errors.Is(err, demo.ErrTaken) {
-		return writeJSON(w, http.StatusConflict, map[string]string{"reason": "somebody else has it"})
+		return writeJSON(w, http.StatusConflict, map[string]string{"reason": "another buyer has it"})
 	}
 	if err != nil {
 		return err

@@ -63,7 +63,7 @@ func (s *Server) mint(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, http.StatusCreated, mintedToken{token.Reveal(), grant.ID, grant.Origin, grant.Expires})
 }
 
-// readTokenRequest reads what somebody wants a token for. Its errors are problems.
+// readTokenRequest reads the request for a token. Its errors are problems.
 func readTokenRequest(doc *strictjson.Document) (asked auth.TokenRequest, err error) {
 	var wrong []map[string]any
 	refuse := func(name, detail string) {

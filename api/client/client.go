@@ -14,17 +14,16 @@ import (
 	"time"
 )
 
-// A Client speaks to one server with one key. It may be used by many goroutines
-// at once.
+// A Client talks to one server with one key. It is safe for concurrent use.
 type Client struct {
 	URL string // of the server: "https://push.example"
 	Key string
-	// HTTP makes the requests; nil: http.DefaultClient. It must not limit how long
-	// a response takes, for a stream does not end.
+	// HTTP makes the requests; nil: http.DefaultClient. It must not limit the
+	// time of a response, because a stream is endless.
 	HTTP *http.Client
 }
 
-// mostAnswer bounds what is read of an answer that is no stream.
+// mostAnswer bounds an answer other than a stream, in bytes.
 const mostAnswer = 64 << 20
 
 // Do sends a request to a path of the API, such as "/v1/me", once. A body is sent
@@ -84,8 +83,7 @@ func (c *Client) request(ctx context.Context, method, path string, query url.Val
 	return req, nil
 }
 
-// do sends a request, and leaves the address out of what has gone wrong: the
-// caller knows it.
+// do sends a request. Its errors omit the address, which the caller knows.
 func (c *Client) do(req *http.Request) (*http.Response, error) {
 	h := c.HTTP
 	if h == nil {
@@ -99,7 +97,7 @@ func (c *Client) do(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// An errFinal is what no further attempt can change.
+// An errFinal is an error that no retry can fix.
 type errFinal struct{ error }
 
 // Unwrap is for [errors.As].
@@ -107,7 +105,7 @@ func (e errFinal) Unwrap() error { return e.error }
 
 func final(err error) error { return errFinal{err} }
 
-// forGood reports whether the same request would meet the same again.
+// forGood reports whether a retry would fail in the same way.
 func forGood(err error) bool {
 	var f errFinal
 	var p *Problem
@@ -117,9 +115,9 @@ func forGood(err error) bool {
 // mostBackoff is the longest wait that the client chooses itself.
 const mostBackoff = 30 * time.Second
 
-// backoff returns how long to wait before the next attempt after so many failed
-// ones: from base on, doubling, a part of it by chance so that not all come back
-// together, and never less than the server has asked for.
+// backoff returns the wait before the next attempt. It doubles from base with each
+// failure, has a random part so that clients do not return together, and is never
+// shorter than the server asks.
 func backoff(failures int, base time.Duration, err error) time.Duration {
 	wait := max(base, min(base<<min(failures, 16), mostBackoff)/2)
 	wait += rand.N(wait/2 + 1)

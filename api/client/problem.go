@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// A Problem is why the server refused a request (RFC 9457).
+// A Problem says why the server refused a request (RFC 9457).
 type Problem struct {
 	Status    int    `json:"status"` // of HTTP
 	Type      string `json:"type"`   // "/problems/quota-exceeded"; branch on this
@@ -24,11 +24,11 @@ type Problem struct {
 		Header    string `json:"header"`
 		Detail    string `json:"detail"`
 	} `json:"errors"`
-	// RetryAfter is how long the server asks to wait; 0: it does not say.
+	// RetryAfter is the wait that the server asks for; 0 if it asks for none.
 	RetryAfter time.Duration `json:"-"`
 }
 
-// Error implements error. It is for people.
+// Error implements error.
 func (p *Problem) Error() string {
 	var b strings.Builder
 	b.WriteString(cmp.Or(p.Title, fmt.Sprintf("the server answers %d %s", p.Status, http.StatusText(p.Status))))
@@ -53,10 +53,10 @@ func (p *Problem) Passing() bool {
 	return p.Status >= 500
 }
 
-// readProblem returns what a response says that is no success.
+// readProblem returns the error of a response without success.
 func readProblem(resp *http.Response) *Problem {
 	p := new(Problem)
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10)) // what is cut off is no problem document
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10)) // a truncated body is not a problem document
 	if json.Unmarshal(body, p) != nil {
 		p = new(Problem)
 	}

@@ -16,28 +16,28 @@ const (
 	publishLimit    = 15 * time.Second // for each attempt
 )
 
-// A Publication is an event that is to be published.
+// A Publication is an event to publish.
 type Publication struct {
 	Merchant string
-	Type     string // "payment.made"
+	Type     string // "payment.succeeded"
 	Subject  string // may be empty
-	ID       string // the same twice is one event; made up if empty
+	ID       string // the same id twice is one event; generated if empty
 	Test     bool   // for the merchant's test log
 	Data     json.RawMessage
 }
 
-// A Receipt says where an event is.
+// A Receipt says where an event was stored.
 type Receipt struct {
 	ID         string `json:"id"`
 	Position   string `json:"position"`
 	Merchant   string `json:"merchant"`
 	Durability string `json:"durability"`
-	Duplicate  bool   `json:"duplicate,omitempty"` // it was there already
+	Duplicate  bool   `json:"duplicate,omitempty"` // it was stored before
 }
 
-// Publish publishes an event. What may pass is tried again a few times, with the
-// same id, so that the event is published once at most. An error that is no
-// [*Problem], or one that passes, leaves open whether it was.
+// Publish publishes an event. After a temporary failure it retries a few times with
+// the same id, so that the event is published at most once. After a temporary
+// [*Problem], or another error, the event may or may not have been published.
 func (c *Client) Publish(ctx context.Context, p Publication) (Receipt, error) {
 	body, err := p.encode()
 	if err != nil {

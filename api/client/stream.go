@@ -16,54 +16,53 @@ import (
 )
 
 const (
-	// silence is after how long without a byte a connection is given up: some
-	// heartbeats.
+	// silence is the time without a byte after which a connection counts as lost:
+	// some heartbeats.
 	silence = 90 * time.Second
-	// streamBackoff is the first wait before connecting again, unless the server
-	// says otherwise.
+	// streamBackoff is the first wait before reconnecting, unless the server asks
+	// for another.
 	streamBackoff = time.Second
 )
 
-// A Feed is what to stream. The zero value is all that the key may see, from now
+// A Feed says what to stream. The zero value is everything the key may see, from now
 // on.
 type Feed struct {
 	Types    []string // patterns: "payment.*"
 	Subject  string   // a pattern: "event/42/*"
 	Filter   string   // an expression (CEL)
-	After    string   // the position to go on after
-	Since    string   // where to begin without one: "10m", or a time (RFC 3339)
-	Snapshot bool     // begin with what is true now
+	After    string   // the position to resume after
+	Since    string   // the start if After is empty: "10m", or a time (RFC 3339)
+	Snapshot bool     // begin with the current state
 
-	// Noticed is called with what happens beside events. Nil: nobody is told.
+	// Noticed is called for resets and lost connections; it may be nil.
 	Noticed func(Notice)
 }
 
-// An Event is one that was delivered.
+// An Event is a delivered event.
 type Event struct {
-	Position string // to go on after; empty for what is true already, in a snapshot
+	Position string // to resume after; empty for a state of a snapshot
 	Type     string
 	Data     []byte // the CloudEvent, in JSON
 }
 
-// A Notice is what happens beside events.
+// A Notice is a reset or a lost connection.
 type Notice struct {
-	// Reset says that events may be missing before the next one: forget what was
-	// made of earlier ones. It is the data of stream.reset.
+	// Reset says that events may be missing before the next one: discard any state
+	// built from earlier events. It is the data of stream.reset.
 	Reset json.RawMessage
-	// Broken is why a connection ended, and Wait after how long there is another.
+	// Broken says why a connection ended, and Wait when the next one begins.
 	Broken error
 	Wait   time.Duration
 }
 
-// ErrEnded means that the server has ended the stream for good: the key was
-// revoked, has expired or may no longer stream, or somebody ended the stream.
-var ErrEnded = errors.New("client: the server ended the stream for good")
+// ErrEnded means that the server ended the stream permanently: the key was revoked,
+// has expired or may no longer stream, or a client ended the stream.
+var ErrEnded = errors.New("client: the server ended the stream permanently")
 
 // Stream calls each with every event of a feed, in order and one at a time, over
 // as many connections as it takes. It returns ctx's error when ctx is done, a
-// [*Problem] that does not pass, [ErrEnded], or the first error of each. An event
-// for which each returned an error is delivered again to whoever goes on after the
-// one before it.
+// [*Problem] that is not temporary, [ErrEnded], or the first error of each. If each
+// fails for an event, resume after the previous event to receive it again.
 func (c *Client) Stream(ctx context.Context, f Feed, each func(Event) error) error {
 	r := &receiver{client: c, feed: f, position: f.After, wait: streamBackoff, each: each}
 	for failures := 0; ; failures++ {
@@ -90,17 +89,17 @@ func (c *Client) Stream(ctx context.Context, f Feed, each func(Event) error) err
 	}
 }
 
-// A receiver is what outlives a connection.
+// A receiver is the state that outlives a connection.
 type receiver struct {
 	client   *Client
 	feed     Feed
 	each     func(Event) error
-	position string        // after which to go on; empty: as the feed says
-	wait     time.Duration // before connecting again
+	position string        // to resume after; empty: as the feed says
+	wait     time.Duration // before reconnecting
 }
 
-// receive takes the events of one connection, and returns why it ended and whether
-// it was a stream at all.
+// receive reads the events of one connection, and returns why it ended and whether
+// the stream began.
 func (r *receiver) receive(ctx context.Context) (connected bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -119,7 +118,7 @@ func (r *receiver) receive(ctx context.Context) (connected bool, err error) {
 			r.wait = wait
 		}
 		if err == nil {
-			quiet.Stop() // what the caller does takes its time
+			quiet.Stop() // the caller may take its time
 			err = r.take(event)
 			quiet.Reset(silence)
 		}
@@ -177,7 +176,7 @@ func (r *receiver) connect(ctx context.Context) (*http.Response, error) {
 	return resp, nil
 }
 
-// take hands on an event, or acts on one of the stream's own.
+// take delivers an event, or handles a stream.* event.
 func (r *receiver) take(e sse.Event) error {
 	name, own := strings.CutPrefix(e.Type, "stream.")
 	if !own {
@@ -203,7 +202,7 @@ func (r *receiver) take(e sse.Event) error {
 	return nil
 }
 
-// A watched reader puts off the end of a silent connection with every byte.
+// A watched reader restarts the silence timer with every byte.
 type watched struct {
 	io.Reader
 	silence *time.Timer

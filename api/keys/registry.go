@@ -51,7 +51,7 @@ func (r Registry) Create(ctx context.Context, description Patch) (View, error) {
 	}
 	secret, made, err := auth.Issue(ctx, r.Store, key)
 	if err != nil {
-		return View{}, err // nobody has seen the secret: another is made as well
+		return View{}, err // the secret was never shown: a new one is as good
 	}
 	v := view(made)
 	v.Key = secret.Reveal()

@@ -12,25 +12,25 @@ import (
 )
 
 const (
-	neighbourRate   = 100    // events a second of the merchant that is looked at
+	neighbourRate   = 100    // events per second of the measured merchant
 	neighbourViews  = 20     // its streams
 	neighbourRounds = 5      // of all phases, one after the other
-	noiseRate       = 10_000 // events a second of the one beside it
+	noiseRate       = 10_000 // events per second of the load
 	noiseBatch      = 100
 	noiseFilters    = 1_000
 )
 
-// A phase is what happens beside the merchant that is looked at: it returns once
-// it has begun, with what ends it.
+// A phase is the load beside the measured merchant. begin returns once the load
+// runs, with a function that ends it.
 type phase struct {
 	name  string
 	goal  string // for its p99 as a multiple of the first phase's
 	begin func(context.Context) (end func() error, err error)
 	views []*result
 
-	rate     string  // goal for the events that are accepted of whoever is beside
-	accepted float64 // of them
-	seconds  float64 // that this took
+	rate     string  // goal for the accepted events of the load
+	accepted float64 // events of the load
+	seconds  float64 // that the load ran
 }
 
 // alone is the phase in which nothing else happens.

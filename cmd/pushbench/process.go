@@ -62,7 +62,7 @@ func resident(pid int) (int, error) {
 type child struct {
 	cmd   *exec.Cmd
 	first []byte
-	out   *os.File      // where it says that and more; nil: nobody listens
+	out   *os.File      // its output; nil: discarded
 	rest  *bufio.Reader // of out
 	log   *tail
 	ended chan struct{} // closed by stop
