@@ -83,7 +83,7 @@ func TestDemoSeats(t *testing.T) {
 	one.until(t, b("B7")+`.className === "yours"`)
 	two.until(t, b("B7")+`.className === "taken"`)
 	two.do(t, chromedp.Click("#B7"))
-	two.until(t, b("told")+`.textContent.includes("somebody else")`)
+	two.until(t, b("told")+`.textContent.includes("another buyer")`)
 
 	two.offline(t, true)
 	one.do(t, chromedp.Click("#C3"), chromedp.Click("#B7"))
