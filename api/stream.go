@@ -233,17 +233,18 @@ func (s *Server) poll(w http.ResponseWriter, r *http.Request, o openRequest) err
 	return nil
 }
 
-// padding returns the comment that a client wants before the stream.
+// padding returns the comment that a client wants before the stream. No empty
+// line follows it: some clients report an empty message at every empty line.
 func padding(q query) []byte {
 	if q["padding"] != "1" && q["padding"] != "true" {
 		return nil
 	}
-	text := make([]byte, 0, paddingSize+3)
+	text := make([]byte, 0, paddingSize+2)
 	text = append(text, ':')
 	for len(text) <= paddingSize {
 		text = append(text, ' ')
 	}
-	return append(text, "\n\n"...)
+	return append(text, '\n')
 }
 
 // agentOf returns the User-Agent, short and in printable ASCII.

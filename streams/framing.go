@@ -86,8 +86,10 @@ func (f Framing) heartbeat() []byte {
 	return sseHeartbeat
 }
 
+// A heartbeat is a comment without an empty line after it: some clients report
+// an empty message at every empty line.
 var (
-	sseHeartbeat  = []byte(":\n\n")
+	sseHeartbeat  = []byte(":\n")
 	lineHeartbeat = []byte("\n")
 )
 

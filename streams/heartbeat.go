@@ -13,6 +13,7 @@ const heartbeatParts = 16
 // heartbeat interval, so that one timer serves all of them.
 type heartbeats struct {
 	interval time.Duration
+	missed   []*Subscription // their mutex was taken at the last tick; only tick uses it
 
 	mu    heartbeatsMutex // guards the following
 	next  int             // the part that gets the next subscription
@@ -40,15 +41,19 @@ func (h *heartbeats) remove(sub *Subscription) {
 	h.parts[sub.part] = part[:last]
 }
 
-// tick serves the next part.
+// tick serves the next part, and the subscriptions that the last tick missed.
 func (h *heartbeats) tick() {
 	now := time.Now()
-	for _, sub := range h.advance() {
+	due := append(h.advance(), h.missed...)
+	h.missed = nil
+	for _, sub := range due {
 		if sub.until != 0 && now.Unix() >= sub.until {
 			sub.End(Goodbye{Reason: "max_age", Reconnect: true, Retry: retryTime + jitter(retryTime)})
 			continue
 		}
-		sub.tick()
+		if !sub.tick() {
+			h.missed = append(h.missed, sub)
+		}
 	}
 }
 

@@ -291,7 +291,7 @@ func TestServedSubscriberGetsTheSame(t *testing.T) {
 		want := publish(t, log, "a", 2000)
 		time.Sleep(20 * time.Second)
 		wantIDs(t, c, want)
-		if !bytes.HasSuffix(c.got, []byte("\n:\n\n")) {
+		if !bytes.HasSuffix(c.got, []byte("\n\n:\n")) {
 			t.Errorf("no heartbeat at the end of a quiet stream")
 		}
 		cancel()

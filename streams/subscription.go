@@ -246,28 +246,30 @@ func (s *Subscription) afterItems(items []*item, n, wrote int) {
 	s.pass(items, begun)
 }
 
-// tick writes a heartbeat, unless other text shows that the connection lives.
-func (s *Subscription) tick() {
+// tick writes a heartbeat, unless other text shows that the connection lives. It
+// reports false, and does nothing, while another goroutine has the mutex: that
+// may be a long write.
+func (s *Subscription) tick() bool {
 	if !s.mu.TryLock() {
-		return // it is being written to
+		return false
 	}
 	defer s.mu.Unlock()
 	if s.state != fresh && s.state != ended && s.w.Lost() {
 		s.end(ErrGone)
-		return
+		return true
 	}
 	switch s.state {
 	case parked, stalled:
 	case busy, blocked:
 		s.heartbeatDue = true
-		return
+		return true
 	default:
-		return
+		return true
 	}
 	if s.notify != nil {
 		s.heartbeatDue, s.throttled = true, s.state == stalled
 		s.dispatch()
-		return
+		return true
 	}
 	text := s.heartbeatText(s.framing, false, s.state == stalled)
 	n, err := s.w.Write(text)
@@ -279,6 +281,7 @@ func (s *Subscription) tick() {
 		s.rest = text[n:]
 		s.block(n > 0)
 	}
+	return true
 }
 
 // block notes that the client takes no more. The caller holds s.mu.

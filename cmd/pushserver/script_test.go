@@ -16,6 +16,7 @@ import (
 
 // TestMain makes this program a command of the scripts.
 func TestMain(m *testing.M) {
+	os.Setenv("GORACE", "atexit_sleep_ms=0") // a program with the race detector sleeps for a second before it exits
 	testscript.Main(m, map[string]func(){"pushserver": main})
 }
 
@@ -25,6 +26,10 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:      "testdata",
 		Deadline: time.Now().Add(2 * time.Minute),
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("GORACE", os.Getenv("GORACE"))
+			return nil
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"introduce": introduce,
 			"await":     await,

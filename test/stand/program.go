@@ -35,11 +35,16 @@ var built struct {
 	reaper  *reaper.Reaper // starts all processes, and never ends
 }
 
+// noExitSleep lets a program with the race detector end at once. Without it, each
+// command sleeps for a second before it exits.
+const noExitSleep = "atexit_sleep_ms=0"
+
 // Main runs the tests of a package and then deletes the program. Every package
 // that uses the stand calls it from TestMain. With race the program has the race
 // detector if the tests have it. Without race it runs at its real speed.
 func Main(m *testing.M, race bool) {
 	built.race = race && RaceDetector
+	os.Setenv("GORACE", noExitSleep)
 	redistest.Main(m) // ends the cluster that tests share
 	if built.dir != "" {
 		os.RemoveAll(built.dir)
