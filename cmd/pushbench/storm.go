@@ -11,7 +11,8 @@ import (
 const (
 	stormConnects = 2_000
 	stormTime     = time.Second // in which they connect
-	stormBehind   = 10_000      // events that each has missed
+	stormLimit    = 10 * time.Second
+	stormBehind   = 10_000 // events that each has missed
 )
 
 // storm measures what a merchant's readers notice when all of another's come back
@@ -39,9 +40,9 @@ func (m *measureCommand) storm(ctx context.Context, s *server) ([]figure, error)
 		start := time.Now()
 		go func() { done <- c.reconnect(ctx, s, connects, position) }()
 		return func() error {
-			took += time.Since(start).Seconds()
 			calm()
 			err := <-done
+			took += time.Since(start).Seconds()
 			open += c.opened - c.arrived.closed
 			replayed += float64(c.arrived.events)
 			faults += c.arrived.repeated + c.arrived.reordered + c.arrived.misrouted
@@ -61,12 +62,13 @@ func (m *measureCommand) storm(ctx context.Context, s *server) ([]figure, error)
 }
 
 // reconnect connects n clients of the second merchant within a second, each to
-// resume after a position, and reads until ctx is done.
+// resume after a position, and reads until ctx is done and all streams are open.
+// It does not wait longer than stormLimit for them.
 func (c *client) reconnect(ctx context.Context, s *server, n int, position string) error {
 	stepBack()
 	start := time.Now()
 	request := s.streamRequest(1, position)
-	for ctx.Err() == nil {
+	for ctx.Err() == nil || c.opened < n && time.Since(start) < stormLimit {
 		due := int(time.Since(start) * time.Duration(n) / stormTime)
 		for len(c.conns) < min(due, n) {
 			if err := c.dial(request, 1); err != nil {
