@@ -153,7 +153,7 @@ func TestAttack71FloodsOfFramesHarmNobodyElse(t *testing.T) {
 }
 
 // repeat sends more frames that want an answer than a server may keep answers for
-// somebody who does not read them.
+// a client that does not read them.
 func repeat(send func() error) error {
 	for range 50_000 {
 		if err := send(); err != nil {

@@ -89,7 +89,7 @@ func TestAttack83PagesAreNotFramedAndReflectNothing(t *testing.T) {
 	if got := r.do(t, "HEAD", "/docs", "", ""); got.status != 200 || got.body != "" {
 		t.Errorf("HEAD /docs: %d with %d bytes", got.status, len(got.body))
 	}
-	// A page of this server may have a key, which somebody types in; others not.
+	// A page of this server may have a key, which a person types in. Others may not.
 	own := "http://" + strings.TrimPrefix(r.http.URL, "http://")
 	if got := r.do(t, "GET", "/v1/me", r.a, "", "Origin", own); got.status != 200 {
 		t.Errorf("the console's request: %d %s", got.status, got.body)

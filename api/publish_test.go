@@ -49,7 +49,7 @@ func TestBatchAnswersForEachEventAndGoesOn(t *testing.T) {
 		{"same again", event("1", "a", ""), "", 200},
 		{"another content", event("1", "a", `,"subject":"s"`), "id-reused", 409},
 		{"for another merchant", event("1", "b", ""), "", 201},
-		{"nobody's", event("1", "nobody", ""), "unknown-merchant", 422},
+		{"unknown merchant", event("1", "nobody", ""), "unknown-merchant", 422},
 		{"no event", `[]`, "malformed-json", 400},
 		{"member twice", event("2", "a", `,"subject":"s","subject":"t"`), "duplicate-member", 422},
 		{"lone surrogate", event("2", "a", `,"subject":"\ud800"`), "invalid-utf8", 422},

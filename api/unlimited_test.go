@@ -10,7 +10,7 @@ import (
 	"github.com/paylogic/pushserver/streams/eventlog"
 )
 
-// A server without limits refuses nobody, says nothing of limits, and still knows
+// A server without limits refuses no caller, says nothing of limits, and still knows
 // who is connected.
 func TestUnlimitedRefusesNobody(t *testing.T) {
 	r := startRig(t, eventlog.MemoryOptions{}, false, func(c *Config) { c.Unlimited = true })

@@ -40,9 +40,9 @@ var boltThere = []byte{1}
 // A BoltStore is a [Store] in one file of this machine, for a single process.
 // What a call has changed when it returns is on the disk.
 //
-// The file is its own. Events lie in another, although one would do: a new key
-// then never waits for a thousand events, what damages the file of events locks
-// nobody out, and a copy of the keys is small.
+// Keys have a file of their own, apart from events. A new key then never waits
+// for a thousand events, damage to the file of events locks no caller out, and a
+// copy of the keys is small.
 type BoltStore struct{ file *boltfile.File }
 
 // OpenBoltStore opens the store in the file at path, or makes it, in a

@@ -147,7 +147,7 @@ func TestBoltStoreThatIsClosedIsUnavailable(t *testing.T) {
 	}
 }
 
-// Whoever holds up the file, as a disk does that hangs, holds up nobody who has
+// A file that hangs, as on a slow disk, does not delay a caller that has
 // a deadline.
 func TestBoltStoreThatHangsIsNotWaitedFor(t *testing.T) {
 	s := openBolt(t, newBoltPath(t))

@@ -305,7 +305,7 @@ func TestMerchantOnceSeenIsBelievedAndAMissingOneIsNot(t *testing.T) {
 		}
 		exists("acme", true)
 		exists("acme", true)
-		exists("_control", false) // no merchant's name, so nobody is asked
+		exists("_control", false) // no merchant's name, so the store is not asked
 		b.wantsAsked(1)
 		exists("globex", false)
 		if err := b.store.AddMerchant(b.Context(), "globex"); err != nil {

@@ -72,7 +72,7 @@ func TestResetForgetsEverything(t *testing.T) {
 }
 
 // One look-up has read the key and is held up; then the key is revoked. It may
-// tell those who began before the notice what it has read, and nobody else.
+// tell what it has read only to callers that began before the notice.
 func TestLookupUnderWayAtANoticeIsNotKept(t *testing.T) {
 	for _, test := range []struct {
 		name string
@@ -114,7 +114,7 @@ func TestLookupUnderWayAtANoticeIsNotKept(t *testing.T) {
 	}
 }
 
-// As above, but nobody asks before the answer is back.
+// As above, but no caller asks before the answer is back.
 func TestLookupThatComesBackAfterANoticeIsNotKept(t *testing.T) {
 	inNoticeBench(t, func(b bench) {
 		hold := make(chan struct{})

@@ -58,7 +58,7 @@ func TestAttack95BadSecretIsRefusedAndNamed(t *testing.T) {
 		{"digits, twice", strings.Repeat("0123456789abcdef", 2), "repeats itself"},
 		{"words", "pushserver-secret-changeme-password-default", "well-known"},
 		{"words in upper case", "PushServer_Secret_ChangeMe_Password_1", "well-known"},
-		{"somebody's example", "a-string-secret-at-least-256-bits-long", "well-known"},
+		{"an example's", "a-string-secret-at-least-256-bits-long", "well-known"},
 		{"an alphabet", "abcdefghijklmnopqrstuvwxyz0123456789", "well-known"},
 		{"bytes", strong + "\x01", "printable"},
 		{"letters beyond ASCII", strong + "é", "printable"},
@@ -146,18 +146,18 @@ func TestTokensAreNotConfiguredByHalves(t *testing.T) {
 		return []Issuer{issuer}
 	}
 	for name, o := range map[string]TokenOptions{
-		"nothing":                    {},
-		"an empty secret":            {Secrets: []SigningSecret{{}}},
-		"a life of no time":          {Secrets: secrets, MaxLife: -1},
-		"an issuer twice":            {Issuers: []Issuer{good, good}},
-		"an issuer without a name":   {Issuers: change(func(i *Issuer) { i.Name = "" })},
-		"an issuer of our name":      {Issuers: change(func(i *Issuer) { i.Name = defaultName })},
-		"an issuer of our type":      {Issuers: change(func(i *Issuer) { i.Type = tokenType })},
-		"an issuer for nobody":       {Issuers: change(func(i *Issuer) { i.Audience = "" })},
-		"an issuer with HS256":       {Issuers: change(func(i *Issuer) { i.Algorithm = "HS256" })},
-		"an issuer with none":        {Issuers: change(func(i *Issuer) { i.Algorithm = "none" })},
-		"an issuer without a key":    {Issuers: change(func(i *Issuer) { i.Key = "" })},
-		"an issuer without its keys": {Issuers: change(func(i *Issuer) { i.Keys = nil })},
+		"nothing":                       {},
+		"an empty secret":               {Secrets: []SigningSecret{{}}},
+		"a life of no time":             {Secrets: secrets, MaxLife: -1},
+		"an issuer twice":               {Issuers: []Issuer{good, good}},
+		"an issuer without a name":      {Issuers: change(func(i *Issuer) { i.Name = "" })},
+		"an issuer of our name":         {Issuers: change(func(i *Issuer) { i.Name = defaultName })},
+		"an issuer of our type":         {Issuers: change(func(i *Issuer) { i.Type = tokenType })},
+		"an issuer without an audience": {Issuers: change(func(i *Issuer) { i.Audience = "" })},
+		"an issuer with HS256":          {Issuers: change(func(i *Issuer) { i.Algorithm = "HS256" })},
+		"an issuer with none":           {Issuers: change(func(i *Issuer) { i.Algorithm = "none" })},
+		"an issuer without a key":       {Issuers: change(func(i *Issuer) { i.Key = "" })},
+		"an issuer without its keys":    {Issuers: change(func(i *Issuer) { i.Keys = nil })},
 	} {
 		if _, err := NewTokens(o); err == nil {
 			t.Errorf("%s passes", name)

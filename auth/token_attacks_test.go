@@ -320,7 +320,7 @@ func TestAttack25SignatureOfAnotherForm(t *testing.T) {
 	der = append(append(der, 0x02, 0x20), signature[32:]...)
 	b.wants("DER", unsigned+encode(der), ErrToken)
 
-	// The other s is as good, by the mathematics; whoever has it is the same.
+	// The other s is as good, by the mathematics, and names the same caller.
 	other := append(r.FillBytes(make([]byte, 32)), new(big.Int).Sub(n, s).FillBytes(make([]byte, 32))...)
 	key, grant, err := b.ring.AuthenticateToken(t.Context(), b.tokens, unsigned+encode(other))
 	if err == nil && (key.ID != b.key.ID || grant.Key != b.key.ID) || err != nil && !errors.Is(err, ErrToken) {

@@ -12,7 +12,7 @@ import (
 	"github.com/paylogic/pushserver/streams/filter"
 )
 
-// Whoever has no secret can take a token apart and put it together again; what
+// A caller without a secret can take a token apart and put it together again; what
 // is taken then is one that was minted.
 func FuzzToken(f *testing.F) {
 	m := newMintage(f, liveKey, TokenOptions{})
@@ -37,7 +37,7 @@ func FuzzToken(f *testing.F) {
 	})
 }
 
-// Whoever has a secret, an older or newer gateway, can sign anything; what is
+// A signer with a secret, an older or newer gateway, can sign anything; what is
 // taken then keeps the promises of a grant.
 func FuzzClaims(f *testing.F) {
 	m := newMintage(f, liveKey, TokenOptions{})
@@ -64,7 +64,7 @@ func FuzzClaims(f *testing.F) {
 			return strings.Contains(" iss sub aud jti exp iat nbf types subjects filter origin tag ", " "+name+" ")
 		})
 		if len(members) > 0 {
-			t.Fatalf("%s is taken, with claims that nobody knows", payload)
+			t.Fatalf("%s is taken, with unknown claims", payload)
 		}
 	})
 }

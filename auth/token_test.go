@@ -284,7 +284,7 @@ func TestTokenFollowsItsKey(t *testing.T) {
 	}
 }
 
-// Whoever has a signing secret, and should not, is no admin by it.
+// A stolen signing secret makes no admin.
 func TestTokenOfOursNeverStandsForAnAdminOrAPublisher(t *testing.T) {
 	m := newMintage(t, liveKey, TokenOptions{})
 	for _, kind := range []Kind{Adm, Pub} {

@@ -217,7 +217,7 @@ func (s *source) verify(form jws) error {
 			return nil
 		}
 	}
-	return errors.New("a signature by nobody that is known")
+	return errors.New("a signature by an unknown issuer")
 }
 
 // AuthenticateToken returns the content of a token and its key as it is now. The errors

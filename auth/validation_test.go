@@ -33,8 +33,8 @@ func TestDescriptionThatCannotStandNamesItsField(t *testing.T) {
 
 		{"no kind", Key{Merchant: "acme"}, "kind"},
 		{"another kind", Key{Kind: "root"}, "kind"},
-		{"a live key of nobody", Key{Kind: Live}, "merchant"},
-		{"a test key of nobody", Key{Kind: Test}, "merchant"},
+		{"a live key without a merchant", Key{Kind: Live}, "merchant"},
+		{"a test key without a merchant", Key{Kind: Test}, "merchant"},
 		{"a publisher's key of a merchant", Key{Kind: Pub, Merchant: "acme"}, "merchant"},
 		{"an admin's key of a merchant", Key{Kind: Adm, Merchant: "acme"}, "merchant"},
 		{"the control log's name", Key{Kind: Live, Merchant: "_control"}, "merchant"},

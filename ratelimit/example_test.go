@@ -9,7 +9,7 @@ import (
 	"github.com/paylogic/pushserver/ratelimit/policy"
 )
 
-// What a gateway does when somebody connects, and when they have gone.
+// What a gateway does when a client connects, and when it has gone.
 func Example() {
 	limiter := ratelimit.NewMemoryLimiter("gateway 1")
 	overrides, err := policy.Parse("streams=2,connects=5/m")

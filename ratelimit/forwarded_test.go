@@ -22,7 +22,7 @@ func TestClientAddrIsTheRightMostHopNobodyTrusts(t *testing.T) {
 		{"[2001:db8::7]:4711", nil, "2001:db8::7"},
 		{"[::ffff:203.0.113.7]:4711", nil, "203.0.113.7"},
 		{"[fe80::1%eth0]:80", nil, "fe80::1"},
-		// Nobody vouches for what a client says of itself.
+		// No proxy vouches for what a client says of itself.
 		{"203.0.113.7:4711", []string{"198.51.100.1"}, "203.0.113.7"},
 		{"203.0.113.7:4711", []string{"10.0.0.1"}, "203.0.113.7"},
 

@@ -100,7 +100,7 @@ func TestArriveDoesNotDrift(t *testing.T) {
 		var b bucket
 		var passed, now int64
 		const windows = 50
-		for now < windows*r.window { // somebody who always asks for what is left, as soon as there is any
+		for now < windows*r.window { // a caller that always asks for what is left
 			p := arrive(b, r, now, 0)
 			if p.left > 0 {
 				b = arrive(b, r, now, p.left).after
@@ -127,7 +127,7 @@ func TestAttack87ClockSetBackNeitherRefillsNorLocksOut(t *testing.T) {
 			t.Errorf("the clock went back %d µs, and a repaired empty bucket let one pass", back)
 		}
 		if p := arrive(b, r, now-back+r.window+1e6, 1); !p.ok {
-			t.Errorf("the clock went back %d µs, and nobody passes a window later: %+v", back, p)
+			t.Errorf("the clock went back %d µs, and no call passes a window later: %+v", back, p)
 		}
 	}
 }

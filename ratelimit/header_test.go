@@ -46,7 +46,7 @@ func TestHeaderIsThatOfTheDraft(t *testing.T) {
 }
 
 // Whatever is decided, both fields are lists of strings with whole parameters,
-// as somebody else reads RFC 9651, and say the same names.
+// as another reader of RFC 9651 reads them, and say the same names.
 func TestHeaderParses(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		decisions := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Decision {

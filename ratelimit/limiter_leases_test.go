@@ -186,10 +186,10 @@ func testInTheWay(t *testing.T, _ subject, l limiter) {
 	if first.Key != key || first.Gateway == "" || !first.Since.Equal(time.UnixMilli(1010)) || string(first.Info) != "about 10" {
 		t.Errorf("in the way: %+v", first)
 	}
-	// A rate that refuses has nobody in its way.
+	// A rate that refuses has no stream in its way.
 	take(t, l, charge(key, other, 3))
 	if v := take(t, l, charge(key, other, 1)); len(v.InTheWay) != 0 {
-		t.Errorf("%+v, want nobody in the way", v)
+		t.Errorf("%+v, want no stream in the way", v)
 	}
 }
 

@@ -238,7 +238,7 @@ func TestRedisDeadMasterConcernsItsKeysOnly(t *testing.T) {
 	c.AwaitHealthy()
 	mustTake(here, false)
 
-	// The address that failed is nobody's any more: time forgets it.
+	// The address that failed has no stream any more: time forgets it.
 	for _, f := range l.breaker.nodes {
 		f.last = f.last.Add(-breakForgets)
 	}

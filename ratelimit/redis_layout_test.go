@@ -67,7 +67,7 @@ func TestRedisTakesOneRoundTrip(t *testing.T) {
 	wantOneTrip("a connect", connectOf(key, "con_1", limits))
 	wantOneTrip("a publish", Ask{Key: key, Charges: []Charge{{limits.Of(policy.Requests), 1}, {limits.Of(policy.Publishes), 100}}})
 
-	// Whoever does not wait for what refused it asks nothing of Redis.
+	// A caller that does not wait for what refused it costs Redis no call.
 	refused := charge(key, slow, 5)
 	take(t, l, refused)
 	take(t, l, refused)

@@ -113,7 +113,7 @@ func (r *RedisLimiter) leaveUnreleased(leases ...Lease) {
 	}
 }
 
-// releaseLeft gives back what Redis may hold for nobody: it would count against
+// releaseLeft gives back what Redis may hold without a stream: it would count against
 // streams that are open.
 func (r *RedisLimiter) releaseLeft(ctx context.Context) {
 	r.mu.Lock()

@@ -1,6 +1,6 @@
 -- Keeps leases of one key, except those that were ended and the surplus: leases
 -- beyond the limit when some return that Redis does not know, or that were not
--- renewed lately. Leases that nobody renews any more do not count, or they would
+-- renewed lately. Leases that are no longer renewed do not count, or they would
 -- push out streams that are open.
 -- KEYS: the leases. ARGV: how many leases the key may have, 0 for any number; of
 -- each its id, since when (ms), filter, record.

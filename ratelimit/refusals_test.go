@@ -52,8 +52,8 @@ func TestRefusalThatCanChangeIsNotRemembered(t *testing.T) {
 	var r refusals
 	at := time.Unix(1, 0)
 	for name, d := range map[string]Decision{
-		"somebody may release a lease": {Policy: five, Retry: busyRetry},
-		"no waiting helps":             {Policy: slow, Never: true},
+		"a lease may be released": {Policy: five, Retry: busyRetry},
+		"no waiting helps":        {Policy: slow, Never: true},
 	} {
 		ask := charge(name, d.Policy, 1)
 		r.note(ask, Verdict{Decisions: []Decision{d}}, at)

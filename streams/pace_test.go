@@ -27,7 +27,7 @@ func publishLarge(t *testing.T, log eventlog.Log, n int) (ids []string) {
 func TestWhatIsReadAtOnceIsBoundedByItsSize(t *testing.T) {
 	var p pace
 	if n := p.limit(batchBytes, batchMost); n < 1 || n > firstReadMost {
-		t.Errorf("from a log that nobody knows %d entries are read, want 1 to %d", n, firstReadMost)
+		t.Errorf("from an unknown log %d entries are read, want 1 to %d", n, firstReadMost)
 	}
 	small, large := make([]eventlog.Entry, 10), make([]eventlog.Entry, 2)
 	for i := range large {

@@ -198,8 +198,8 @@ const (
 // the tail's head.
 //
 // A reader parks while it holds both mutexes, and items are added under the
-// tail's. So whoever adds an item finds the reader parked, or the reader finds
-// the item.
+// tail's. So a goroutine that adds an item finds the reader parked, or the reader
+// finds the item.
 func (s *Subscription) decide(buf []*item) (next step, items []*item, head eventlog.ID) {
 	t := s.feed.tail
 	s.mu.Lock()

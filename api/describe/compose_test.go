@@ -145,7 +145,7 @@ func TestStreamHasAKindOfEventForEachType(t *testing.T) {
 	}
 }
 
-// Whoever may not see a type does not learn of it.
+// A caller that may not see a type does not learn of it.
 func TestTypesThatAreNotVisibleAreNowhere(t *testing.T) {
 	c, err := catalog.Parse("x", []byte(strings.ReplaceAll(oneType("{ properties: { hush: true } }", "{ hush: 1 }"), "x.y", "secret.thing")+
 		strings.TrimPrefix(strings.ReplaceAll(oneType("{ const: known }", "known"), "x.y", "open.thing"), "types:\n")))

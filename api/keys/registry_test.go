@@ -47,10 +47,10 @@ func TestSecretIsShownAlthoughNobodyCouldBeTold(t *testing.T) {
 		t.Errorf("rotated to %+v, %v", rotated, err)
 	}
 	if _, err := r.Edit(t.Context(), made.ID, 0, Patch{"name": []byte(`"x"`)}); !errors.Is(err, ErrNotTold) {
-		t.Errorf("an edit that nobody could be told of ends with %v", err)
+		t.Errorf("an edit that could not be announced ends with %v", err)
 	}
 	if _, err := r.Revoke(t.Context(), made.ID); !errors.Is(err, ErrNotTold) {
-		t.Errorf("a revocation that nobody could be told of ends with %v", err)
+		t.Errorf("a revocation that could not be announced ends with %v", err)
 	}
 	log.deaf = false
 	if v, err := r.Revoke(t.Context(), made.ID); err != nil || v.Revoked.IsZero() {

@@ -41,7 +41,7 @@ var explanations = map[string]explanation{
 	"schema-violation":       {"The body, or the data of an event, does not match its schema.", "errors names each place with a JSON Pointer. For data, GET /v1/event-types has the schema."},
 	"reserved-type":          {"Types that begin with stream. are reserved for the stream itself.", "Choose another type."},
 	"unknown-type":           {"The catalogue does not have this event type, and this server accepts no other types.", "GET /v1/event-types lists the types. Ask the operator to add yours."},
-	"unknown-merchant":       {"No merchant has this name. If such an event were accepted, a typo would publish it to a log that nobody reads.", "Check the spelling. A merchant exists once it has a key."},
+	"unknown-merchant":       {"No merchant has this name. If such an event were accepted, a typo would publish it to a log without readers.", "Check the spelling. A merchant exists once it has a key."},
 	"quota-exceeded":         {"A limit of the key is used up; violated_policies names it. Or too many requests from your address had no valid key.", "Send less. GET /v1/me shows the limits. If too many streams are open, end one: connections lists them."},
 	"internal-error":         {"Something went wrong on our side.", "Try again later. If it happens again, tell us the request_id."},
 	"log-damaged":            {"The stored events of this merchant cannot be read.", "Tell us the request_id. Other merchants are not affected."},

@@ -13,7 +13,7 @@ func TestEveryFaultIsCounted(t *testing.T) {
 		{step: 7, group: group, seq: 4},
 		{step: 7, group: group, seq: 3},          // late
 		{step: 7, group: group, lane: 1, seq: 2}, // of another connection: no order between the two
-		{step: 7, group: group + 1, seq: 5},      // somebody else's
+		{step: 7, group: group + 1, seq: 5},      // another group's
 		{step: 6, group: group, seq: 6},          // of an earlier step
 	} {
 		c.count(0, appendEvent(nil, "acme", m, 100))

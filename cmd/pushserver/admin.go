@@ -38,7 +38,7 @@ func beginAdministration(ctx context.Context, c *console, logger *slog.Logger, s
 			break
 		}
 		if !errors.Is(err, auth.ErrUnavailable) {
-			logger.Warn("the admin's key of --admin-key-file is not taken", "reason", err)
+			logger.Warn("the key of --admin-key-file is not used", "reason", err)
 			return nil // the keys that are there work
 		}
 		logger.Warn("waiting for the keys", "reason", err)

@@ -39,7 +39,7 @@ type serveCommand struct {
 	Guard        connectionLimits `embed:""`
 	Legacy       []string         `name:"legacy-channels" help:"flask-sse channels to serve, at /stream?channel= and by PUBLISH in Redis. CHANNEL=MERCHANT is open to everyone; CHANNEL=MERCHANT:key needs a key of the merchant. CHANNEL may end with *." placeholder:"CHANNEL=MERCHANT" env:"PUSHSERVER_LEGACY_CHANNELS"`
 	SecretFile   string           `name:"secret-file" help:"File with the secrets for browser tokens, one per line: the first signs, all verify. The variable PUSHSERVER_SECRET can hold them instead." placeholder:"FILE" env:"PUSHSERVER_SECRET_FILE"`
-	AdminKeyFile string           `name:"admin-key-file" help:"File with the first admin's key, for a store without keys. Without this flag, one is made and shown." placeholder:"FILE" env:"PUSHSERVER_ADMIN_KEY_FILE"`
+	AdminKeyFile string           `name:"admin-key-file" help:"File with the first admin's key, for a store without admin keys. Without this flag, one is made and shown." placeholder:"FILE" env:"PUSHSERVER_ADMIN_KEY_FILE"`
 	Demo         bool             `help:"Serve the demo pages /demo/tickets and /demo/seats, where anyone can click. With Redis this needs --secret-file." env:"PUSHSERVER_DEMO"`
 	TLSCert      string           `name:"tls-cert" help:"File with the certificate chain." placeholder:"FILE" env:"PUSHSERVER_TLS_CERT"`
 	TLSKey       string           `name:"tls-key" help:"File with the certificate's key." placeholder:"FILE" env:"PUSHSERVER_TLS_KEY"`

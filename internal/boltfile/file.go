@@ -85,7 +85,7 @@ func (f *File) View(look func(*bbolt.Tx) error) error {
 func (f *File) Update(change func(*bbolt.Tx) error) error {
 	f.writer.Lock()
 	defer f.writer.Unlock()
-	if err := f.mend(); err != nil {
+	if err := f.prepare(); err != nil {
 		return err
 	}
 	h := f.db.Load()
@@ -108,9 +108,9 @@ func (f *File) Update(change func(*bbolt.Tx) error) error {
 	return storageError(err)
 }
 
-// mend prepares the file for an update after a failed one. The caller holds
+// prepare readies the file for an update after a failed one. The caller holds
 // f.writer.
-func (f *File) mend() error {
+func (f *File) prepare() error {
 	switch h := f.db.Load(); {
 	case f.closed:
 		return fmt.Errorf("%w: %s is closed", ErrUnavailable, f.path)

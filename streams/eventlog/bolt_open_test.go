@@ -194,7 +194,7 @@ func TestBoltCallerThatGivesUpIsNotWaitedFor(t *testing.T) {
 	release()
 	mustAppend(t, l, "acme", newEvent("after"))
 	if got := mustReadAll(t, l, "acme"); len(got) != 2 {
-		t.Errorf("%d entries, want those that somebody waited for, 2", len(got))
+		t.Errorf("%d entries, want the 2 that a caller waited for", len(got))
 	}
 }
 

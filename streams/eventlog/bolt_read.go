@@ -13,7 +13,7 @@ import (
 )
 
 // errUntouched: the log was never used, so it has no origin.
-var errUntouched = errors.New("nobody has asked for the log")
+var errUntouched = errors.New("the log has never been used")
 
 // A boltReading is one log in a read transaction.
 type boltReading struct {

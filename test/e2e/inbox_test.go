@@ -41,7 +41,7 @@ func TestInboxSurvivesItsGateway(t *testing.T) {
 	holder, other := first, second
 	for deadline := time.Now().Add(intakeLimit); len(stand.History(t, second.URL, key)) < entries/4; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatal("nobody takes what is in the inbox")
+			t.Fatal("no gateway takes what is in the inbox")
 		}
 	}
 	holder.Kill() // it may hold the lease: the other one must take over

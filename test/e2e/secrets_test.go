@@ -28,7 +28,7 @@ func contents(t *testing.T, n *redistest.Node) string {
 			"zset": {"ZRANGE", key, 0, -1, "WITHSCORES"}, "set": {"SMEMBERS", key}, "list": {"LRANGE", key, 0, -1},
 		}[n.Do("TYPE", key)]
 		if read == nil {
-			t.Fatalf("%v is of a type that nobody reads", key)
+			t.Fatalf("%v is of a type that no gateway reads", key)
 		}
 		fmt.Fprintln(&all, key, n.Do(read...))
 	}

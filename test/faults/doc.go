@@ -18,7 +18,7 @@
 //   - nothing was delivered that was never published, and nothing of another
 //     merchant: every event carries its merchant's canary, and all bytes are searched
 //   - a reader that was given an event which the log then lost is told so by
-//     stream.reset before its next event, and nobody is told so without need
+//     stream.reset before its next event, and no reader is told so without need
 //   - no answer is anything else than accepted, 200 or 503
 //
 // After each fault the gateways must return to the goroutines and file descriptors

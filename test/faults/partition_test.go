@@ -101,7 +101,7 @@ func testPartition(t *testing.T, s *fixture) {
 	tr.finish()
 	for _, w := range tr.windows {
 		if d := tr.catchUp(w, tr.final); d > catchUpLimit {
-			t.Errorf("%s: somebody lacked something for another %v, want at most %v", w.name, d, catchUpLimit)
+			t.Errorf("%s: a reader lacked events for another %v, want at most %v", w.name, d, catchUpLimit)
 		}
 	}
 	for _, r := range tr.readers {
@@ -165,6 +165,6 @@ func (tr *trial) checkPartition(w window) {
 		}
 	}
 	if lagging == 0 {
-		tr.t.Errorf("%s: nobody was told that events are late", w.name)
+		tr.t.Errorf("%s: no reader was told that events are late", w.name)
 	}
 }
