@@ -29,13 +29,8 @@ const (
 // readObject reads a body that is one JSON object of one of the media types, with
 // at most so many bytes.
 func readObject(w http.ResponseWriter, r *http.Request, most int, types ...string) (*strictjson.Document, error) {
-	if e := r.Header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
-		return nil, problem("unsupported-encoding", "Send the body uncompressed, without Content-Encoding.")
-	}
-	media, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || len(r.Header["Content-Type"]) != 1 || !slices.Contains(types, media) ||
-		params["charset"] != "" && !strings.EqualFold(params["charset"], "utf-8") {
-		return nil, problem("unsupported-media-type", "Send "+strings.Join(types, " or ")+", in UTF-8.")
+	if _, err := mediaType(r.Header, types...); err != nil {
+		return nil, err
 	}
 	body, err := readBody(w, r)
 	if err != nil {
@@ -49,6 +44,24 @@ func readObject(w http.ResponseWriter, r *http.Request, most int, types ...strin
 		err = problem("malformed-json", "Send one JSON object.")
 	}
 	return doc, err
+}
+
+// mediaType returns which of the types the body has. It must be in UTF-8, and not
+// compressed.
+func mediaType(h http.Header, types ...string) (string, error) {
+	if e := h.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
+		return "", problem("unsupported-encoding", "Send the body uncompressed, without Content-Encoding.")
+	}
+	media, params, err := mime.ParseMediaType(h.Get("Content-Type"))
+	if err != nil || len(h.Values("Content-Type")) != 1 || !slices.Contains(types, media) ||
+		params["charset"] != "" && !strings.EqualFold(params["charset"], "utf-8") {
+		names, last := strings.Join(types[:len(types)-1], ", "), types[len(types)-1]
+		if names != "" {
+			names += " or "
+		}
+		return "", problem("unsupported-media-type", "Send "+names+last+", in UTF-8.")
+	}
+	return media, nil
 }
 
 // readBody reads a body of at most bodyMax bytes, within bodyTimeout.

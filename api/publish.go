@@ -3,9 +3,7 @@ package api
 import (
 	"bytes"
 	"context"
-	"mime"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -49,7 +47,7 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	patience := publishPatience - time.Since(began) // the body's time is the client's
-	form, err := contentForm(r.Header)
+	form, err := mediaType(r.Header, cloudevents.ShortType, cloudevents.StructuredType, cloudevents.BatchType)
 	if err != nil {
 		return err
 	}
@@ -263,25 +261,4 @@ func (a *batchAnswer) add(i int, b *batchEvent, refusal *Problem) {
 		a.Accepted++
 		result.Status = http.StatusCreated
 	}
-}
-
-// contentForm returns the form of a request's body.
-func contentForm(h http.Header) (string, error) {
-	if e := h.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
-		return "", problem("unsupported-encoding", "Send the body uncompressed, without Content-Encoding.")
-	}
-	unsupported := problem("unsupported-media-type",
-		"Send "+cloudevents.ShortType+", "+cloudevents.StructuredType+" or "+cloudevents.BatchType+", in UTF-8.")
-	if len(h.Values("Content-Type")) != 1 {
-		return "", unsupported
-	}
-	form, params, err := mime.ParseMediaType(h.Get("Content-Type"))
-	if err != nil || params["charset"] != "" && !strings.EqualFold(params["charset"], "utf-8") {
-		return "", unsupported
-	}
-	switch form {
-	case cloudevents.ShortType, cloudevents.StructuredType, cloudevents.BatchType:
-		return form, nil
-	}
-	return "", unsupported
 }
