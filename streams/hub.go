@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -244,9 +243,13 @@ func (h *Hub) compare(tails map[string]*tail) {
 	if err != nil {
 		h.reportUnreadable("", err)
 	}
+	isSilent := make(map[string]bool, len(silent))
+	for _, log := range silent {
+		isSilent[log] = true
+	}
 	back := false
 	for log := range heads {
-		answers := !slices.Contains(silent, log)
+		answers := !isSilent[log]
 		if changed := tails[log].noteAnswer(answers); changed && answers {
 			back = true
 		}
