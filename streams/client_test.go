@@ -65,6 +65,13 @@ func (c *client) size() int {
 	return len(c.got)
 }
 
+// holds reports whether the client has received a text.
+func (c *client) holds(text string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return bytes.Contains(c.got, []byte(text))
+}
+
 // take makes room for n more bytes.
 func (c *client) take(n int) {
 	c.mu.Lock()

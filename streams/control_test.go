@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -40,6 +41,108 @@ func TestRescopedSubscriptionGoesOnAtOnePosition(t *testing.T) {
 			t.Errorf("there are %d subscriptions", n)
 		}
 	})
+}
+
+// A delivery that is under way was made for the old feed.
+func TestRescopedSubscriptionGetsNothingOfADeliveryUnderWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hub, log := newTestHub(t, eventlog.Retention{})
+		defer hub.Close()
+		narrow := mustFilter(t, filter.Clause{Types: []string{"b"}})
+		subscribe(t, hub, Request{Filter: narrow}, newClient(plenty)) // the new feed is there
+		both := mustFilter(t, filter.Clause{Types: []string{"a", "b"}})
+		second := newClient(plenty)
+		first := &interrupter{client: client{room: plenty}, during: func() {
+			second.sub.Rescope(narrow, scope{[]string{"b"}})
+			time.Sleep(time.Millisecond) // until it is parked again
+		}}
+		sub, err := hub.Subscribe(t.Context(), Request{Log: "acme", Filter: both})
+		if err != nil {
+			t.Fatal(err)
+		}
+		first.sub = sub
+		sub.Start(first, nil)
+		subscribe(t, hub, Request{Filter: both}, second)
+		synctest.Wait()
+		first.armed.Store(true)
+		publish(t, log, "a", 1)
+		time.Sleep(time.Second)
+		want := publish(t, log, "b", 1)
+		synctest.Wait()
+		wantIDs(t, second, want)
+		if types := second.types(t); !slices.Equal(types, []string{"stream.open", "stream.scope", "b"}) {
+			t.Errorf("events are %q", types)
+		}
+	})
+}
+
+// In a crowd, deliveries and changes of scope overlap all the time.
+func TestRescopedCrowdGetsNothingOutsideItsScope(t *testing.T) {
+	const readers, narrowed, events = 1000, 50, 100
+	log := eventlog.NewMemoryLog(eventlog.MemoryOptions{})
+	hub := NewHub(log, Options{})
+	defer hub.Close()
+	wide := mustFilter(t, filter.Clause{Types: []string{"a", "b"}})
+	narrow := mustFilter(t, filter.Clause{Types: []string{"b"}})
+	crowd := make([]*costly, readers)
+	for i := range crowd {
+		sub, err := hub.Subscribe(t.Context(), Request{Log: "acme", Filter: wide})
+		if err != nil {
+			t.Fatal(err)
+		}
+		crowd[i] = &costly{client{room: plenty, sub: sub}}
+		sub.Start(crowd[i], nil)
+	}
+	var group sync.WaitGroup
+	group.Go(func() {
+		for left := crowd; len(left) > 0; left = left[narrowed:] {
+			for _, c := range left[:narrowed] {
+				c.sub.Rescope(narrow, scope{[]string{"b"}})
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	})
+	for range events {
+		publish(t, log, "a", 1)
+		time.Sleep(3 * time.Millisecond)
+	}
+	group.Wait()
+	last := publish(t, log, "b", 1)[0]
+	for i, c := range crowd {
+		for deadline := time.Now().Add(30 * time.Second); !c.holds(last); time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("reader %d does not get the last event", i)
+			}
+		}
+		types := c.types(t)
+		scoped := slices.Index(types, "stream.scope")
+		if scoped < 0 || slices.Contains(types[scoped:], "a") {
+			t.Errorf("reader %d gets events outside its scope", i)
+		}
+	}
+}
+
+// costly takes as long for a write as a socket does.
+type costly struct{ client }
+
+func (c *costly) Write(p []byte) (int, error) {
+	for began := time.Now(); time.Since(began) < 20*time.Microsecond; {
+	}
+	return c.client.Write(p)
+}
+
+// interrupter calls during within one write.
+type interrupter struct {
+	client
+	armed  atomic.Bool
+	during func()
+}
+
+func (c *interrupter) Write(p []byte) (int, error) {
+	if c.armed.Swap(false) {
+		c.during()
+	}
+	return c.client.Write(p)
 }
 
 func TestRescopedReaderThatLagsGetsNothingOfTheOldFilter(t *testing.T) {

@@ -21,8 +21,7 @@ type delivery struct {
 // readers find the items in the feed later.
 func fanOut(deliveries []delivery) {
 	for _, d := range deliveries {
-		var pieces pieces
-		pieces.items = d.items
+		pieces := pieces{feed: d.feed, items: d.items}
 		if len(d.subs) < spreadAt {
 			pieces.write(d.subs)
 			continue
@@ -41,6 +40,7 @@ func fanOut(deliveries []delivery) {
 
 // pieces are a delivery's items, joined once for each framing in use.
 type pieces struct {
+	feed   *feed
 	items  []*item
 	joined [framings]struct {
 		once sync.Once
@@ -53,6 +53,6 @@ func (p *pieces) write(subs []*Subscription) {
 	for _, sub := range subs {
 		j := &p.joined[sub.framing]
 		j.once.Do(func() { j.text, j.n = join(p.items, sub.framing, nil) })
-		sub.offer(p.items, j.text, j.n)
+		sub.offer(p.feed, p.items, j.text, j.n)
 	}
 }

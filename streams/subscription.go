@@ -204,12 +204,14 @@ func (s *Subscription) wakeServe() {
 	}
 }
 
-// offer writes a delivery to a parked subscription: piece is the text of the
-// first n items. It holds the mutex over the write, which does not wait.
-func (s *Subscription) offer(items []*item, piece []byte, n int) {
+// offer writes a delivery of the feed f to a parked subscription: piece is the
+// text of the first n items. It holds the mutex over the write, which does not
+// wait. A subscription that left the feed since the delivery was made may not get
+// what that feed's filter matches.
+func (s *Subscription) offer(f *feed, items []*item, piece []byte, n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state != parked || s.seq >= items[len(items)-1].seq {
+	if s.state != parked || s.feed != f || s.seq >= items[len(items)-1].seq {
 		return
 	}
 	if s.notify != nil || s.seq >= items[0].seq || s.quota.left(n) < n {
