@@ -53,7 +53,7 @@ func TestRescopedSubscriptionGetsNothingOfADeliveryUnderWay(t *testing.T) {
 		both := mustFilter(t, filter.Clause{Types: []string{"a", "b"}})
 		second := newClient(plenty)
 		first := &interrupter{client: client{room: plenty}, during: func() {
-			second.sub.Rescope(narrow, scope{[]string{"b"}})
+			go second.sub.Rescope(narrow, scope{[]string{"b"}})
 			time.Sleep(time.Millisecond) // until it is parked again
 		}}
 		sub, err := hub.Subscribe(t.Context(), Request{Log: "acme", Filter: both})

@@ -43,11 +43,11 @@ func (h *heartbeats) remove(sub *Subscription) {
 
 // tick serves the next part, and the subscriptions that the last tick missed.
 func (h *heartbeats) tick() {
-	now := time.Now()
+	now := monotonic()
 	due := append(h.advance(), h.missed...)
 	h.missed = nil
 	for _, sub := range due {
-		if sub.until != 0 && now.Unix() >= sub.until {
+		if sub.until != 0 && now >= sub.until {
 			sub.End(Goodbye{Reason: "max_age", Reconnect: true, Retry: retryTime + jitter(retryTime)})
 			continue
 		}

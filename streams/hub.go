@@ -207,7 +207,7 @@ func (h *Hub) look() {
 	now := time.Now()
 	tails := h.openTails()
 	h.waitlist.wakeStalled()
-	h.waitlist.retryBlocked(now)
+	h.waitlist.retryBlocked(monotonic())
 	for log, t := range tails {
 		if t.sweep(now) {
 			h.forget(t)
@@ -264,9 +264,9 @@ func (h *Hub) compare(tails map[string]*tail) {
 
 // reportUnreadable logs that a log cannot be read, at most once in five seconds.
 func (h *Hub) reportUnreadable(log string, err error) {
-	now := time.Now().Unix()
+	now := int64(monotonic())
 	last := h.reported.Load()
-	if h.tasks.ctx.Err() == nil && now-last >= 5 && h.reported.CompareAndSwap(last, now) {
+	if h.tasks.ctx.Err() == nil && (last == 0 || now-last >= int64(5*time.Second)) && h.reported.CompareAndSwap(last, now) {
 		h.logger.Error("a log cannot be read; its readers wait", "log", log, "error", err)
 	}
 }
@@ -290,14 +290,14 @@ func (h *Hub) Stats() Stats {
 	return s
 }
 
-// until returns when a subscription that begins now reaches its maximal age, in
-// Unix seconds. It is random, so that subscriptions that began together, as
-// after a restart, do not end together.
-func (h *Hub) until() int64 {
+// until returns the monotonic time at which a subscription that begins now
+// reaches its maximal age, or 0 if it has none. It is random, so that
+// subscriptions that began together, as after a restart, do not end together.
+func (h *Hub) until() time.Duration {
 	if h.maxAge <= 0 {
 		return 0
 	}
-	return time.Now().Add(h.maxAge*9/10 + jitter(h.maxAge/5)).Unix()
+	return monotonic() + h.maxAge*9/10 + jitter(h.maxAge/5)
 }
 
 // Drain refuses new subscriptions with [ErrDraining], answers waiting pages with

@@ -20,7 +20,7 @@ func (q *quota) left(n int) int {
 	if q.rate == 0 {
 		return n
 	}
-	if now := time.Now().Unix(); now != q.second {
+	if now := int64(monotonic() / time.Second); now != q.second {
 		q.second, q.sent = now, 0
 	}
 	return min(n, int(q.rate-min(q.sent, q.rate)))
@@ -30,10 +30,10 @@ func (q *quota) left(n int) int {
 // subscription. Re-reading for a slow client is free.
 type replayMeter struct {
 	charge      func(n int) time.Duration // nil: no charge
-	replayAfter int64                     // the log is not read before, in Unix milliseconds
+	replayAfter time.Duration             // the monotonic time before which the log is not read
 }
 
-func (m *replayMeter) mustWait() bool { return time.Now().UnixMilli() < m.replayAfter }
+func (m *replayMeter) mustWait() bool { return monotonic() < m.replayAfter }
 
 // chargeUpTo charges for the entries that pos has passed. The first charged of
 // them are already paid for. It returns how many are now.
@@ -44,7 +44,7 @@ func (m *replayMeter) chargeUpTo(pos eventlog.ID, entries []eventlog.Entry, char
 	}
 	if m.charge != nil && n > charged {
 		if wait := m.charge(n - charged); wait > 0 {
-			m.replayAfter = time.Now().Add(wait).UnixMilli()
+			m.replayAfter = monotonic() + wait
 		}
 	}
 	return n

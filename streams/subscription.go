@@ -24,7 +24,7 @@ type Subscription struct {
 
 	cursor
 	conflate bool
-	until    int64 // when it reaches its maximal age, in Unix seconds; 0: never
+	until    time.Duration // the monotonic time of its maximal age; 0: never
 	meter    replayMeter
 	quota    quota
 	opening  *opening // what it says first; nil once it was said
@@ -34,15 +34,15 @@ type Subscription struct {
 
 	mu           subscriptionMutex // guards the following
 	state        state
-	resumed      bool     // the client took more while the subscription was busy
-	heartbeatDue bool     // its goroutine writes a heartbeat
-	throttled    bool     // the gateway keeps it back: that it lags is not its client's doing
-	liveDue      bool     // stream.live is written when the head is reached
-	cancelWait   func()   // ends a wait for the tail; nil if there is none
-	rest         []byte   // what is left of the text that was begun
-	commands     commands // run before the next event
-	blockedSince int64    // when the client last took something, in Unix nanoseconds; 0 unless blocked
-	cause        error    // why it ends; nil while it is open
+	resumed      bool          // the client took more while the subscription was busy
+	heartbeatDue bool          // its goroutine writes a heartbeat
+	throttled    bool          // the gateway keeps it back: that it lags is not its client's doing
+	liveDue      bool          // stream.live is written when the head is reached
+	cancelWait   func()        // ends a wait for the tail; nil if there is none
+	rest         []byte        // what is left of the text that was begun
+	commands     commands      // run before the next event
+	blockedSince time.Duration // the monotonic time when the client last took something; 0 unless blocked
+	cause        error         // why it ends; nil while it is open
 }
 
 // state says which goroutine may touch a subscription's cursor and writer.
@@ -168,12 +168,12 @@ func (s *Subscription) wake() {
 
 // retry tries to write to a blocked client, which may have taken too little for
 // the kernel to say so. It ends a client that is stuck.
-func (s *Subscription) retry(now time.Time) {
+func (s *Subscription) retry(now time.Duration) {
 	s.mu.Lock()
 	if s.state == blocked && s.w.Progress() {
-		s.blockedSince = now.UnixNano()
+		s.blockedSince = now
 	}
-	if s.state == blocked && now.Sub(time.Unix(0, s.blockedSince)) < stuckAfter {
+	if s.state == blocked && now-s.blockedSince < stuckAfter {
 		s.dispatch()
 	}
 	stuck := s.state == blocked
@@ -289,7 +289,7 @@ func (s *Subscription) tick() bool {
 // block notes that the client takes no more. The caller holds s.mu.
 func (s *Subscription) block(progress bool) {
 	if progress || s.blockedSince == 0 {
-		s.blockedSince = time.Now().UnixNano()
+		s.blockedSince = monotonic()
 	}
 	s.state = blocked
 	s.hub.waitlist.block(s)

@@ -49,7 +49,7 @@ func (w *waitlist) wakeStalled() {
 
 // retryBlocked lets blocked subscriptions retry, and ends those whose client is
 // stuck.
-func (w *waitlist) retryBlocked(now time.Time) {
+func (w *waitlist) retryBlocked(now time.Duration) {
 	w.mu.Lock()
 	blocked := slices.Collect(maps.Keys(w.blocked))
 	w.mu.Unlock()
