@@ -21,9 +21,11 @@ const (
 	endedByRequest  = "connection_ended"
 	endedByTakeover = "taken_over"
 	endedByLimit    = "over_limit"
+	endedStale      = "auth_stale" // the key cannot be verified
 )
 
-// A connection is one open stream. There are many, so it is small.
+// A connection is one open stream, or one page until it is written. There are
+// many, so it is small.
 type connection struct {
 	set       *connections
 	key       string // id of the caller's key
@@ -35,11 +37,12 @@ type connection struct {
 	unbilled  int32          // events replayed and not yet charged; its reader owns it
 	slot      int            // in set, which guards it; -1 once it has left
 	narrowing *filter.Clause // what its request narrowed; nil: nothing
+	page      *reading       // nil: it is a stream
 
 	mu         sync.Mutex // guards the following
 	caller     caller
 	filter     *filter.Filter        // in use
-	sub        *streams.Subscription // nil while the stream opens
+	sub        *streams.Subscription // nil while the stream opens, and for a page
 	stale      bool                  // the key changed while the stream opened
 	pendingEnd *streams.Goodbye      // to send once the stream is open
 	toldExpiry int64                 // the end that the client was told of, in Unix seconds
@@ -57,13 +60,17 @@ type connections struct {
 	server  *Server
 	release func(ratelimit.Lease)
 
-	mu    sync.Mutex               // guards the following
-	byKey map[string][]*connection // by the id of the caller's key
-	timed map[*connection]bool     // connections whose credential expires
+	mu    sync.Mutex                // guards the following
+	byKey map[string][]*connection  // by the id of the caller's key
+	timed map[*connection]bool      // connections whose credential expires
+	uses  map[string]map[string]int // by key and filter, how many streams and waiting pages use it
 }
 
 func newConnections() *connections {
-	return &connections{byKey: make(map[string][]*connection), timed: make(map[*connection]bool)}
+	return &connections{
+		byKey: make(map[string][]*connection), timed: make(map[*connection]bool),
+		uses: make(map[string]map[string]int),
+	}
 }
 
 // add makes c one of the connections. From then on it misses no change of its
@@ -71,9 +78,43 @@ func newConnections() *connections {
 func (cs *connections) add(c *connection) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
+	cs.put(c)
+}
+
+// admit is add for a page that waits. It reports false, and does not add c, if
+// the key's streams and waiting pages on this gateway would then have more than
+// most different filters.
+func (cs *connections) admit(c *connection, most int) bool {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	used := cs.uses[c.key]
+	if name := c.filterName(); name != "" && used[name] == 0 && len(used) >= most {
+		return false
+	}
+	cs.put(c)
+	return true
+}
+
+// put is add with the mutex held.
+func (cs *connections) put(c *connection) {
 	of := cs.byKey[c.key]
 	c.slot = len(of)
 	cs.byKey[c.key] = append(of, c)
+	if name := c.filterName(); name != "" {
+		if cs.uses[c.key] == nil {
+			cs.uses[c.key] = make(map[string]int)
+		}
+		cs.uses[c.key][name]++
+	}
+}
+
+// filterName returns the name of the filter that counts among those of the
+// connection's key, or "".
+func (c *connection) filterName() string {
+	if c.narrowing == nil || c.page != nil && !c.page.waits {
+		return ""
+	}
+	return filterName(c.narrowing)
 }
 
 // remove takes c out, and reports whether it was in.
@@ -91,6 +132,15 @@ func (cs *connections) remove(c *connection) bool {
 	of[last], c.slot = nil, -1
 	if cs.byKey[c.key] = of[:last]; last == 0 {
 		delete(cs.byKey, c.key)
+	}
+	if name := c.filterName(); name != "" {
+		used := cs.uses[c.key]
+		if used[name]--; used[name] == 0 {
+			delete(used, name)
+		}
+		if len(used) == 0 {
+			delete(cs.uses, c.key)
+		}
 	}
 	return true
 }
@@ -154,12 +204,16 @@ func (c *connection) begin(sub *streams.Subscription, who *caller, f *filter.Fil
 	return true
 }
 
-// end ends the stream with a goodbye, or as soon as it is open.
+// end ends the stream with a goodbye, or as soon as it is open. A page that waits
+// looks at its caller again and answers why it ends.
 func (c *connection) end(g streams.Goodbye) {
 	c.mu.Lock()
 	sub := c.sub
 	if sub == nil && c.pendingEnd == nil {
 		c.pendingEnd = &g
+	}
+	if c.page != nil {
+		c.page.interrupt()
 	}
 	c.mu.Unlock()
 	if sub != nil {

@@ -96,7 +96,7 @@ func (s *Server) quotaProblem(v ratelimit.Verdict, c *caller) *Problem {
 		case d.Policy.Name == policy.Streams:
 			detail = "End one of the key's open streams, listed in connections, or replace the oldest with takeover=oldest."
 		case d.Policy.Name == policy.Filters:
-			detail = "Use the same filter for more streams of this key, or end one of the streams listed in connections."
+			detail = "Use the same filter for more streams and waiting pages of this key, or end one of its streams."
 		}
 		violated = append(violated, d.Policy.Name)
 	}

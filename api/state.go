@@ -2,8 +2,10 @@ package api
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/paylogic/pushserver/auth"
+	"github.com/paylogic/pushserver/streams/eventlog"
 )
 
 // state answers GET /v1/state.
@@ -28,6 +30,11 @@ func (s *Server) state(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	now, err := s.look(r.Context(), &connection{caller: *key, narrowing: f.narrowing, page: &reading{scope: auth.History}})
+	if err != nil {
+		return err
+	}
+	state.Entries = slices.DeleteFunc(state.Entries, func(e eventlog.Entry) bool { return !now.Match(e.Event.Predicate()) })
 	b := appendItems([]byte(`{"state":[`), state.Entries, f.data)
 	b = append(b, `],"cursor":"`...)
 	b = state.Head.Append(b)

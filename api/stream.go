@@ -218,14 +218,18 @@ func (s *Server) poll(w http.ResponseWriter, r *http.Request, o openRequest) err
 			return err
 		}
 	}
-	page, err := s.Hub.Page(r.Context(), streams.PageRequest{
+	req := streams.PageRequest{
 		Log: o.stream.Log, Filter: o.stream.Filter, Start: o.stream.Start, Limit: pageMax, Wait: pollWait,
-	})
+	}
+	var page streams.Page
+	var err error
+	if c == nil {
+		page, err = s.Hub.Page(r.Context(), req)
+	} else {
+		page, err = s.readPage(r, c, auth.Stream, o.narrowing, req)
+	}
 	if err != nil {
 		return err
-	}
-	if c != nil {
-		s.chargeReplay(r, c, page.Read)
 	}
 	streamHeader(w.Header(), o.form)
 	w.WriteHeader(http.StatusOK)

@@ -52,7 +52,7 @@ func (s *Server) watch(ctx context.Context) {
 			s.sweep(now)
 			if now.Sub(fresh) > staleAfter {
 				for _, c := range s.connections.all() {
-					c.end(streams.Goodbye{Reason: "auth_stale", Reconnect: true, Retry: 3 * time.Second})
+					c.end(streams.Goodbye{Reason: endedStale, Reconnect: true, Retry: 3 * time.Second})
 				}
 			}
 			if now.Sub(verified) > verifyEvery {
@@ -73,7 +73,10 @@ func (s *Server) recheckAll(ctx context.Context) {
 // stream goes on, sees something else, or ends.
 func (s *Server) recheck(ctx context.Context, c *connection) {
 	c.mu.Lock()
-	was, opening := c.caller, c.sub == nil
+	was, opening, scope := c.caller, c.sub == nil && c.page == nil, auth.Stream
+	if c.page != nil {
+		scope = c.page.scope
+	}
 	c.stale = opening
 	c.mu.Unlock()
 	if opening {
@@ -86,7 +89,7 @@ func (s *Server) recheck(ctx context.Context, c *connection) {
 	case err != nil:
 		c.end(streams.Goodbye{Reason: goodbyeReason(err), Retry: goodbyeForGood})
 		return
-	case !now.May(auth.Stream):
+	case !now.May(scope):
 		c.end(streams.Goodbye{Reason: "scope_removed", Retry: goodbyeForGood})
 		return
 	}
@@ -105,6 +108,10 @@ func (s *Server) recheck(ctx context.Context, c *connection) {
 	s.connections.time(c, !now.ends().IsZero())
 	if f.Key() != c.filter.Key() {
 		c.filter = f
+		if c.page != nil {
+			c.page.interrupt()
+			return
+		}
 		c.sub.Rescope(f, scopeOf(now))
 	}
 }
@@ -133,13 +140,14 @@ func (s *Server) sweep(now time.Time) {
 	for _, c := range s.connections.ending() {
 		c.mu.Lock()
 		ends, sub := c.caller.ends(), c.sub
+		page := c.page != nil
 		tell := sub != nil && !ends.IsZero() && c.toldExpiry != ends.Unix() && ends.Sub(now) <= expiringNotice
 		if tell {
 			c.toldExpiry = ends.Unix()
 		}
 		c.mu.Unlock()
 		switch {
-		case ends.IsZero() || sub == nil:
+		case ends.IsZero() || sub == nil && !page:
 		case !now.Before(ends):
 			c.end(streams.Goodbye{Reason: "session_ended", Retry: goodbyeForGood})
 		case tell:

@@ -20,6 +20,8 @@ type feed struct {
 	newest    map[eventlog.StateKey]*item
 	snapshots [framings]*snapshot
 	subs      []*Subscription
+	pages     int       // pages that hold it
+	lingers   bool      // a subscription has read it
 	waiting   waiters   // called when something matches
 	idleSince time.Time // when the last reader left; zero while there is one
 }
@@ -120,6 +122,7 @@ func (f *feed) conflate(items []*item) []*item {
 func (f *feed) join(sub *Subscription) {
 	sub.slot = int32(len(f.subs))
 	f.subs = append(f.subs, sub)
+	f.lingers = true
 	f.idleSince = time.Time{}
 }
 
@@ -139,11 +142,61 @@ func (f *feed) leave(sub *Subscription) {
 // isIdle reports whether the feed has had no reader for the linger time.
 func (f *feed) isIdle(now time.Time) bool {
 	switch {
-	case len(f.subs) > 0, len(f.waiting) > 0:
+	case len(f.subs) > 0, f.pages > 0:
 		f.idleSince = time.Time{}
 		return false
 	case f.idleSince.IsZero():
 		f.idleSince = now
 	}
 	return now.Sub(f.idleSince) >= linger
+}
+
+// watch has call called once when the feed has something after pos or the tail
+// is dead, and not after cancel. If pos is ahead of the tail, a match up to pos
+// counts too. If that is so already, cancel is nil and it does not call.
+func (f *feed) watch(pos eventlog.ID, call func()) (cancel func()) {
+	t := f.tail
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.dead || pos.Compare(t.pos) <= 0 && !f.quietSince(pos) {
+		return nil
+	}
+	return f.waiting.add(t, call)
+}
+
+// A heldFeed is the feed that a waiting page keeps from one look to the next. The
+// feed remembers what did not match, so that a page on a busy log need not read
+// it again each time.
+type heldFeed struct{ feed *feed }
+
+// take holds the filter's feed in t, and reports false if t is dead.
+func (h *heldFeed) take(t *tail, f *filter.Filter) bool {
+	if h.feed != nil && h.feed.tail == t {
+		return true
+	}
+	h.release()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.dead {
+		return false
+	}
+	h.feed = t.feed(f)
+	h.feed.pages++
+	return true
+}
+
+// release lets the feed go. The tail matches every event against every feed, so a
+// feed for pages alone must not outlive them.
+func (h *heldFeed) release() {
+	f := h.feed
+	if f == nil {
+		return
+	}
+	h.feed = nil
+	t := f.tail
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if f.pages--; f.pages == 0 && !f.lingers {
+		delete(t.feeds, f.filter.Key())
+	}
 }

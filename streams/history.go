@@ -36,18 +36,27 @@ const (
 )
 
 // Page returns what follows a position in a feed. Its errors wrap those of
-// [eventlog.Log].
+// [eventlog.Log]. With an error, the page's cursor is the position reached so
+// far, or zero.
+//
+// A page that waits keeps the filter's feed until it returns. If no subscription
+// has read the feed, it leaves with the last such page.
 func (h *Hub) Page(ctx context.Context, req PageRequest) (Page, error) {
 	deadline := time.Now().Add(req.Wait)
+	var held heldFeed
+	defer held.release()
 	read := 0
 	for {
 		page, err := h.page(ctx, &req)
 		read += page.Read
 		page.Read = read
+		if err != nil && page.Cursor.IsZero() {
+			page.Cursor = req.Start.After
+		}
 		if err != nil || page.Reset != nil || len(page.Entries) > 0 || page.More {
 			return page, err
 		}
-		cursor, changed, err := h.await(ctx, &req, page.Cursor, time.Until(deadline))
+		cursor, changed, err := h.await(ctx, &req, &held, page.Cursor, time.Until(deadline))
 		page.Cursor = cursor
 		if err != nil || !changed {
 			return page, err
@@ -102,7 +111,7 @@ func (h *Hub) page(ctx context.Context, req *PageRequest) (Page, error) {
 
 // await waits until something may match after pos, and reports whether it may.
 // If not, everything up to the returned position was left out.
-func (h *Hub) await(ctx context.Context, req *PageRequest, pos eventlog.ID, wait time.Duration) (eventlog.ID, bool, error) {
+func (h *Hub) await(ctx context.Context, req *PageRequest, held *heldFeed, pos eventlog.ID, wait time.Duration) (eventlog.ID, bool, error) {
 	if wait <= 0 {
 		return pos, false, nil
 	}
@@ -110,8 +119,12 @@ func (h *Hub) await(ctx context.Context, req *PageRequest, pos eventlog.ID, wait
 	if err != nil {
 		return pos, false, err
 	}
+	if !held.take(t, req.Filter) {
+		return pos, true, nil
+	}
+	fd := held.feed
 	changed := make(chan struct{})
-	fd, cancel := t.watch(req.Filter, pos, func() { close(changed) })
+	cancel := fd.watch(pos, func() { close(changed) })
 	if cancel == nil {
 		return pos, true, nil
 	}

@@ -312,20 +312,3 @@ func (t *tail) await(pos eventlog.ID, call func()) (cancel func(), waits bool) {
 	}
 	return t.waiting.add(t, call), true
 }
-
-// watch has call called once when the filter's feed has something after pos or
-// the tail is dead, and not after cancel. If pos is ahead of the tail, a match
-// up to pos counts too. If that is so already, cancel is nil and it does not
-// call.
-func (t *tail) watch(f *filter.Filter, pos eventlog.ID, call func()) (fd *feed, cancel func()) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.dead {
-		return nil, nil
-	}
-	fd = t.feed(f)
-	if pos.Compare(t.pos) <= 0 && !fd.quietSince(pos) {
-		return fd, nil
-	}
-	return fd, fd.waiting.add(t, call)
-}

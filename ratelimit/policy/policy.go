@@ -20,7 +20,7 @@ const (
 	Publishes  = "publishes"  // events published; each of a batch counts
 	Deliveries = "deliveries" // events on one stream; they are delayed, never dropped
 	Replay     = "replay"     // events read from the log
-	Filters    = "filters"    // distinct filters among the open streams
+	Filters    = "filters"    // distinct filters among the open streams and waiting pages
 	Tokens     = "tokens"     // browser tokens issued
 )
 
