@@ -57,7 +57,7 @@ func TestChannelSpeaksAsItsPredecessor(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := v.text(t, "data: "+strings.SplitN(strings.SplitN(probe.wire, "data: ", 2)[1], "\n", 2)[0])
-		if strings.Contains(got, "event: stream.") || !strings.Contains(got, "id: "+receipts[0].ID.String()+"\n") || !strings.HasPrefix(got, "retry: 3000\n\n") {
+		if strings.Contains(got, "event: stream.") || !strings.Contains(got, "id: "+receipts[0].ID.String()+"\n") || !strings.HasPrefix(got, "id: ") || !strings.Contains(got, "\nretry: 3000\n\n") {
 			t.Errorf("%s arrives as %q", probe.payload, got)
 		}
 	}

@@ -3,7 +3,6 @@ package streams
 import (
 	"encoding/json"
 	"math/rand/v2"
-	"strconv"
 	"time"
 
 	"github.com/paylogic/pushserver/streams/eventlog"
@@ -29,15 +28,15 @@ func (f Framing) control(id eventlog.ID, event string, retry time.Duration, data
 	if err != nil {
 		panic(err) // data is a type of this package
 	}
-	if f.quiet() {
-		if retry <= 0 {
-			return sseHeartbeat
-		}
-		return append(strconv.AppendInt([]byte("retry: "), retry.Milliseconds(), 10), "\n\n"...)
-	}
 	e := sse.Event{Type: event, Retry: retry, Data: text}
 	if !id.IsZero() {
 		e.ID = id.String()
+	}
+	if f.hides(event) {
+		if e.ID == "" && retry <= 0 {
+			return sseHeartbeat
+		}
+		e.Type, e.Data = "", nil // fires no event (HTML Standard, 9.2.6)
 	}
 	return f.block(e)
 }

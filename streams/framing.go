@@ -17,15 +17,19 @@ const (
 	Lines                     // a JSON object a line, with id, event and data as in SSE
 	LinesData                 // the same; data is the event's data alone
 	SSEUnnamed                // server-sent events without a name, and without control events
-	SSEChannel                // server-sent events as flask-sse wrote them, and without control events
+	SSEChannel                // server-sent events as flask-sse wrote them, and no control event but stream.reset
 	framings                  // how many there are
 )
 
 func (f Framing) lines() bool { return f == Lines || f == LinesData }
 
-// quiet reports whether the framing has no control events. Its clients would
-// take them for events.
-func (f Framing) quiet() bool { return f == SSEUnnamed || f == SSEChannel }
+// hides reports whether the framing leaves out the name and the data of a control
+// event, because its clients would take them for an event. The id and the retry
+// time remain. Pages made for flask-sse ignore stream.reset unless they listen for
+// it.
+func (f Framing) hides(event string) bool {
+	return f == SSEUnnamed || f == SSEChannel && event != "stream.reset"
+}
 
 func (f Framing) event(e *eventlog.Entry) []byte { return f.entry(e, e.ID.String()) }
 
@@ -159,11 +163,7 @@ func (f Framing) Answer(page Page) []byte {
 		text = append(text, f.event(&page.Entries[i])...)
 		last = page.Entries[i].ID
 	}
-	switch {
-	case last == page.Cursor:
-	case f.quiet():
-		text = append(append(text, "id: "...), page.Cursor.String()+"\n\n"...) // fires no event
-	default:
+	if last != page.Cursor {
 		text = append(text, f.control(page.Cursor, "stream.cursor", 0, struct{}{})...)
 	}
 	return text
