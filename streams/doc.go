@@ -58,8 +58,8 @@
 // client that takes more, or a log that may be readable again. An event for a
 // parked subscription is written in place, and the subscription stays parked.
 //
-// The state says who may touch the cursor (feed, seq, pos, live), the meter, the
-// quota and the writer. The mutex guards the state itself, and each field that
+// The state says who may touch the cursor (feed, seq, pos, live), the states of
+// a snapshot, the meter, the quota and the writer. The mutex guards the state itself, and each field that
 // the struct lists below it.
 //
 //	state    cursor, meter, quota     writer                  what may happen
@@ -70,8 +70,9 @@
 //	stalled  the mutex's holder       the mutex's holder      heartbeat, dispatch, end
 //	ended    no goroutine             none                    nothing; it is in no list
 //
-// A blocked subscription has begun a text that the client has not taken: rest
-// goes out before anything else. A goodbye is left out if there is a rest.
+// A blocked subscription may have begun a text that the client has not taken: rest
+// goes out before anything else. A goodbye is left out if there is a rest. Then
+// come commands, then the states of a snapshot, then events.
 //
 // # The locks
 //

@@ -18,7 +18,7 @@ type feed struct {
 	// newest is the newest of items for each state. A reader that lags skips
 	// older ones.
 	newest    map[eventlog.StateKey]*item
-	snapshots [framings]*snapshot
+	snapshots snapshots
 	subs      []*Subscription
 	pages     int       // pages that hold it
 	lingers   bool      // a subscription has read it

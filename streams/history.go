@@ -159,7 +159,7 @@ func (h *Hub) State(ctx context.Context, log string, f *filter.Filter) (eventlog
 			return eventlog.State{}, err
 		}
 		t.mu.Lock()
-		entries, head := t.states.entries(eventlog.ID{}), t.pos
+		entries, head := t.states.entries(), t.pos
 		t.mu.Unlock()
 		s := eventlog.State{Head: head, Until: head}
 		for _, e := range entries {

@@ -34,7 +34,7 @@ func mustFilter(t testing.TB, specs ...filter.Clause) *filter.Filter {
 	return f
 }
 
-func subscribe(t *testing.T, hub *Hub, req Request, c *client) {
+func subscribe(t testing.TB, hub *Hub, req Request, c *client) {
 	t.Helper()
 	if req.Log == "" {
 		req.Log = "acme"

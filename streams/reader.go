@@ -1,14 +1,11 @@
 package streams
 
 import (
-	"slices"
 	"time"
 
 	"github.com/paylogic/pushserver/streams/eventlog"
 	"github.com/paylogic/pushserver/streams/filter"
 )
-
-// What a subscription's own goroutine does, while the state is busy.
 
 // stepItems is how many items a reader takes from memory at once.
 const stepItems = 128
@@ -17,8 +14,8 @@ const stepItems = 128
 func (s *Subscription) open(preface []byte) bool {
 	o := s.opening
 	s.opening = nil
-	text := o.text(preface)
-	return s.write(text, o.states) && (s.rest != nil || len(o.batch) == 0 || s.replay(o.batch))
+	s.states = o.states
+	return s.write(o.text(preface)) && (s.rest != nil || len(o.batch) == 0 || s.replay(o.batch))
 }
 
 // run writes until there is nothing to write, or the client takes no more.
@@ -34,7 +31,7 @@ func (s *Subscription) flush() bool {
 		s.mu.Lock()
 		rest := s.rest
 		if rest == nil && s.heartbeatDue {
-			rest, s.heartbeatDue = s.heartbeatText(s.framing, !s.throttled && !s.liveDue, false), false
+			rest, s.heartbeatDue = s.heartbeatText(s.framing, !s.throttled && !s.liveDue, s.states.pending()), false
 		}
 		s.rest = nil
 		s.mu.Unlock()
@@ -47,28 +44,26 @@ func (s *Subscription) flush() bool {
 	}
 }
 
-// write writes texts and reports whether the subscription may go on.
-func (s *Subscription) write(texts ...[]byte) bool {
-	for i, text := range texts {
-		if len(text) == 0 {
-			continue
-		}
-		n, err := s.w.Write(text)
-		s.hub.counts.bytes.Add(uint64(n))
-		if n < len(text) {
-			s.rest = text[n:]
-			if further := slices.Concat(texts[i+1:]...); len(further) > 0 {
-				s.rest = slices.Concat(s.rest, further)
-			}
-		}
-		if !s.afterWrite(n, n == len(text), err) {
-			return false
-		}
-		if n < len(text) {
-			break // what is left goes out first
-		}
+// write writes a text and reports whether the subscription may go on.
+func (s *Subscription) write(text []byte) bool {
+	n, err := s.w.Write(text)
+	s.hub.counts.bytes.Add(uint64(n))
+	if n < len(text) {
+		s.rest = text[n:]
 	}
-	return true
+	return s.afterWrite(n, n == len(text), err)
+}
+
+// writeStates writes the next states of a snapshot.
+func (s *Subscription) writeStates() bool {
+	piece := s.states.piece()
+	if len(piece) == 0 {
+		return true
+	}
+	n, err := s.w.Write(piece)
+	s.hub.counts.bytes.Add(uint64(n))
+	s.rest = s.states.wrote(n)
+	return s.afterWrite(n, n == len(piece), err)
 }
 
 // writeItems writes the first of items in one piece.
@@ -148,6 +143,7 @@ func (s *Subscription) switchTo(f *filter.Filter) bool {
 		s.mu.Unlock()
 		return false
 	}
+	s.states.refilter(f)
 	return true
 }
 
@@ -175,6 +171,8 @@ func (s *Subscription) advance() bool {
 			return false
 		}
 		return s.writeItems(items[:n])
+	case toWriteStates:
+		return s.writeStates()
 	case toSayLive:
 		return s.write(s.framing.control(head, "stream.live", 0, struct{}{}))
 	}
@@ -188,6 +186,7 @@ const (
 	toPark step = iota // it is parked already
 	toConclude
 	toRunCommands
+	toWriteStates
 	toRejoin
 	toReadLog
 	toWriteItems
@@ -209,6 +208,8 @@ func (s *Subscription) decide(buf []*item) (next step, items []*item, head event
 		return toConclude, nil, head
 	case !s.commands.empty():
 		return toRunCommands, nil, head
+	case s.states.pending():
+		return toWriteStates, nil, head
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -342,10 +343,10 @@ func (s *Subscription) tellGap(log string, gap *eventlog.Gap) bool {
 	if err := s.hub.loadStates(ctx, s); err != nil {
 		return s.stall(log, err)
 	}
-	states := s.statesUpTo(reset.After, s.framing)
+	s.states = s.statesUpTo(reset.After, s.framing)
 	s.pos, s.liveDue = reset.After, true
 	s.hub.counts.resets.Add(1)
-	return s.write(append(s.framing.control(eventlog.ID{}, "stream.reset", 0, reset), states...))
+	return s.write(s.framing.control(eventlog.ID{}, "stream.reset", 0, reset))
 }
 
 // awaitTail waits until the tail has moved from head. The client comes from a

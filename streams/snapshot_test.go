@@ -15,7 +15,7 @@ import (
 )
 
 // publishState publishes the state of a subject of acme.
-func publishState(t *testing.T, log eventlog.Log, subject, data string) string {
+func publishState(t testing.TB, log eventlog.Log, subject, data string) string {
 	t.Helper()
 	published++
 	e := newState(fmt.Sprint("s", published), subject, data)

@@ -92,9 +92,9 @@ type opening struct {
 	sub        *Subscription
 	connection string
 	oldest     eventlog.ID
-	reset      *Reset // said next, if the start cannot be proved complete
-	pending    bool   // the first position comes with stream.live
-	states     []byte // then these
+	reset      *Reset         // said next, if the start cannot be proved complete
+	pending    bool           // the first position comes with stream.live
+	states     snapshotReader // then these
 	batch      []eventlog.Entry
 }
 
@@ -188,9 +188,6 @@ func (o *opening) text(preface []byte) []byte {
 	if o.reset != nil {
 		text = append(text, s.framing.control(eventlog.ID{}, "stream.reset", 0, o.reset)...)
 		s.hub.counts.resets.Add(1)
-	}
-	if len(o.states) <= joinLimit {
-		text, o.states = append(text, o.states...), nil
 	}
 	return text
 }

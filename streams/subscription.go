@@ -27,7 +27,8 @@ type Subscription struct {
 	until    time.Duration // the monotonic time of its maximal age; 0: never
 	meter    replayMeter
 	quota    quota
-	opening  *opening // what it says first; nil once it was said
+	opening  *opening       // what it says first; nil once it was said
+	states   snapshotReader // given out before events
 
 	part     uint8 // in the hub's heartbeats, which guard these two
 	partSlot int32
@@ -368,7 +369,7 @@ func (s *Subscription) finish(cause error) {
 	if s.cause == nil {
 		s.cause = cause
 	}
-	s.rest = nil
+	s.rest, s.states = nil, snapshotReader{}
 	if s.cancelWait != nil {
 		s.cancelWait()
 	}
