@@ -2,18 +2,15 @@ package api
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
 	"time"
 
 	"github.com/paylogic/pushserver/auth"
-	"github.com/paylogic/pushserver/ratelimit"
 	"github.com/paylogic/pushserver/ratelimit/policy"
 	"github.com/paylogic/pushserver/streams"
 	"github.com/paylogic/pushserver/streams/eventlog"
-	"github.com/paylogic/pushserver/streams/filter"
 )
 
 const (
@@ -58,7 +55,12 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request) error {
 	}
 	req.Wait = time.Duration(wait) * time.Second
 
-	page, err := s.readPage(r, key, auth.History, f.narrowing, req)
+	c, err := s.beginReading(key, auth.History, f, req.Wait > 0)
+	if err != nil {
+		return err
+	}
+	defer c.endReading()
+	page, err := s.readPage(w, r, c, req)
 	if err != nil {
 		return err
 	}
@@ -69,52 +71,33 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// A reading is what a connection has that is a page. Until it is answered it is a
-// reader like a stream: a change of its key reaches it.
-type reading struct {
-	scope     string // that its caller must have
-	waits     bool   // its filter counts among those of its key
-	interrupt func() // makes it look at its caller again; the connection's mutex guards it
-}
-
-// readPage returns a page for a caller who has the scope until it returns, filtered
-// by what the caller may see then. It charges for what it read.
-func (s *Server) readPage(r *http.Request, who *caller, scope string, narrowing *filter.Clause, req streams.PageRequest) (page streams.Page, err error) {
-	c := &connection{
-		set: s.connections, key: who.ID, caller: *who, filter: req.Filter, narrowing: narrowing,
-		page: &reading{scope: scope, waits: req.Wait > 0, interrupt: func() {}},
-	}
-	if limit := s.limit(who.Key, policy.Filters); !c.page.waits {
-		s.connections.add(c)
-	} else if !s.connections.admit(c, limit.Quota) {
-		return page, s.quotaProblem(ratelimit.Verdict{Decisions: []ratelimit.Decision{{Policy: limit, Retry: time.Second}}}, who)
-	}
-	defer c.left()
-	s.connections.time(c, !who.ends().IsZero())
-
+// readPage returns a page for a reader, filtered by what its caller may see then. It
+// charges for what it read.
+func (s *Server) readPage(w http.ResponseWriter, r *http.Request, c *connection, req streams.PageRequest) (page streams.Page, err error) {
+	who := c.caller
 	read, deadline := 0, time.Now().Add(req.Wait)
-	defer func() { s.chargeReplay(r, who, read) }()
+	defer func() { s.chargeReplay(r, &who, read) }()
 	for {
 		var interrupted bool
 		page, interrupted, err = s.readOnce(r.Context(), c, req)
 		read += page.Read
-		switch {
-		case interrupted:
-			if !page.Cursor.IsZero() {
-				req.Start = streams.Start{After: page.Cursor}
-			}
-			req.Wait = max(0, time.Until(deadline))
-			continue
-		case err != nil:
-			return streams.Page{}, err
+		if !interrupted {
+			break
 		}
-		f, err := s.look(r.Context(), c)
-		if err != nil {
-			return streams.Page{}, err
+		if !page.Cursor.IsZero() {
+			req.Start = streams.Start{After: page.Cursor}
 		}
-		page.Entries = slices.DeleteFunc(page.Entries, func(e eventlog.Entry) bool { return !f.Match(e.Event.Predicate()) })
-		return page, nil
+		req.Wait = max(0, time.Until(deadline))
 	}
+	if err != nil {
+		return streams.Page{}, err
+	}
+	f, err := s.lastLook(w, r, c)
+	if err != nil {
+		return streams.Page{}, err
+	}
+	page.Entries = slices.DeleteFunc(page.Entries, func(e eventlog.Entry) bool { return !f.Match(e.Event.Predicate()) })
+	return page, nil
 }
 
 // readOnce reads a page for a connection, as its caller is now. It reports whether
@@ -122,42 +105,11 @@ func (s *Server) readPage(r *http.Request, who *caller, scope string, narrowing 
 func (s *Server) readOnce(r context.Context, c *connection, req streams.PageRequest) (page streams.Page, interrupted bool, err error) {
 	ctx, cancel := context.WithCancel(r)
 	defer cancel()
-	c.mu.Lock()
-	c.page.interrupt = cancel // before the look, so that no change falls between
-	c.mu.Unlock()
+	c.onInterrupt(cancel) // before the look, so that no change falls between
 	if req.Filter, err = s.look(ctx, c); err == nil {
 		page, err = s.Hub.Page(ctx, req)
 	}
 	return page, err != nil && ctx.Err() != nil && r.Err() == nil, err
-}
-
-// look returns what the caller of a page sees now, or the problem that it may not
-// read the page.
-func (s *Server) look(ctx context.Context, c *connection) (*filter.Filter, error) {
-	c.mu.Lock()
-	was, end := c.caller, c.pendingEnd
-	c.pendingEnd = nil
-	c.mu.Unlock()
-	if end != nil && end.Reason == endedStale {
-		return nil, fmt.Errorf("a page of %s ends: %w", was.ID, auth.ErrUnavailable)
-	}
-	now, err := was.again(ctx, s.Keyring)
-	if err == nil {
-		err = now.admit(c.page.scope)
-	}
-	if err != nil {
-		return nil, err
-	}
-	f, err := s.narrow(now, c.narrowing)
-	if err != nil {
-		return nil, err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if now.Revision >= c.caller.Revision {
-		c.caller, c.filter = *now, f
-	}
-	return f, nil
 }
 
 // writePage writes a page without encoding/json, which would rewrite the bytes of

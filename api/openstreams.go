@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/paylogic/pushserver/ratelimit"
+	"github.com/paylogic/pushserver/ratelimit/policy"
 	"github.com/paylogic/pushserver/streams"
 	"github.com/paylogic/pushserver/streams/filter"
 )
@@ -219,4 +220,42 @@ func (c *connection) end(g streams.Goodbye) {
 	if sub != nil {
 		sub.End(g)
 	}
+}
+
+// A reading is what a connection has that is a page. Until it is written it is a
+// reader like a stream: a change of its key reaches it.
+type reading struct {
+	scope     string // that its caller must have
+	waits     bool   // its filter counts among those of its key
+	interrupt func() // makes it look at its caller again; the connection's mutex guards it
+}
+
+// beginReading makes a page one of the connections of its key. It is a problem if
+// the page waits and the key has too many filters. The caller calls endReading.
+func (s *Server) beginReading(who *caller, scope string, v view, waits bool) (*connection, error) {
+	c := &connection{
+		set: s.connections, key: who.ID, caller: *who, filter: v.filter, narrowing: v.narrowing,
+		page: &reading{scope: scope, waits: waits, interrupt: func() {}},
+	}
+	if limit := s.limit(who.Key, policy.Filters); !waits {
+		s.connections.add(c)
+	} else if !s.connections.admit(c, limit.Quota) {
+		return nil, s.quotaProblem(ratelimit.Verdict{Decisions: []ratelimit.Decision{{Policy: limit, Retry: time.Second}}}, who)
+	}
+	s.connections.time(c, !who.ends().IsZero())
+	return c, nil
+}
+
+// endReading must be called when the page is written. No change reaches it then: the
+// response's connection may serve another request.
+func (c *connection) endReading() {
+	c.left()
+	c.onInterrupt(func() {})
+}
+
+// onInterrupt sets what a change of the page's key calls from now on.
+func (c *connection) onInterrupt(call func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.page.interrupt = call
 }

@@ -26,11 +26,16 @@ func (s *Server) state(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	c, err := s.beginReading(key, auth.History, f, false)
+	if err != nil {
+		return err
+	}
+	defer c.endReading()
 	state, err := s.Hub.State(r.Context(), f.log, f.filter)
 	if err != nil {
 		return err
 	}
-	now, err := s.look(r.Context(), &connection{caller: *key, narrowing: f.narrowing, page: &reading{scope: auth.History}})
+	now, err := s.lastLook(w, r, c)
 	if err != nil {
 		return err
 	}

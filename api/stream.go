@@ -212,9 +212,9 @@ func (s *Server) lease(w http.ResponseWriter, r *http.Request, c *connection, ta
 // poll answers a request for a stream with one that ends: with the events after the
 // position, or the first that come within pollWait.
 func (s *Server) poll(w http.ResponseWriter, r *http.Request, o openRequest) error {
-	c := o.caller
-	if c != nil {
-		if err := s.chargePage(w, r, c, s.cost(c, policy.Connects, 1)); err != nil {
+	who := o.caller
+	if who != nil {
+		if err := s.chargePage(w, r, who, s.cost(who, policy.Connects, 1)); err != nil {
 			return err
 		}
 	}
@@ -222,14 +222,20 @@ func (s *Server) poll(w http.ResponseWriter, r *http.Request, o openRequest) err
 		Log: o.stream.Log, Filter: o.stream.Filter, Start: o.stream.Start, Limit: pageMax, Wait: pollWait,
 	}
 	var page streams.Page
-	var err error
-	if c == nil {
-		page, err = s.Hub.Page(r.Context(), req)
+	if who == nil {
+		var err error
+		if page, err = s.Hub.Page(r.Context(), req); err != nil {
+			return err
+		}
 	} else {
-		page, err = s.readPage(r, c, auth.Stream, o.narrowing, req)
-	}
-	if err != nil {
-		return err
+		c, err := s.beginReading(who, auth.Stream, view{filter: req.Filter, narrowing: o.narrowing}, true)
+		if err != nil {
+			return err
+		}
+		defer c.endReading()
+		if page, err = s.readPage(w, r, c, req); err != nil {
+			return err
+		}
 	}
 	streamHeader(w.Header(), o.form)
 	w.WriteHeader(http.StatusOK)

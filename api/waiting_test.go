@@ -2,6 +2,8 @@ package api
 
 import (
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -224,4 +226,49 @@ func TestFiltersOfWhatWaitsCountAmongTheKeysFilters(t *testing.T) {
 		t.Errorf("answers by status: %v, want %d with 200", statuses, limit)
 	}
 	r.feeds(t, 1)
+}
+
+// A client that takes its answer slowly does not get the rest of it after the
+// revocation.
+func TestRevokedKeyEndsAnAnswerThatIsBeingTaken(t *testing.T) {
+	r := newWaitRig(t, keys.Patch{})
+	const states, size = 100, 200 << 10 // far more than the buffers of a connection hold
+	for i := range states {
+		_, err := r.log.Append(t.Context(), "a", []eventlog.Event{{
+			ID: fmt.Sprint(i), Source: "/test", Type: "seat.status", Subject: fmt.Sprint("seat/", i), Merchant: "a", State: true,
+			Data: []byte(`"` + strings.Repeat("x", size) + `"`),
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	conn, err := net.Dial("tcp", r.http.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.(*net.TCPConn).SetReadBuffer(64 << 10); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintf(conn, "GET /v1/state HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", r.key.Key)
+	if _, err := io.ReadFull(conn, make([]byte, 64<<10)); err != nil {
+		t.Fatal(err)
+	}
+	revoked := time.Now()
+	if _, err := r.registry.Revoke(t.Context(), r.key.ID); err != nil {
+		t.Fatal(err)
+	}
+	for len(r.server.connections.of(r.key.ID)) > 0 {
+		if time.Since(revoked) > patience {
+			t.Fatal("the answer is still being written")
+		}
+		time.Sleep(time.Millisecond)
+	}
+	if took := time.Since(revoked); took > 2*time.Second {
+		t.Errorf("the answer ended %s after the revocation", took)
+	}
+	rest, _ := io.ReadAll(conn) // an error says that the answer was cut off
+	if len(rest) > states*size/2 {
+		t.Errorf("%d bytes came after the revocation", len(rest))
+	}
 }

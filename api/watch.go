@@ -2,6 +2,8 @@ package api
 
 import (
 	"errors"
+	"fmt"
+	"net/http"
 
 	"github.com/paylogic/pushserver/streams/eventlog"
 
@@ -114,6 +116,43 @@ func (s *Server) recheck(ctx context.Context, c *connection) {
 		}
 		c.sub.Rescope(f, scopeOf(now))
 	}
+}
+
+// look returns what the caller of a page sees now, or the problem that it may not
+// read the page.
+func (s *Server) look(ctx context.Context, c *connection) (*filter.Filter, error) {
+	c.mu.Lock()
+	was, end := c.caller, c.pendingEnd
+	c.pendingEnd = nil
+	c.mu.Unlock()
+	if end != nil && end.Reason == endedStale {
+		return nil, fmt.Errorf("a page of %s ends: %w", was.ID, auth.ErrUnavailable)
+	}
+	now, err := was.again(ctx, s.Keyring)
+	if err == nil {
+		err = now.admit(c.page.scope)
+	}
+	if err != nil {
+		return nil, err
+	}
+	f, err := s.narrow(now, c.narrowing)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if now.Revision >= c.caller.Revision {
+		c.caller, c.filter = *now, f
+	}
+	return f, nil
+}
+
+// lastLook is look before a page is written. A change that comes while the client
+// takes the answer cuts it off.
+func (s *Server) lastLook(w http.ResponseWriter, r *http.Request, c *connection) (*filter.Filter, error) {
+	control := http.NewResponseController(w)
+	c.onInterrupt(func() { _ = control.SetWriteDeadline(time.Now()) }) // before the look, so that no change falls between
+	return s.look(r.Context(), c)
 }
 
 // goodbyeReason says why a credential is no longer valid.
