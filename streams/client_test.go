@@ -45,6 +45,8 @@ func (c *client) Lost() bool {
 	return c.lost
 }
 
+func (c *client) Abort() {}
+
 func (c *client) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

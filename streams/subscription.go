@@ -128,6 +128,9 @@ func (s *Subscription) command(c command) {
 		return
 	}
 	s.commands.push(c)
+	if c.filter != nil {
+		abortLate(s)
+	}
 	switch s.state {
 	case parked, stalled, blocked:
 		s.dispatch()
@@ -312,6 +315,7 @@ func (s *Subscription) end(cause error) {
 	case s.cause != nil:
 	case s.state == busy:
 		s.cause = cause // its goroutine sees it
+		abortLate(s)
 	default:
 		s.finish(cause)
 	}
@@ -328,6 +332,7 @@ func (s *Subscription) End(g Goodbye) {
 	s.cause = g
 	switch {
 	case s.state == fresh, s.state == busy:
+		abortLate(s)
 		s.mu.Unlock() // its goroutine sees it
 		return
 	case s.notify != nil:

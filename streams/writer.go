@@ -1,5 +1,11 @@
 package streams
 
+import "time"
+
+// abortAfter is how long a write that waits may go on after its subscription was
+// ended or got another filter.
+const abortAfter = time.Second
+
 // A Writer carries bytes to one client. There are two kinds: the hijacked
 // HTTP/1.1 connection, given to [Subscription.Start], and the flushed response
 // of HTTP/2 and TLS, given to [Subscription.Serve].
@@ -22,7 +28,28 @@ type Writer interface {
 	// machine does not even acknowledge what was sent. Heartbeats ask.
 	Lost() bool
 
+	// Abort makes a Write that waits return soon with an error, and every later
+	// one. It may be called during Write, and more than once. Only writers given
+	// to Serve are asked.
+	Abort()
+
 	// Close ends the connection after all that was written. It is called once,
 	// after the last Write.
 	Close() error
+}
+
+// abortLate aborts what a busy subscription is writing, if that takes too long:
+// its client may not get more of it. The caller holds s.mu.
+func abortLate(s *Subscription) {
+	if s.notify == nil {
+		return // its writer does not wait
+	}
+	time.AfterFunc(abortAfter, func() {
+		s.mu.Lock()
+		late := s.state == busy && (s.cause != nil || !s.commands.empty())
+		s.mu.Unlock()
+		if late {
+			s.w.Abort()
+		}
+	})
 }

@@ -2,7 +2,9 @@ package transport
 
 import (
 	"net/http"
+	"os"
 	"slices"
+	"sync/atomic"
 	"time"
 )
 
@@ -16,6 +18,7 @@ const writeMost = 16 << 10
 type flushed struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
+	aborted atomic.Bool
 }
 
 // Write implements [streams.Writer].
@@ -23,6 +26,10 @@ func (f *flushed) Write(p []byte) (written int, err error) {
 	for part := range slices.Chunk(p, writeMost) {
 		if err := f.control.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
 			return written, err
+		}
+		if f.aborted.Load() { // Abort's deadline may have been replaced
+			f.Abort()
+			return written, os.ErrDeadlineExceeded
 		}
 		n, err := f.w.Write(part)
 		written += n
@@ -36,6 +43,12 @@ func (f *flushed) Write(p []byte) (written int, err error) {
 	// In HTTP/2 a deadline that passes ends the stream, even if nothing is being
 	// written.
 	return written, f.control.SetWriteDeadline(time.Time{})
+}
+
+// Abort implements [streams.Writer]. In HTTP/2 it resets the stream.
+func (f *flushed) Abort() {
+	f.aborted.Store(true)
+	_ = f.control.SetWriteDeadline(time.Now().Add(-time.Second)) // an error means that the connection is gone
 }
 
 // Progress implements [streams.Writer]. Write waits, so hubs never ask.

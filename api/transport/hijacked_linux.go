@@ -153,6 +153,9 @@ func (c *hijacked) Lost() bool {
 	return err == nil && info.Unacked > 0 && time.Duration(info.Last_ack_recv)*time.Millisecond > deadAfter
 }
 
+// Abort implements [streams.Writer]. Write does not wait.
+func (c *hijacked) Abort() {}
+
 // discard reads and drops the client's input. Closing a socket with unread input
 // resets the connection and destroys what is still on its way to the client.
 func (c *hijacked) discard(scratch []byte) {
