@@ -1,17 +1,17 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
-
-	"github.com/paylogic/pushserver/streams/eventlog"
-
-	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/paylogic/pushserver/auth"
 	"github.com/paylogic/pushserver/streams"
+	"github.com/paylogic/pushserver/streams/eventlog"
 	"github.com/paylogic/pushserver/streams/filter"
 )
 
@@ -44,6 +44,7 @@ func (s *Server) watch(ctx context.Context) {
 	heard := make(chan time.Time, 1)
 	s.running.Go(func() { s.followControl(ctx, heard) })
 	fresh, verified := time.Now(), time.Now()
+	var rechecking atomic.Bool
 	for {
 		select {
 		case <-ctx.Done():
@@ -52,19 +53,31 @@ func (s *Server) watch(ctx context.Context) {
 			continue
 		case now := <-ticker.C:
 			s.sweep(now)
-			if now.Sub(fresh) > staleAfter {
+			if silence := now.Sub(fresh); silence > staleAfter {
 				for _, c := range s.connections.all() {
-					c.end(streams.Goodbye{Reason: endedStale, Reconnect: true, Retry: 3 * time.Second})
+					c.end(streams.Goodbye{Reason: endedStale, Reconnect: true, Retry: staleRetry(silence)})
 				}
 			}
-			if now.Sub(verified) > verifyEvery {
+			if now.Sub(verified) > verifyEvery && rechecking.CompareAndSwap(false, true) {
 				verified = now
-				s.running.Go(func() { s.recheckAll(ctx) })
+				s.running.Go(func() {
+					defer rechecking.Store(false)
+					s.recheckAll(ctx)
+				})
 			}
 		}
 	}
 }
 
+// staleRetry returns how long a stream that ends as stale waits before it comes
+// back. All streams end at once, so each has a time of its own, within half of how
+// long the control log has been silent.
+func staleRetry(silence time.Duration) time.Duration {
+	return 3*time.Second + rand.N(silence/2)
+}
+
+// recheckAll is not called again before it has returned. While the keys' storage
+// does not answer, each check takes its time.
 func (s *Server) recheckAll(ctx context.Context) {
 	for _, c := range s.connections.all() {
 		s.recheck(ctx, c)
