@@ -66,7 +66,7 @@ type RedisOptions struct {
 //
 // Any number of RedisLogs, on any machines, may use the same Redis. Their clocks
 // should agree to within half the duplicate window. A larger difference lets
-// duplicates through, and trims idle logs too early or too late.
+// duplicates through. It trims nothing: that is done by the clocks of Redis.
 type RedisLog struct {
 	client     *rediscluster.Client
 	bells      *rediscluster.Client // blocked reads hold connections, so they have their own

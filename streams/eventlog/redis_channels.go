@@ -73,31 +73,40 @@ func first(names []string, channel string) int {
 }
 
 // takeMessage appends a message or reports it as refused. It retries while Redis
-// is away, because nothing else holds the message.
+// is away, because nothing else holds the message. A try whose answer was lost may
+// have appended the event, so all tries append the same one.
 func (l *RedisLog) takeMessage(ctx context.Context, in *Intake, m *redis.Message) {
-	var err error
-	for range messageTries {
-		err = l.appendMessage(ctx, in, m)
-		passing := errors.Is(err, ErrUnavailable) || errors.Is(err, ErrNotReplicated)
-		if !passing || !rediscluster.Sleep(ctx, inboxRetry) {
-			break
-		}
+	var log string
+	var event Event
+	err := retryPassing(ctx, func() (err error) {
+		log, event, err = in.Message(ctx, m.Channel, m.Payload)
+		return err
+	})
+	if err == nil {
+		err = retryPassing(ctx, func() error {
+			receipts, err := l.Append(ctx, log, []Event{event})
+			if err != nil {
+				return err
+			}
+			return receipts[0].Err
+		})
 	}
 	if err != nil && in.Refused != nil {
 		in.Refused("channel", err)
 	}
 }
 
-func (l *RedisLog) appendMessage(ctx context.Context, in *Intake, m *redis.Message) error {
-	log, event, err := in.Message(ctx, m.Channel, m.Payload)
-	if err != nil {
-		return err
+// retryPassing calls try again while Redis is away, messageTries times at the most.
+func retryPassing(ctx context.Context, try func() error) error {
+	var err error
+	for range messageTries {
+		err = try()
+		passing := errors.Is(err, ErrUnavailable) || errors.Is(err, ErrNotReplicated)
+		if !passing || !rediscluster.Sleep(ctx, inboxRetry) {
+			break
+		}
 	}
-	receipts, err := l.Append(ctx, log, []Event{event})
-	if err != nil {
-		return err
-	}
-	return receipts[0].Err
+	return err
 }
 
 // patterns returns the names as Redis patterns. In a name, only a * at the end is

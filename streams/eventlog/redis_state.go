@@ -20,6 +20,7 @@ const (
 // meanwhile moves beyond Head, where the log has it.
 func (l *RedisLog) State(ctx context.Context, log string) (State, error) {
 	var s State
+	var oldest time.Time
 	seen := make(map[ID]bool)
 	from, count, room := "-inf", statePage, statePageBytes
 	for {
@@ -28,7 +29,7 @@ func (l *RedisLog) State(ctx context.Context, log string) (State, error) {
 			return State{}, err
 		}
 		if s.Until = page.head; s.Head.IsZero() {
-			s.Head = page.head
+			s.Head, oldest = page.head, page.now.Add(-l.retention.State)
 		}
 		for _, e := range page.entries {
 			if !seen[e.ID] && e.ID.Compare(s.Head) <= 0 {
@@ -44,7 +45,6 @@ func (l *RedisLog) State(ctx context.Context, log string) (State, error) {
 		}
 		from = page.last
 	}
-	oldest := l.now().Add(-l.retention.State)
 	s.Entries = slices.DeleteFunc(s.Entries, func(e Entry) bool { return e.ID.Time().Before(oldest) })
 	slices.SortFunc(s.Entries, func(a, b Entry) int { return a.ID.Compare(b.ID) })
 	return s, nil
@@ -56,6 +56,7 @@ type statesPage struct {
 	more    bool
 	last    string // time of the last entry
 	head    ID
+	now     time.Time // of the node
 }
 
 func (l *RedisLog) statePage(ctx context.Context, log, from string, count, room int) (statesPage, error) {
@@ -68,7 +69,7 @@ func (l *RedisLog) statePage(ctx context.Context, log, from string, count, room 
 	if err != nil {
 		return statesPage{}, err
 	}
-	if len(reply) != 6 {
+	if len(reply) != 7 {
 		return statesPage{}, refusal(log, "states of another shape")
 	}
 	v, err := readView(log, []any{nil, reply[3], reply[4], nil, reply[5]})
@@ -77,6 +78,8 @@ func (l *RedisLog) statePage(ctx context.Context, log, from string, count, room 
 	}
 	p := statesPage{more: reply[1] == "1", head: v.bounds.Head}
 	p.last, _ = reply[2].(string)
+	now, _ := reply[6].(int64)
+	p.now = time.UnixMilli(now)
 	if p.head.IsZero() {
 		b, err := l.Bounds(ctx, log) // makes the origin
 		p.head = b.Head

@@ -4,8 +4,8 @@
 --
 -- KEYS: the log, its head, the hash of states, the sorted set of their times.
 -- ARGV: the first time in ms; the maximum number of states; about how many bytes.
--- Returns the states; '1' if there are more; the time of the last one; and the
--- head as redis_read.lua returns it.
+-- Returns the states; '1' if there are more; the time of the last one; the head as
+-- redis_read.lua returns it; and this node's time in ms, which ends old states.
 local log, head, states, ages = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local count, room = tonumber(ARGV[2]), tonumber(ARGV[3])
 local known = redis.call('HMGET', head, 'inc', 'last')
@@ -28,4 +28,5 @@ for i = 1, math.min(#found / 2, count) do
   if room < 0 then break end
 end
 local more = (#found > 2 * read) and '1' or ''
-return {page, more, last, known[1] or '', known[2] or '', newest}
+local now = redis.call('TIME')
+return {page, more, last, known[1] or '', known[2] or '', newest, now[1] * 1000 + math.floor(now[2] / 1000)}

@@ -3,6 +3,7 @@ package eventlog
 import (
 	"context"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -32,7 +33,7 @@ func (l *RedisLog) sweep(ctx context.Context) {
 		}
 		mine, err := l.client.SetNX(ctx, sweepKey, 1, period*9/10).Result()
 		if err == nil && mine {
-			err = l.client.EachMaster(ctx, l.sweepNode)
+			err = l.sweepOnce(ctx)
 		}
 		if err != nil && ctx.Err() == nil {
 			l.logger.Debug("idle logs were not swept", "error", rediscluster.WithoutAddress(err))
@@ -40,8 +41,39 @@ func (l *RedisLog) sweep(ctx context.Context) {
 	}
 }
 
-func (l *RedisLog) sweepNode(ctx context.Context, node *redis.Client) error {
-	now := l.now()
+// sweepOnce trims idle logs by the clock of Redis. A gateway's clock trims nothing:
+// one that is a day ahead would erase every log.
+func (l *RedisLog) sweepOnce(ctx context.Context) error {
+	now, err := l.earliestClock(ctx)
+	if err != nil {
+		return err
+	}
+	return l.client.EachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
+		return l.sweepNode(ctx, node, now)
+	})
+}
+
+// earliestClock returns the earliest time of all masters, so that one clock that is
+// ahead trims nothing.
+func (l *RedisLog) earliestClock(ctx context.Context) (time.Time, error) {
+	var mu sync.Mutex // guards earliest; masters are asked at the same time
+	var earliest time.Time
+	err := l.client.EachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
+		now, err := node.Time(ctx).Result()
+		if err != nil {
+			return err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if earliest.IsZero() || now.Before(earliest) {
+			earliest = now
+		}
+		return nil
+	})
+	return earliest, err
+}
+
+func (l *RedisLog) sweepNode(ctx context.Context, node *redis.Client, now time.Time) error {
 	var cursor uint64
 	for {
 		logs, next, err := node.ScanType(ctx, cursor, "ps:{*}:*:log", sweepScan, "stream").Result()
