@@ -30,8 +30,8 @@ func (l *alone) Take(_ context.Context, ask ratelimit.Ask) ratelimit.Verdict {
 
 func TestStreamBeyondTheLimitEndsAtTheNextRenewal(t *testing.T) {
 	limiter := &alone{MemoryLimiter: ratelimit.NewMemoryLimiter("alone")}
-	var given ratelimit.Lease
-	limiter.given = func(l ratelimit.Lease) { given = l }
+	given := make(chan ratelimit.Lease, 2)
+	limiter.given = func(l ratelimit.Lease) { given <- l }
 	r := startRig(t, eventlog.MemoryOptions{}, false, func(c *Config) { c.Limiter = limiter })
 	key := r.issue(t, auth.Key{Kind: auth.Live, Merchant: "a", Limits: within(t, "streams=2")})
 	older := r.watch(t, key, "")
@@ -39,7 +39,7 @@ func TestStreamBeyondTheLimitEndsAtTheNextRenewal(t *testing.T) {
 	time.Sleep(2 * time.Millisecond) // leases are ordered by ms
 	newer := r.watch(t, key, "")
 	connectionOf(t, newer)
-	another := ratelimit.Lease{Key: given.Key, ID: "con_another", Since: time.Now().Add(-time.Hour)}
+	another := ratelimit.Lease{Key: (<-given).Key, ID: "con_another", Since: time.Now().Add(-time.Hour)}
 	if _, err := limiter.Renew(t.Context(), []ratelimit.Lease{another}); err != nil {
 		t.Fatal(err)
 	}

@@ -26,16 +26,15 @@ func testFullMemory(t *testing.T, s *fixture) {
 	for range tr.rounds(1, 3) {
 		var full, until time.Time
 		tr.during("memory full", func() {
-			for _, master := range masters {
-				master.Do("CONFIG", "SET", "maxmemory", usedMemory(master)+8<<10)
-			}
-			tr.awaitRefusals()
+			defer func() {
+				until = time.Now()
+				for _, master := range masters {
+					master.Do("CONFIG", "SET", "maxmemory", 0)
+				}
+			}()
+			tr.fillMemory(masters)
 			full = time.Now()
 			_ = pause(tr.ctx, 5*time.Second)
-			until = time.Now()
-			for _, master := range masters {
-				master.Do("CONFIG", "SET", "maxmemory", 0)
-			}
 		})
 		tr.checkOpened(full, until)
 	}
@@ -53,10 +52,18 @@ func usedMemory(n *redistest.Node) int64 {
 	return 0
 }
 
-// awaitRefusals returns when no event was accepted for a second.
-func (tr *trial) awaitRefusals() {
+// fillMemory leaves the masters no memory, and returns when no event was accepted
+// for a second. The limit follows what is in use down: buffers of clients shrink.
+func (tr *trial) fillMemory(masters []*redistest.Node) {
 	tr.t.Helper()
+	limits := make(map[*redistest.Node]int64)
 	tr.await(settleLimit, "all events to be refused", func() bool {
+		for _, master := range masters {
+			if limit := usedMemory(master) + 8<<10; limits[master] == 0 || limit < limits[master] {
+				master.Do("CONFIG", "SET", "maxmemory", limit)
+				limits[master] = limit
+			}
+		}
 		return len(tr.publisher.acceptedSince(time.Now().Add(-time.Second))) == 0
 	})
 }
