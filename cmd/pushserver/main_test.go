@@ -137,6 +137,7 @@ func TestBadInputIsRefusedInOneLineThatNamesIt(t *testing.T) {
 	}{
 		{[]string{"serve", "--durability", "maybe"}, exitUsage, "durability"},
 		{[]string{"serve", "--heartbeat", "0s"}, exitUsage, "--heartbeat"},
+		{[]string{"serve", "--dup-window", "59s"}, exitUsage, "--dup-window"},
 		{[]string{"serve", "--retain-events", "0"}, exitUsage, "--retain-events"},
 		{[]string{"serve", "--limits", "streams=0"}, exitFailed, "--limits: streams must be"},
 		{[]string{"serve", "--limits", "off,streams=5"}, exitFailed, "--limits: limits must be among streams, connects, requests, publishes, deliveries, replay, filters, tokens, each with = and a quota; \"off\" is unknown"},

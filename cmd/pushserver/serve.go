@@ -54,8 +54,8 @@ func (s *serveCommand) Validate() error {
 		return errors.New("--retain-age must be more than 0")
 	case s.RetainEvents <= 0:
 		return errors.New("--retain-events must be more than 0")
-	case s.DupWindow < time.Second:
-		return errors.New("--dup-window must be 1s or more")
+	case s.DupWindow < time.Minute:
+		return errors.New("--dup-window must be 1m or more: a gateway that takes over the inbox may repeat what the last one appended")
 	case s.MaxStreamAge < 0:
 		return errors.New("--max-stream-age must be 0 or more")
 	case s.Heartbeat < time.Second:

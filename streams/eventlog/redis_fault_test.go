@@ -2,6 +2,7 @@ package eventlog
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -10,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/paylogic/pushserver/internal/redistest"
 )
@@ -187,6 +190,28 @@ func TestRedisFrozenReplicaMeansNotReplicated(t *testing.T) {
 	again, err = l.Append(t.Context(), log, newEvents(1))
 	if err != nil || again[0] != (Receipt{ID: receipts[0].ID, Duplicate: true}) {
 		t.Errorf("after it thawed: %+v, %v; want the same position, %s", again, err, receipts[0].ID)
+	}
+}
+
+// The message is in the log after the first try, which only lacks a confirmation.
+func TestRedisMessageOfAChannelIsAppendedOnce(t *testing.T) {
+	c, l := redistest.Shared(t), openCluster(t)
+	log := newName()
+	mustAppend(t, l, log, newEvent("first"))
+	replica := c.Replica(c.Master(keysOf(log).log))
+	replica.Pause()
+	time.AfterFunc(2*time.Second, replica.Resume)
+	defer c.AwaitHealthy()
+	made := 0
+	l.takeMessage(t.Context(), &Intake{
+		Message: func(context.Context, string, string) (string, Event, error) {
+			made++
+			return log, newEvent(fmt.Sprint("message ", made)), nil
+		},
+		Refused: func(_ string, reason error) { t.Errorf("the message was refused: %v", reason) },
+	}, &redis.Message{Channel: "shop", Payload: "{}"})
+	if got := mustReadAll(t, l, log); len(got) != 2 || made != 1 {
+		t.Errorf("the log has %d events, want 2; the message was made into %d, want 1", len(got), made)
 	}
 }
 
