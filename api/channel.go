@@ -138,7 +138,8 @@ func noChannel() *Problem {
 
 // openPublic answers with a stream that needs no key.
 func (s *Server) openPublic(w http.ResponseWriter, r *http.Request, o openRequest) error {
-	o.stream.Rate = s.Limits.Of(policy.Deliveries).Quota
+	deliveries := s.Limits.Of(policy.Deliveries)
+	o.stream.Rate, o.stream.RateWindow = deliveries.Quota, deliveries.Window
 	sub, err := s.Hub.Subscribe(r.Context(), o.stream)
 	if err != nil {
 		return err

@@ -35,7 +35,7 @@ type Config struct {
 	Logger  *slog.Logger // slog.Default() if nil
 
 	Limiter Limiter       // nil: one in memory
-	Limits  policy.Limits // of keys that have none of their own; the zero value: ratelimit.Defaults
+	Limits  policy.Limits // of keys that have none of their own; the zero value: policy.Defaults
 	// Unlimited disables the limits of all keys. Limiter still limits requests
 	// without a key, and keeps the leases of open streams, which are reported to it
 	// shortly after a stream opens.

@@ -157,7 +157,8 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, o openRequest) err
 		c.left()
 		return err
 	}
-	o.stream.Rate, o.stream.ChargeReplay = s.limit(seen.Key, policy.Deliveries).Quota, c.replayed
+	deliveries := s.limit(seen.Key, policy.Deliveries)
+	o.stream.Rate, o.stream.RateWindow, o.stream.ChargeReplay = deliveries.Quota, deliveries.Window, c.replayed
 	for {
 		// The connection was added before this check, so no change falls between.
 		now, err := o.caller.again(r.Context(), s.Keyring)

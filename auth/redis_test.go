@@ -190,7 +190,7 @@ func (c *counter) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 	}
 }
 
-func TestAttack2WrongChecksumCostsNoCommandAndAKeyCostsOne(t *testing.T) {
+func TestAttack02WrongChecksumCostsNoCommandAndAKeyCostsOne(t *testing.T) {
 	client := emptyCluster(t)
 	store := NewRedisStore(client, RedisOptions{})
 	secret, _ := issue(t, store, Key{Kind: Live, Merchant: "acme"})

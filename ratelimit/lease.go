@@ -66,7 +66,7 @@ type Leases interface {
 	// it, or was away when the gateway granted it. If a key then has more leases
 	// than its Limit, the newest on all gateways end, each when its own gateway
 	// renews: two renewals of all gateways leave exactly the limit. Leases that
-	// were renewed in time stay, also if the limit was lowered.
+	// were renewed in time stay, even if the limit has been lowered.
 	Renew(ctx context.Context, held []Lease) (Renewal, error)
 
 	// Release gives leases back. If that fails now, a later renewal does it, or

@@ -21,7 +21,7 @@
 //     stream.reset says so.
 //  8. Redis is the distributed engine. Gateways share nothing else.
 //
-// # The way of an event
+// # The path of an event
 //
 // A bell rings the log's follower, which reads the log and adds the entries to
 // its tail. The tail matches them once per feed. The fan-out writes them to
@@ -55,24 +55,25 @@
 //
 // A subscription is dispatched when there is something to do: an event that
 // cannot be written at once, a command, a heartbeat that Serve must write, a
-// client that takes more, or a log that may be readable again. An event for a
-// parked subscription is written in place, and the subscription stays parked.
+// client that takes more, or a log that may be readable again. If the writer does
+// not wait and the quota allows it, an event for a parked subscription is written
+// in place. The subscription stays parked if the client takes all of it.
 //
 // The state says who may touch the cursor (feed, seq, pos, live), the states of
 // a snapshot, the meter, the quota and the writer. The mutex guards the state itself, and each field that
 // the struct lists below it.
 //
 //	state    cursor, meter, quota     writer                  what may happen
-//	fresh    Subscribe's caller       none                    Start, Serve, Close; End is kept for them
+//	fresh    Subscribe's caller       none                    Start, Serve, Close; End takes effect then
 //	busy     its goroutine            its goroutine           commands, heartbeats and ends are left for it
 //	parked   the mutex's holder       the mutex's holder      delivery, heartbeat, dispatch, end
-//	blocked  the mutex's holder       Progress and Lost only  dispatch, end without a goodbye
+//	blocked  the mutex's holder       Progress and Lost only  dispatch, end
 //	stalled  the mutex's holder       the mutex's holder      heartbeat, dispatch, end
 //	ended    no goroutine             none                    nothing; it is in no list
 //
-// A blocked subscription may have begun a text that the client has not taken: rest
-// goes out before anything else. A goodbye is left out if there is a rest. Then
-// come commands, then the states of a snapshot, then events.
+// A blocked subscription may hold the rest of a text that was begun. What goes out
+// has this order: the rest, commands, the states of a snapshot, events. A goodbye
+// is left out if there is a rest.
 //
 // # The locks
 //
@@ -86,6 +87,8 @@
 //	5 heartbeats.mu
 //	6 catchup.mu
 //	7 tasks.mu
+//
+// A snapshot's mutex is taken last, and no other one under it.
 //
 // These nestings occur:
 //

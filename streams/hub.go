@@ -110,7 +110,7 @@ func (h *Hub) Subscribe(ctx context.Context, req Request) (*Subscription, error)
 	}
 	s := &Subscription{
 		hub: h, cursor: cursor{slot: -1}, framing: req.Framing, conflate: req.Conflate, until: h.until(),
-		meter: replayMeter{charge: req.ChargeReplay}, quota: quota{rate: uint32(max(0, req.Rate))},
+		meter: replayMeter{charge: req.ChargeReplay}, quota: quota{rate: uint32(max(0, req.Rate)), length: cmp.Or(req.RateWindow, time.Second)},
 	}
 	if err := h.join(ctx, s, req.Log, req.Filter); err != nil {
 		return nil, err

@@ -6,13 +6,14 @@ import (
 	"github.com/paylogic/pushserver/streams/eventlog"
 )
 
-// A quota bounds how many events a subscription delivers within a second of
-// the clock. The zero value has no limit. Every subscription has one, so it is
+// A quota bounds how many events a subscription delivers within each window of
+// time. The zero value has no limit. Every subscription has one, so it is
 // small, and it costs nothing where there is no limit.
 type quota struct {
-	rate   uint32 // events; 0: no limit
-	sent   uint32 // in that second
-	second int64
+	rate   uint32 // events in a window; 0: no limit
+	sent   uint32 // in the present window
+	length time.Duration
+	window int64 // the number of the present window
 }
 
 // left returns how many of n events may go out now.
@@ -20,8 +21,8 @@ func (q *quota) left(n int) int {
 	if q.rate == 0 {
 		return n
 	}
-	if now := int64(monotonic() / time.Second); now != q.second {
-		q.second, q.sent = now, 0
+	if now := int64(monotonic() / q.length); now != q.window {
+		q.window, q.sent = now, 0
 	}
 	return min(n, int(q.rate-min(q.sent, q.rate)))
 }

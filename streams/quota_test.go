@@ -38,6 +38,24 @@ func TestRatePacesAndDropsNothing(t *testing.T) {
 	})
 }
 
+func TestRateOfAMinuteIsNotOneOfASecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hub, log := newTestHub(t, eventlog.Retention{})
+		defer hub.Close()
+		c := newClient(plenty)
+		subscribe(t, hub, Request{Rate: 5, RateWindow: time.Minute}, c)
+		synctest.Wait()
+		sent := publish(t, log, "a", 12)
+		time.Sleep(61 * time.Second)
+		if got := len(c.ids(t)); got > 10 {
+			t.Errorf("after 61 s it got %d events, want at most 10", got)
+		}
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		wantIDs(t, c, sent)
+	})
+}
+
 func TestReplayIsCountedAndWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hub, log := newTestHub(t, eventlog.Retention{})

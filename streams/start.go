@@ -76,9 +76,11 @@ type Request struct {
 	Start      Start
 	Conflate   bool // when the client lags, skip superseded states
 
-	// Rate bounds the events that are delivered within a second; 0: no limit.
-	// Events that come faster wait in the log.
-	Rate int
+	// Rate bounds the events that are delivered within each RateWindow; 0: no
+	// limit. Events that come faster wait in the log. The window is a second if
+	// it is 0.
+	Rate       int
+	RateWindow time.Duration
 
 	// ChargeReplay is called with the number of entries replayed for this
 	// subscription; it returns how long to wait before the next read. It may

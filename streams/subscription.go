@@ -46,16 +46,16 @@ type Subscription struct {
 	cause        error         // why it ends; nil while it is open
 }
 
-// state says which goroutine may touch a subscription's cursor and writer.
+// state says who may touch a subscription; the table in doc.go lists it.
 type state uint8
 
 const (
-	fresh   state = iota // it has not begun: the holder of the mutex
-	busy                 // its one goroutine
-	parked               // it is at its feed's head: the holder of the mutex
-	blocked              // the client takes nothing: the holder of the mutex
-	stalled              // it must not or cannot read the log now: the holder of the mutex
-	ended                // no goroutine
+	fresh   state = iota // it has not begun
+	busy                 // its goroutine runs
+	parked               // it is at its feed's head
+	blocked              // the client takes nothing
+	stalled              // it must not or cannot read the log now
+	ended
 )
 
 // Start begins to write to w, which must not wait, and returns soon. Preface
@@ -114,7 +114,7 @@ func (s *Subscription) Say(event string, data any) {
 }
 
 // Rescope replaces the filter, and says so with stream.scope and this data,
-// which has a JSON form. Every event that was not begun to be written passes
+// which has a JSON form. Every event whose writing has not begun passes
 // the new filter alone, whether it is live or from the log. Rescope returns at
 // once.
 func (s *Subscription) Rescope(f *filter.Filter, data any) {

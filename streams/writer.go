@@ -8,7 +8,7 @@ const abortAfter = time.Second
 
 // A Writer carries bytes to one client. There are two kinds: the hijacked
 // HTTP/1.1 connection, given to [Subscription.Start], and the flushed response
-// of HTTP/2 and TLS, given to [Subscription.Serve].
+// of HTTP/2, of TLS and of systems other than Linux, given to [Subscription.Serve].
 type Writer interface {
 	// Write sends a prefix of p, in order and at once, and returns its length.
 	// It does not keep p. After an error the connection is useless.

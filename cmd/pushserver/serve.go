@@ -34,7 +34,7 @@ type serveCommand struct {
 	MaxStreamAge time.Duration    `help:"Age at which a stream ends and its client reconnects, plus or minus a tenth; 0: never." default:"1h" env:"PUSHSERVER_MAX_STREAM_AGE"`
 	Durability   string           `help:"What an accepted event survives: ${enum}." enum:"replicated,best-effort" default:"replicated" env:"PUSHSERVER_DURABILITY"`
 	Catalog      catalogFlags     `embed:""`
-	Limits       []string         `help:"Limits of keys without limits of their own, such as streams=50,connects=60/m; unnamed limits keep their default (${limits}); off disables all." placeholder:"NAME=LIMIT" env:"PUSHSERVER_LIMITS"`
+	Limits       []string         `help:"Default limits, which a key may override one by one, such as streams=50,connects=60/m; unnamed limits keep their default (${limits}); off disables all." placeholder:"NAME=LIMIT" env:"PUSHSERVER_LIMITS"`
 	Proxies      []string         `name:"trusted-proxies" help:"Networks of proxies whose X-Forwarded-For is trusted." placeholder:"CIDR" env:"PUSHSERVER_TRUSTED_PROXIES"`
 	Guard        connectionLimits `embed:""`
 	Legacy       []string         `name:"legacy-channels" help:"flask-sse channels to serve, at /stream?channel= and by PUBLISH in Redis. CHANNEL=MERCHANT is open to everyone; CHANNEL=MERCHANT:key needs a key of the merchant. CHANNEL may end with *." placeholder:"CHANNEL=MERCHANT" env:"PUSHSERVER_LEGACY_CHANNELS"`

@@ -2,7 +2,7 @@
 //
 // Built with the tag lockorder, a goroutine that takes a mutex while it holds
 // one of the same or a higher rank panics, whether or not another goroutine is
-// there to deadlock with. Built without it, a [Mutex] is a [sync.Mutex] and
+// there to deadlock with. TryLock is exempt. Built without it, a [Mutex] is a [sync.Mutex] and
 // costs nothing more. The suites run with the tag.
 package lockorder
 

@@ -80,7 +80,7 @@ func (p Policy) value() string {
 }
 
 // Local returns a limiter for this process alone that keeps the policy and starts
-// full. It suits [Deliveries], which belong to one stream.
+// full.
 func (p Policy) Local() *rate.Limiter {
 	if p.Concurrent() {
 		return rate.NewLimiter(rate.Inf, 0)

@@ -62,10 +62,10 @@ type BoltLog struct {
 func OpenBoltLog(path string, o BoltOptions) (*BoltLog, error) {
 	file, err := boltfile.Open(path, boltLayout)
 	if err != nil {
-		return nil, fmt.Errorf("streams: %w", err)
+		return nil, fmt.Errorf("eventlog: %w", err)
 	}
 	if err := makeBoltBuckets(file); err != nil {
-		return nil, errors.Join(fmt.Errorf("streams: %w", err), file.Close())
+		return nil, errors.Join(fmt.Errorf("eventlog: %w", err), file.Close())
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	l := &BoltLog{

@@ -17,7 +17,7 @@ import (
 const tagLen = 5
 
 // ErrMalformedID reports text that is not an [ID].
-var ErrMalformedID = errors.New("streams: malformed position")
+var ErrMalformedID = errors.New("eventlog: malformed position")
 
 // An ID is the position of an event in its log. Its text is <ms>-<seq>-<tag>:
 // milliseconds since 1970 when the log took the event, a number that orders the

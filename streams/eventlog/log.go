@@ -10,14 +10,14 @@ import (
 var (
 	// ErrUnavailable: the storage failed or did not answer in time. A published
 	// event may be in the log or not; send it again with the same id.
-	ErrUnavailable = errors.New("streams: the log is out of reach")
+	ErrUnavailable = errors.New("eventlog: the log is out of reach")
 	// ErrNotReplicated: the event is in the log, but no replica confirmed it in
 	// time, so a failure may still lose it. Send it again with the same id.
-	ErrNotReplicated = errors.New("streams: no replica confirmed the event")
+	ErrNotReplicated = errors.New("eventlog: no replica confirmed the event")
 	// ErrReused: the log has another event with the same source and id.
-	ErrReused = errors.New("streams: the id was used for another event")
+	ErrReused = errors.New("eventlog: the id was used for another event")
 	// ErrDamaged: the data stored under the log's name is not a valid log.
-	ErrDamaged = errors.New("streams: the log is damaged")
+	ErrDamaged = errors.New("eventlog: the log is damaged")
 )
 
 // A Log keeps the events of all merchants, in one log per merchant. The name of

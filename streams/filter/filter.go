@@ -128,7 +128,7 @@ func (f *Filter) Match(e *Event) bool {
 	return ok
 }
 
-// Evaluate is [Filter.Match] for a caller that explains a filter to its author. It
+// Evaluate reports whether an event matches, as [Filter.Match] does. It
 // returns [ErrTooLong] if an expression met a text or a list longer than its limit,
 // and then there is no match. The error is nil for every other failure.
 func (f *Filter) Evaluate(e *Event) (bool, error) {

@@ -19,14 +19,15 @@
 //     merchant: every event carries its merchant's canary, and all bytes are searched
 //   - a reader that was given an event which the log then lost is told so by
 //     stream.reset before its next event, and no reader is told so without need
-//   - no answer is anything else than accepted, 200 or 503
+//   - every answer is 201, 200 or 503
 //
 // After each fault the gateways must return to the goroutines and file descriptors
 // that they had before it.
 //
 // # The faults
 //
-// The row of each fault is the subtest TestFaults/NAME.
+// Each fault is a subtest of TestFaults, named as below. Missing numbers are not in
+// use.
 //
 //	T1 rolled-back log
 //		The replica is frozen, the master takes 40 MB and is killed, the replica
@@ -55,7 +56,7 @@
 //		Redis has no memory left. Publishes get 503, streams open and go on, and
 //		publishing recovers without a restart.
 //	T14 cut frame
-//		A connection is cut after each byte of a response once. The reader resumes at
+//		A connection is cut once after each byte of a response. The reader resumes at
 //		the last complete event.
 //	T15 slow readers
 //		200 readers take 2 kB/s and 50 take nothing. They cost the fast ones no time,
@@ -67,8 +68,8 @@
 //		A gateway with --data is killed again and again. What it accepted is there, and
 //		nothing else.
 //	T19 late answers
-//		Redis answers after the time-out. No answer is taken for that to another
-//		command.
+//		Redis answers after the time-out. No answer is mistaken for the
+//		answer to another command.
 //	T20 idle readers
 //		60 readers open streams. Redis gets no connection for them.
 //	T21 all at once
@@ -76,7 +77,7 @@
 //
 // # How to run it
 //
-//	go test ./test/faults                  a few rows, about three minutes
+//	go test ./test/faults                  most rows, about three minutes
 //	go test ./test/faults -faults=full -timeout 2h -v
 //	go test ./test/faults -faults=soak -timeout 8h -v
 //
@@ -87,7 +88,7 @@
 // Each mutation of the product must turn the oracle red. A mutation is a line of
 // the product with a mark, such as
 //
-//	if s.feed.filter.Match(event) { //mutant:always filter
+//	if s.feed.filter.Match(entries[i].Event.Predicate()) { //mutant:always filter
 //
 // The compiler normally sees a comment. Only the mutant program, which this package
 // builds, obeys it.
